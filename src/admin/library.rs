@@ -1,0 +1,177 @@
+//! The operations `library.add`, `.list`, `.show`, `.sync`, `.remove`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::base::bound;
+use crate::base::refusal::{Code, Refusal};
+use crate::library::Libraries;
+use crate::library::record::{LibraryRecord, Source};
+use crate::library::sync::{SyncProgress, SyncReport};
+use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Output};
+use crate::schema::NotASchema;
+
+pub(super) fn register(catalog: &Catalog, libraries: &Arc<Libraries>) -> Result<(), NotASchema> {
+    let named = schemars::schema_for!(Named).to_value();
+    let nothing = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let requests = [
+        (Request::Add, "library.add", "Add a library", schemars::schema_for!(Add).to_value(), Effect::Changes, false),
+        (Request::List, "library.list", "List libraries", nothing, Effect::ReadOnly, true),
+        (Request::Show, "library.show", "Show a library", named.clone(), Effect::ReadOnly, true),
+        (Request::Sync, "library.sync", "Bring a library up to date", named.clone(), Effect::Changes, true),
+        (Request::Remove, "library.remove", "Remove a library", named, Effect::Destroys, false),
+    ];
+    for (request, name, title, input, effect, idempotent) in requests {
+        let mut about = About::reading(Kind::Admin, name, title, title, input);
+        about.effect = effect;
+        about.idempotent = idempotent;
+        about.argument_bytes_max = 8 * bound::ARGUMENT_BYTES_MAX;
+        about.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
+        catalog.add(Arc::new(LibraryRequest { about, request, libraries: Arc::clone(libraries) }))?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Request {
+    Add,
+    List,
+    Show,
+    Sync,
+    Remove,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    #[schemars(length(max = 64))]
+    name: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// An absolute path of a folder on the server's machine.
+    #[schemars(length(max = 4096))]
+    path: String,
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    include: Vec<String>,
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    exclude: Vec<String>,
+}
+
+struct LibraryRequest {
+    about: About,
+    request: Request,
+    libraries: Arc<Libraries>,
+}
+
+impl LibraryRequest {
+    async fn add(&self, cx: &Cx, add: Add) -> Result<Value, Refusal> {
+        if !Path::new(&add.path).is_absolute() {
+            return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {:?}.", add.path)));
+        }
+        let source = Source::Folder { root: add.path, include: add.include, exclude: add.exclude };
+        self.libraries.add(&add.name, source).await?;
+        match self.sync(cx, &add.name).await {
+            Ok(report) => Ok(json!({"library": record_json(&self.libraries.get(&add.name)?), "report": report})),
+            Err(refusal) => {
+                // A library that never had a document helps nobody; the name is free again.
+                if let Err(error) = self.libraries.remove(&add.name).await {
+                    tracing::warn!(%error, library = add.name, "a library that could not be synced stays");
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn sync(&self, cx: &Cx, name: &str) -> Result<SyncReport, Refusal> {
+        let (tell, mut told) = watch::channel(SyncProgress { done: 0, total: 0, path: String::new() });
+        // Only the newest progress counts; whoever is slow misses the steps between.
+        let sync = self.libraries.sync(name, cx.cancel.clone(), move |progress| drop(tell.send_replace(progress)));
+        let mut sync = std::pin::pin!(sync);
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tokio::select! {
+                report = &mut sync => return Ok(report?),
+                _ = ticks.tick() => {
+                    let SyncProgress { done, total, path } = told.borrow_and_update().clone();
+                    #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 files")]
+                    if total > 0 {
+                        cx.progress(done as f64, Some(total as f64), Some(path)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
+        match self.request {
+            Request::Add => self.add(cx, parse(arguments)?).await,
+            Request::List => {
+                let libraries: Vec<Value> = self.libraries.list()?.iter().map(record_json).collect();
+                Ok(json!({"libraries": libraries}))
+            }
+            Request::Show => {
+                let Named { name } = parse(arguments)?;
+                let record = self.libraries.get(&name)?;
+                let first = self.libraries.documents(&name, "", None, 20)?;
+                let documents: Vec<Value> =
+                    first.iter().map(|(path, document)| json!({"path": path, "title": document.title})).collect();
+                Ok(json!({"library": record_json(&record), "documents": documents}))
+            }
+            Request::Sync => {
+                let Named { name } = parse(arguments)?;
+                Ok(json!({"report": self.sync(cx, &name).await?}))
+            }
+            Request::Remove => {
+                let Named { name } = parse(arguments)?;
+                Ok(json!({"removed": record_json(&self.libraries.remove(&name).await?)}))
+            }
+        }
+    }
+}
+
+impl Operation for LibraryRequest {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn run<'a>(&'a self, cx: &'a Cx, arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+        Box::pin(async move { Ok(Outcome::Done(Output::structured(self.answer(cx, arguments).await?, String::new()))) })
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(arguments: Value) -> Result<T, Refusal> {
+    serde_json::from_value(arguments)
+        .map_err(|error| Refusal::new(Code::Invalid, format!("The arguments do not fit: {error}.")))
+}
+
+fn record_json(record: &LibraryRecord) -> Value {
+    let (include, exclude) = match &record.source {
+        Source::Folder { include, exclude, .. } => (include.clone(), exclude.clone()),
+        Source::Builtin => (Vec::new(), Vec::new()),
+    };
+    json!({
+        "name": record.name,
+        "source": record.source.describe(),
+        "include": include,
+        "exclude": exclude,
+        "added": record.added.rfc3339(),
+        "synced": record.synced.map(crate::base::clock::Timestamp::rfc3339),
+        "documents": record.documents,
+        "sections": record.sections,
+        "bytes": record.bytes,
+    })
+}

@@ -1,0 +1,73 @@
+//! Folds refusals from before authentication, so that nobody fills the disk from outside.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::base::bound;
+use crate::base::clock::Timestamp;
+
+/// Per address: the second of its last entry, and how many refusals were not written since.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// Held for a map look-up, never across an await.
+    addresses: Mutex<HashMap<String, Address>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    second: u64,
+    unwritten: u64,
+}
+
+impl Folded {
+    /// `Some(n)`: write an entry, which also stands for `n` earlier ones. `None`: this one was counted.
+    pub(super) fn admit(&self, address: &str, now: Timestamp) -> Option<u64> {
+        let second = now.0 / 1000;
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = addresses.get_mut(address) {
+            if known.second == second {
+                known.unwritten += 1;
+                return None;
+            }
+            let unwritten = std::mem::take(&mut known.unwritten);
+            known.second = second;
+            return Some(unwritten);
+        }
+        if addresses.len() >= bound::FOLDED_ADDRESSES_MAX {
+            // Quiet addresses make room; if none is quiet, all the rest share one place.
+            addresses.retain(|_, known| known.unwritten > 0 || known.second == second);
+            if addresses.len() >= bound::FOLDED_ADDRESSES_MAX && !address.is_empty() {
+                drop(addresses);
+                return self.admit("", now);
+            }
+        }
+        addresses.insert(address.to_owned(), Address { second, unwritten: 0 });
+        Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_entry_per_address_and_second() {
+        let folded = Folded::default();
+        let at = |second: u64| Timestamp(second * 1000);
+        assert_eq!(folded.admit("a", at(1)), Some(0));
+        assert_eq!(folded.admit("a", at(1)), None);
+        assert_eq!(folded.admit("a", at(1)), None);
+        assert_eq!(folded.admit("b", at(1)), Some(0));
+        assert_eq!(folded.admit("a", at(2)), Some(2));
+        assert_eq!(folded.admit("a", at(3)), Some(0));
+    }
+
+    #[test]
+    fn a_flood_of_addresses_shares_one_place() {
+        let folded = Folded::default();
+        let written = (0..3 * bound::FOLDED_ADDRESSES_MAX)
+            .filter(|address| folded.admit(&address.to_string(), Timestamp(0)).is_some())
+            .count();
+        assert_eq!(written, bound::FOLDED_ADDRESSES_MAX + 1);
+    }
+}

@@ -1,0 +1,226 @@
+//! Every limit, with its reason. Names end in their unit.
+
+// Store.
+
+/// redb's page cache. Its default is 1 GiB; a laptop should not feel us.
+pub const STORE_CACHE_BYTES: usize = 64 << 20;
+/// redb takes longer keys; ours are a library's name, a path and numbers.
+pub const KEY_BYTES_MAX: usize = 2048;
+/// One record: a document with thousands of headings fits, and a hostile length does not.
+pub const RECORD_BYTES_MAX: usize = 512 << 10;
+/// One commit: larger ones would stall every acknowledgement behind them.
+pub const COMMIT_BYTES_MAX: usize = 1 << 20;
+/// Batches in one commit; more gains nothing measurable.
+pub const COMMIT_BATCHES_MAX: usize = 1024;
+/// Batches that wait for the writer; whoever comes then waits to queue.
+pub const COMMIT_QUEUE_BATCHES_MAX: usize = 4096;
+/// Rows of one scan, so that a snapshot stays short.
+pub const SCAN_ROWS_MAX: usize = 256;
+
+// Audit.
+
+/// Entries that a slow follower of the live feed may lag behind.
+pub const AUDIT_FEED_ENTRIES_MAX: usize = 4096;
+/// Entries read at once.
+pub const AUDIT_PAGE_ENTRIES_MAX: usize = 1000;
+/// Addresses whose refusals are folded separately.
+pub const FOLDED_ADDRESSES_MAX: usize = 4096;
+/// A name from outside in an entry; longer ones are cut.
+pub const AUDIT_NAME_CHARS_MAX: usize = 256;
+
+// Configuration and log.
+
+/// A configuration file: a thousand times the commented one would be a mistake.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Log lines waiting for the disk before lines are dropped.
+pub const LOG_LINES_QUEUED_MAX: usize = 16_384;
+
+// Requests.
+
+/// The most that `http.body_bytes_max` can be set to.
+pub const HTTP_BODY_BYTES_CEILING: usize = 64 << 20;
+/// A body of somebody who is not known yet: an `initialize` fits many times.
+pub const HTTP_BODY_BYTES_UNKNOWN_MAX: usize = 16 << 10;
+/// All request headers together.
+pub const HTTP_HEADER_BYTES_MAX: usize = 32 << 10;
+/// Streams of one HTTP/2 connection.
+pub const HTTP_STREAMS_MAX: u32 = 128;
+/// A TLS handshake.
+pub const TLS_HANDSHAKE_MS: u64 = 5000;
+/// Pause after `accept` failed, for example because descriptors ran out.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Arguments of an operation that does not declare another size.
+pub const ARGUMENT_BYTES_MAX: usize = 2048;
+/// One line of JSON-RPC over stdio.
+pub const LINE_BYTES_MAX: usize = 4 << 20;
+/// Requests of one stdio client that wait for an answer.
+pub const RELAY_PENDING_MAX: usize = 1024;
+/// How long a relay looks for a server before it gives up.
+pub const RELAY_RECONNECT_MS: u64 = 10_000;
+/// Bytes between a relay and a server in the same process.
+pub const RELAY_BUFFER_BYTES: usize = 64 << 10;
+/// Lines of a client that wait for a server.
+pub const RELAY_LINES_MAX: usize = 64;
+/// Pause between two looks.
+pub const RELAY_RETRY_MS: u64 = 20;
+/// JSON nested deeper is hostile.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// JSON with more values is hostile.
+pub const JSON_NODES_MAX: usize = 100_000;
+/// A schema mismatch can quote the whole value; a caller needs its beginning.
+pub const SCHEMA_MESSAGE_CHARS_MAX: usize = 300;
+/// Principals with a rate bucket before full buckets are dropped.
+pub const QUOTA_PRINCIPALS_MAX: usize = 10_000;
+/// Sessions at once; the quietest makes room.
+pub const SESSIONS_MAX: usize = 10_000;
+/// How often timed-out sessions are looked for.
+pub const SESSION_SWEEP_SECONDS: u64 = 30;
+/// How long a question to a person, and its sealed state, stay open.
+pub const ASK_SECONDS_MAX: u64 = 600;
+/// Questions that are open at once.
+pub const ASKS_MAX: usize = 10_000;
+/// How often a call that waits for a person is looked at.
+pub const WAIT_POLL_MS: u64 = 50;
+/// Changes that a slow listener may lag behind.
+pub const CHANGES_MAX: usize = 1024;
+/// Items in one page of a list.
+pub const LIST_PAGE_ITEMS: usize = 100;
+/// Values that a completion gives; the protocol allows no more.
+pub const COMPLETION_VALUES_MAX: usize = 100;
+/// Resources that one legacy session may subscribe to.
+pub const SUBSCRIPTIONS_MAX: usize = 256;
+/// Tasks kept at once, finished ones included.
+pub const TASKS_MAX: usize = 1000;
+/// Administrative work (a sync of a large library) may take this long.
+pub const ADMIN_BUDGET_SECONDS: u64 = 24 * 3600;
+/// How long an answer of /ready stands: each look is a commit, and anybody may ask.
+pub const READY_CACHE_MS: u64 = 1000;
+/// Events that wait for a slow reader of a streamed admin reply.
+pub const STREAM_EVENTS_MAX: usize = 256;
+/// A control socket's reply, read as a whole.
+pub const CONTROL_LINE_BYTES_MAX: usize = 64 << 20;
+
+// Libraries.
+
+/// Libraries of one installation.
+pub const LIBRARIES_MAX: usize = 1000;
+/// A library's name stands in URIs and keys.
+pub const LIBRARY_NAME_BYTES_MAX: usize = 64;
+/// Files of one library.
+pub const LIBRARY_FILES_MAX: usize = 500_000;
+/// A document's path below its root.
+pub const DOCUMENT_PATH_BYTES_MAX: usize = 1024;
+/// A document's text as Markdown: conversion from HTML adds a little to the largest source.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// A piece of a body in one row.
+pub const BODY_CHUNK_BYTES: usize = 256 << 10;
+/// Pieces of the largest body, should it not compress at all.
+pub const BODY_CHUNKS_MAX: usize = 2 * BODY_BYTES_MAX / BODY_CHUNK_BYTES;
+/// A sync's commits stay below [`COMMIT_BYTES_MAX`], which others share.
+pub const SYNC_BATCH_BYTES: usize = 640 << 10;
+/// Failures that a sync report lists; the rest is counted.
+pub const SYNC_FAILURES_LISTED_MAX: usize = 100;
+/// Threads for blocking work: searches, a sync, reading documents.
+pub const BLOCKING_THREADS_MAX: usize = 32;
+/// Searches at once: each takes a blocking thread and a core.
+pub const SEARCHES_MAX: usize = 8;
+/// Hits of one page.
+pub const HITS_PER_PAGE_MAX: usize = 50;
+/// A search may skip this many hits; whoever wants more should ask more precisely.
+pub const HITS_OFFSET_MAX: usize = 900;
+/// Characters of a query.
+pub const QUERY_CHARS_MAX: usize = 2000;
+/// The arguments of a search: a query of 2000 Japanese characters, escaped.
+pub const SEARCH_ARGUMENT_BYTES_MAX: usize = 16 << 10;
+/// Tokens of a page of a document, unless asked otherwise.
+pub const PAGE_TOKENS_DEFAULT: usize = 2000;
+/// The most tokens of a page.
+pub const PAGE_TOKENS_MAX: usize = 50_000;
+
+// Search.
+
+/// Bytes of a query that are read: a pasted error with its stack fits, a pasted file does not.
+pub const QUERY_BYTES_MAX: usize = 2048;
+/// Distinct terms of a query that are looked up: a long claim has 40, and each costs four dictionary look-ups.
+pub const QUERY_TERMS_MAX: usize = 64;
+/// A repeated term counts at most this often, so that one word said a hundred times cannot drown the others.
+pub const QUERY_REPEATS_MAX: u32 = 4;
+/// Neighbouring pairs of terms looked for as phrases: position lists are the costly part of an index.
+pub const QUERY_PHRASES_MAX: usize = 12;
+/// Index terms that stand in for one query term without an exact hit (prefix of the last word, single CJK character).
+pub const QUERY_EXPANSIONS_MAX: usize = 32;
+/// Dictionary entries read to find those expansions: one letter can begin a hundred thousand terms.
+pub const EXPANSION_SCAN_MAX: usize = 4096;
+/// Characters of an index term: longer runs are data, not words. Counted in characters, or Japanese gets a third.
+pub const TERM_CHARS_MAX: usize = 64;
+/// Combining marks taken with one character: more is noise made to be slow, and is cut into several characters.
+pub const MARKS_CHARS_MAX: usize = 16;
+/// Hits in one answer: an agent reads 10, an operator's table shows 100.
+pub const HITS_MAX: usize = 100;
+/// How deep paging goes: whoever is not served by a thousand hits needs another query.
+pub const RANKED_HITS_MAX: usize = 1000;
+/// Passages of one document in a ranking, so that one long page cannot fill the answer.
+pub const DOCUMENT_HITS_MAX: u32 = 2;
+/// Characters of a snippet: about three lines, enough to judge a passage and cheap for ten of them.
+pub const SNIPPET_CHARS_MAX: usize = 240;
+/// Bytes of a passage that are searched for its snippet: keeps a page of hits under a millisecond.
+pub const SNIPPET_SOURCE_BYTES_MAX: usize = 12 * 1024;
+/// Bytes of a library's name and a path together: an index term holds 65,535, a path on disk 4,096.
+pub const DOCUMENT_KEY_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of one `name=value` facet: beyond that it is text, and is cut (also when asked for).
+pub const FACET_BYTES_MAX: usize = 256;
+/// Memory of the one indexing thread before it writes a segment; 15 MB is tantivy's own minimum.
+pub const INDEX_WRITER_MEMORY_BYTES: usize = 50 * 1000 * 1000;
+/// An index up to this size is read through and its checksums verified when opened: about a quarter of a second.
+pub const INDEX_VERIFY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Part of a segment's passages that may be deleted before it is merged; tantivy's own 1.0 never merges for deletes.
+pub const INDEX_DELETED_RATIO_MAX: f32 = 0.2;
+
+// Parsing.
+
+/// A document file. The largest page of the known corpora is 350 KB; a file of 16 MiB is a data dump, not a page.
+pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Sections of one document. The largest known page has 170; ten thousand would let one file drown the index.
+pub const DOCUMENT_SECTIONS_MAX: usize = 10_000;
+/// A section is cut at block boundaries above this: about 2,000 tokens, what an agent reads in one sitting.
+pub const SECTION_BYTES_MAX: usize = 8 * 1024;
+/// A code fence stays whole up to this, for half a program is of little use; above it is data, and is cut between lines.
+pub const FENCE_BYTES_MAX: usize = 64 * 1024;
+/// A heading or title in plain text. It is repeated in every trail below it, so a huge one would multiply.
+pub const HEADING_BYTES_MAX: usize = 512;
+/// Front matter, before it is given to a YAML or TOML parser. Real ones stay below 4 KB.
+pub const FRONT_MATTER_BYTES_MAX: usize = 64 * 1024;
+/// Nesting of front matter values, for they are walked recursively.
+pub const FRONT_MATTER_DEPTH_MAX: usize = 32;
+/// Values of the front matter after expansion of YAML aliases: what an alias bomb is measured by.
+pub const FRONT_MATTER_NODES_MAX: usize = 10_000;
+/// Entries of broken front matter that are read one by one; real ones have a dozen.
+pub const FRONT_MATTER_ENTRIES_MAX: usize = 256;
+/// Facets of one document: each is a field that the index has to carry.
+pub const DOCUMENT_FACETS_MAX: usize = 64;
+/// Values of one facet: a list longer than this is data, not a label.
+pub const FACET_VALUES_MAX: usize = 64;
+/// One facet value: a label that fits on a line, not prose.
+pub const FACET_VALUE_BYTES_MAX: usize = 128;
+/// Warnings kept for one document: the first ones tell the story.
+pub const DOCUMENT_WARNINGS_MAX: usize = 16;
+/// Depth of open HTML elements; deeper ones keep their text and lose their form. Browsers stop at 512.
+pub const HTML_DEPTH_MAX: usize = 256;
+/// Attributes read of one HTML tag; the rest are skipped, so that a tag of a million attributes costs nothing.
+pub const HTML_ATTRIBUTES_MAX: usize = 64;
+/// Nested lists and quotes, and nested emphasis, that keep their form: each level is a prefix on every line below it.
+pub const HTML_INDENT_LEVELS_MAX: usize = 16;
+/// Columns of a converted table; cells beyond are appended to the last one.
+pub const TABLE_COLUMNS_MAX: usize = 128;
+/// A link target that is kept; longer ones are data, and the text of the link stays.
+pub const LINK_BYTES_MAX: usize = 2 * 1024;
+/// A JSX tag or comment with all its attributes; the longest known is 2 KB. What does not end within is text.
+pub const JSX_TAG_BYTES_MAX: usize = 16 * 1024;
+/// A top-level `import` or `export` statement; exported data may be long. What does not end within is text.
+pub const JSX_STATEMENT_BYTES_MAX: usize = 64 * 1024;
+/// Characters that may be read in vain looking for the ends of JSX tags, as a multiple of the document's length.
+/// Beyond it the rest stays as it is: this keeps a page of unfinished tags linear.
+pub const JSX_WASTE_RATIO_MAX: usize = 16;
+/// Nested block quotes and lists that a Markdown line may open. Markdown parsers look at each open level on
+/// each line, so depth times lines must stay small; prose never passes 10.
+pub const MARKDOWN_NESTING_MAX: usize = 100;

@@ -1,0 +1,8 @@
+//! Words that every room shares: limits, time, ids, secrets, principals, refusals.
+
+pub mod bound;
+pub mod clock;
+pub mod id;
+pub mod principal;
+pub mod refusal;
+pub mod secret;

@@ -1,0 +1,134 @@
+//! The one error that goes outward: a code, what the caller may read, and what only the log may.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Why a request got no result. The two texts are apart from birth.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub code: Code,
+    /// For the caller: expected, found, the way out. Never a path, a secret or a foreign message.
+    pub public: String,
+    /// For the operator's log and the audit entry.
+    pub private: String,
+    /// When to come back, where that is known.
+    pub retry_after: Option<Duration>,
+    /// Machine-readable details for the caller, such as a JSON pointer or a missing capability.
+    pub data: Option<Value>,
+}
+
+impl Refusal {
+    /// A refusal whose reason may be told in full.
+    pub fn new(code: Code, public: impl Into<String>) -> Self {
+        let public = public.into();
+        Self { code, private: public.clone(), public, retry_after: None, data: None }
+    }
+
+    /// Our own fault: the caller learns that, the log learns why.
+    pub fn internal(private: impl fmt::Display) -> Self {
+        Self {
+            code: Code::Internal,
+            public: "Sekisho could not do this because of an internal error; the operator finds the reason in the log."
+                .into(),
+            private: private.to_string(),
+            retry_after: None,
+            data: None,
+        }
+    }
+
+    pub fn with_private(mut self, private: impl fmt::Display) -> Self {
+        self.private = private.to_string();
+        self
+    }
+
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    pub fn with_retry_after(mut self, span: Duration) -> Self {
+        self.retry_after = Some(span);
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.public)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The kinds of refusal. Closed: a client can program against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// No credential, or one that did not hold.
+    Unauthenticated,
+    /// Known, and not allowed.
+    Forbidden,
+    /// No such operation, document, library, session.
+    NotFound,
+    /// The arguments are not of the declared form.
+    Invalid,
+    /// Over a size bound.
+    TooLarge,
+    /// Over a rate.
+    TooManyRequests,
+    /// Over a bound on what runs at once; come back soon.
+    Busy,
+    /// Over the operation's time budget.
+    Timeout,
+    /// The caller withdrew it.
+    Cancelled,
+    /// It clashes with what is there (a library of that name, a sync under way).
+    Conflict,
+    /// The client did not declare a capability that this needs; `data` names it.
+    MissingCapability,
+    /// Something that Sekisho needs is not there now (store not writable, index rebuilding).
+    Unavailable,
+    /// Our own fault.
+    Internal,
+}
+
+impl Code {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
+            Self::TooManyRequests => "too_many_requests",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Conflict => "conflict",
+            Self::MissingCapability => "missing_capability",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The HTTP status of a refusal that is answered as such (admin API, `/mcp` before a session).
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Invalid | Self::MissingCapability => 400,
+            Self::TooLarge => 413,
+            Self::TooManyRequests => 429,
+            Self::Busy | Self::Unavailable => 503,
+            Self::Timeout => 504,
+            // 499 is nginx's word for it; nobody is left to read it.
+            Self::Cancelled => 499,
+            Self::Conflict => 409,
+            Self::Internal => 500,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `doctor` and `healthcheck`: is everything well, and what to do where it is not.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use http_body_util::BodyExt as _;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::exit::{Failure, NO};
+use super::reach::{self, Reach};
+use super::{Context, print};
+use crate::config::file;
+
+/// One thing that was looked at.
+struct Finding {
+    good: bool,
+    what: String,
+    /// What to do, where it is not good.
+    way_out: String,
+}
+
+fn good(what: impl Into<String>) -> Finding {
+    Finding { good: true, what: what.into(), way_out: String::new() }
+}
+
+fn bad(what: impl Into<String>, way_out: impl Into<String>) -> Finding {
+    Finding { good: false, what: what.into(), way_out: way_out.into() }
+}
+
+pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
+    let places = context.places()?;
+    let mut findings = Vec::new();
+    if !places.data.exists() {
+        findings.push(bad(
+            format!("there is no data directory {}", places.data.display()),
+            "run `sekisho quickstart` or `sekisho init`",
+        ));
+        return report(context, &findings, &Value::Null);
+    }
+    findings.push(private(&places.data, "data directory", 0o700));
+    for (path, what) in [(places.database(), "database"), (places.http_token(), "HTTP token")] {
+        findings.push(if path.exists() {
+            private(&path, what, 0o600)
+        } else {
+            bad(format!("there is no {what} {}", path.display()), "run `sekisho init`")
+        });
+    }
+    match file::load(&places.config, &context.environment) {
+        Ok(_) => findings.push(good(format!("configuration {} is valid", places.config.display()))),
+        Err(error) => {
+            findings.push(bad(error.to_string(), format!("mend {}", places.config.display())));
+            return report(context, &findings, &Value::Null);
+        }
+    }
+    let status = look(context, &mut findings).await;
+    report(context, &findings, &status)
+}
+
+/// Asks the owner of the data directory, or becomes it.
+async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
+    let reach = match Reach::find(context).await {
+        Ok(reach) => reach,
+        Err(failure) => {
+            findings.push(bad(
+                failure.to_string(),
+                "the message says what to do; the log is in the data directory's logs/",
+            ));
+            return Value::Null;
+        }
+    };
+    findings.push(match &reach {
+        Reach::Remote { socket } => good(format!("a server answers at {}", socket.display())),
+        Reach::Here { .. } => good("no server runs at the moment; commands work by themselves"),
+    });
+    let status = match reach.ask("status", json!({})).await {
+        Ok(status) => status,
+        Err(failure) => {
+            findings.push(bad(failure.to_string(), "look into the log"));
+            Value::Null
+        }
+    };
+    if status["store_writable"] == true {
+        findings
+            .push(good(format!("store is writable ({} bytes, schema {})", status["store_bytes"], status["schema"])));
+    } else if !status.is_null() {
+        findings.push(bad("the store cannot be written", "is the disk full or read-only?"));
+    }
+    findings
+        .push(good(format!("index holds {} passages of {} libraries", status["index_passages"], status["libraries"])));
+    match reach.ask("audit.verify", json!({})).await {
+        Ok(verdict) if verdict["sound"] == true => {
+            findings.push(good(format!("audit log is sound ({} entries)", verdict["entries"])))
+        }
+        Ok(verdict) => findings.push(bad(
+            format!("the audit log was tampered with: {verdict}"),
+            "keep a copy of the data directory and find out who could write to it",
+        )),
+        Err(failure) => findings.push(bad(failure.to_string(), "look into the log")),
+    }
+    reach.close().await;
+    status
+}
+
+/// Whether only the owner can read it.
+fn private(path: &Path, what: &str, mode: u32) -> Finding {
+    match fs::metadata(path) {
+        Err(error) => bad(format!("{what} {}: {error}", path.display()), "run as the user who owns it"),
+        Ok(metadata) => {
+            let found = metadata.permissions().mode() & 0o777;
+            if found & 0o077 == 0 {
+                good(format!("{what} {} is private ({found:o})", path.display()))
+            } else {
+                bad(
+                    format!("{what} {} can be read by others ({found:o})", path.display()),
+                    format!("chmod {mode:o} {}", path.display()),
+                )
+            }
+        }
+    }
+}
+
+fn report(context: &Context, findings: &[Finding], status: &Value) -> Result<u8, Failure> {
+    let well = findings.iter().all(|finding| finding.good);
+    if context.json {
+        let list: Vec<Value> = findings
+            .iter()
+            .map(|finding| json!({"good": finding.good, "what": finding.what, "way_out": finding.way_out}))
+            .collect();
+        print::line(&json!({"well": well, "findings": list, "status": status}).to_string())?;
+    } else {
+        for finding in findings {
+            let mark =
+                if finding.good { print::painted(print::GOOD, "ok ") } else { print::painted(print::BAD, "BAD") };
+            print::line(&format!("{mark} {}", finding.what))?;
+            if !finding.good {
+                print::line(&format!("    {}", finding.way_out))?;
+            }
+        }
+    }
+    Ok(if well { 0 } else { NO })
+}
+
+pub(super) async fn healthcheck(context: &Context) -> Result<u8, Failure> {
+    let places = context.places()?;
+    let response = reach::request(&places.control, Method::GET, "/ready", String::new()).await?;
+    let ready = response.status() == StatusCode::OK;
+    let body = response.into_body().collect().await.map_err(Failure::unavailable)?.to_bytes();
+    let body = String::from_utf8_lossy(&body);
+    if !ready {
+        return Err(Failure::unavailable(format!("the server is not ready: {body}")));
+    }
+    print::line(if context.json { &body } else { "ready" })?;
+    Ok(0)
+}

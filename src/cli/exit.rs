@@ -1,0 +1,120 @@
+//! Exit codes (after sysexits.h) and how a failure is told.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::print;
+use crate::app::AppError;
+use crate::config::file::ConfigError;
+use crate::store::StoreError;
+use crate::store::lock::LockError;
+
+pub(super) const NO: u8 = 1;
+pub(super) const INCOMPLETE: u8 = 2;
+pub(super) const USAGE: u8 = 64;
+const NO_INPUT: u8 = 66;
+const UNAVAILABLE: u8 = 69;
+const SOFTWARE: u8 = 70;
+const CANNOT_CREATE: u8 = 73;
+const TEMPORARY: u8 = 75;
+const NOT_ALLOWED: u8 = 77;
+const CONFIG: u8 = 78;
+
+/// A command that did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    data: Value,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl Display) -> Self {
+        Self { code, message: message.to_string(), data: Value::Null }
+    }
+
+    pub(super) fn usage(message: impl Display) -> Self {
+        Self::new(USAGE, message)
+    }
+
+    pub(super) fn unavailable(message: impl Display) -> Self {
+        Self::new(UNAVAILABLE, message)
+    }
+
+    pub(super) fn internal(message: impl Display) -> Self {
+        Self::new(SOFTWARE, message)
+    }
+
+    pub(super) fn not_allowed(message: impl Display) -> Self {
+        Self::new(NOT_ALLOWED, message)
+    }
+
+    pub(super) fn config(message: impl Display) -> Self {
+        Self::new(CONFIG, message)
+    }
+
+    /// A check that could not be made says neither yes nor no.
+    pub(super) fn incomplete(mut self) -> Self {
+        self.code = INCOMPLETE;
+        self
+    }
+
+    /// Nobody reads any more; there is nothing to say.
+    pub(super) fn quiet() -> Self {
+        Self::new(0, "")
+    }
+
+    /// From the `refusal` line of an operation.
+    pub(super) fn of_refusal(refusal: &Value) -> Self {
+        let code = match refusal["code"].as_str().unwrap_or_default() {
+            "not_found" => NO_INPUT,
+            "invalid" | "too_large" => USAGE,
+            "conflict" => CANNOT_CREATE,
+            "unauthenticated" | "forbidden" => NOT_ALLOWED,
+            "too_many_requests" | "busy" | "timeout" => TEMPORARY,
+            "unavailable" => UNAVAILABLE,
+            _ => SOFTWARE,
+        };
+        let message = refusal["message"].as_str().unwrap_or("the operation failed").to_owned();
+        Self { code, message, data: refusal.clone() }
+    }
+
+    pub(super) fn report(&self, as_json: bool) -> ExitCode {
+        if self.code == 0 {
+            return ExitCode::SUCCESS;
+        }
+        if as_json {
+            let data = if self.data.is_null() { json!({"message": self.message}) } else { self.data.clone() };
+            print::error_line(&json!({"error": data, "exit_code": self.code}).to_string());
+        } else {
+            print::error_line(&format!("sekisho: {}", self.message));
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(CONFIG, error)
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        let code = match &error {
+            AppError::Lock(LockError::Held { .. }) | AppError::Store(StoreError::InUse(_)) => TEMPORARY,
+            AppError::Store(StoreError::Missing(_)) => NO_INPUT,
+            AppError::File { .. } | AppError::Lock(LockError::File { .. }) | AppError::Control { .. } => CANNOT_CREATE,
+            _ => SOFTWARE,
+        };
+        Self::new(code, error)
+    }
+}

@@ -1,0 +1,180 @@
+//! `library add|list|sync|show|remove`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::exit::Failure;
+use super::reach::{Event, Reach};
+use super::{Context, print};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Library {
+    /// Add a folder of documents (Markdown, MDX, HTML, reStructuredText, text) and index it
+    Add {
+        /// A name of a-z 0-9 - _ . by which agents will know it
+        name: String,
+        /// The folder
+        path: PathBuf,
+        /// Take only files that match this glob, such as "guides/**/*.md" (may be given again)
+        #[arg(long, value_name = "GLOB")]
+        include: Vec<String>,
+        /// Leave out files that match this glob (may be given again)
+        #[arg(long, value_name = "GLOB")]
+        exclude: Vec<String>,
+    },
+    /// List the libraries
+    List,
+    /// Read what changed in a library's folder, or in all of them
+    Sync {
+        /// All libraries, if none is named
+        name: Option<String>,
+    },
+    /// Show a library and its first documents
+    Show { name: String },
+    /// Forget a library; its folder is left alone
+    Remove { name: String },
+}
+
+pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failure> {
+    let reach = Reach::find(context).await?;
+    let result = answer(context, &reach, command).await;
+    reach.close().await;
+    result
+}
+
+async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8, Failure> {
+    match command {
+        Library::Add { name, path, include, exclude } => {
+            // Relative to where the person stands, not to where a server was started.
+            let path = path.canonicalize().map_err(|error| {
+                Failure::of_refusal(&json!({"code": "not_found", "message": format!("{}: {error}", path.display())}))
+            })?;
+            let arguments =
+                json!({"name": name, "path": path.display().to_string(), "include": include, "exclude": exclude});
+            let result = with_progress(reach, "library.add", arguments).await?;
+            tell(context, &result, || report(&result["report"]))
+        }
+        Library::List => {
+            let result = reach.ask("library.list", json!({})).await?;
+            tell(context, &result, || list(&result["libraries"]))
+        }
+        Library::Show { name } => {
+            let result = reach.ask("library.show", json!({"name": name})).await?;
+            tell(context, &result, || show(&result))
+        }
+        Library::Remove { name } => {
+            let result = reach.ask("library.remove", json!({"name": name})).await?;
+            tell(context, &result, || print::line(&format!("Removed {name}; its folder was left alone.")))
+        }
+        Library::Sync { name: Some(name) } => {
+            let result = with_progress(reach, "library.sync", json!({"name": name})).await?;
+            tell(context, &result, || report(&result["report"]))
+        }
+        Library::Sync { name: None } => {
+            let libraries = reach.ask("library.list", json!({})).await?;
+            let names: Vec<&str> = libraries["libraries"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|library| library["name"].as_str())
+                .collect();
+            for name in names {
+                let result = with_progress(reach, "library.sync", json!({"name": name})).await?;
+                tell(context, &result, || report(&result["report"]))?;
+            }
+            Ok(0)
+        }
+    }
+}
+
+fn tell(context: &Context, result: &Value, for_people: impl FnOnce() -> Result<(), Failure>) -> Result<u8, Failure> {
+    if context.json {
+        print::line(&result.to_string())?
+    } else {
+        for_people()?
+    }
+    Ok(0)
+}
+
+/// A bar where somebody watches, a line now and then elsewhere.
+async fn with_progress(reach: &Reach, name: &str, arguments: Value) -> Result<Value, Failure> {
+    let target = if print::is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}").map_err(Failure::internal)?;
+    let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style);
+    let mut tenths = 0;
+    let result = reach
+        .call(name, arguments, &mut |event| {
+            if let Event::Progress { done, total, message } = event {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of files")]
+                let (done, total) = (done as u64, total as u64);
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_message(print::harmless(&message));
+                let reached = done * 10 / total.max(1);
+                if bar.is_hidden() && reached > tenths {
+                    tenths = reached;
+                    print::error_line(&format!("{done} of {total} files"));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    bar.finish_and_clear();
+    result
+}
+
+fn report(report: &Value) -> Result<(), Failure> {
+    let number = |key: &str| report[key].as_u64().unwrap_or_default();
+    print::line(&format!(
+        "{}: {} documents, {} sections ({} added, {} changed, {} removed, {} unchanged)",
+        report["library"].as_str().unwrap_or_default(),
+        number("documents"),
+        number("sections"),
+        number("added"),
+        number("changed"),
+        number("removed"),
+        number("unchanged"),
+    ))?;
+    let each = |key: &str, word: &str, style| {
+        for failure in report[key].as_array().into_iter().flatten() {
+            let text = |field: &str| print::harmless(failure[field].as_str().unwrap_or_default());
+            print::line(&format!("  {} {}: {}", print::painted(style, word), text("path"), text("reason")))?;
+        }
+        Ok(())
+    };
+    each("failed", "not read", print::BAD)?;
+    if number("failed_more") > 0 {
+        print::line(&format!("  and {} more", number("failed_more")))?;
+    }
+    each("warned", "note", print::WARNING)
+}
+
+fn list(libraries: &Value) -> Result<(), Failure> {
+    for library in libraries.as_array().into_iter().flatten() {
+        let text = |key: &str| print::harmless(library[key].as_str().unwrap_or("never"));
+        print::line(&format!(
+            "{}  {} documents, {} sections  {}",
+            print::painted(print::TITLE, &format!("{:<16}", text("name"))),
+            library["documents"],
+            library["sections"],
+            print::painted(print::FAINT, &format!("{}, synced {}", text("source"), text("synced"))),
+        ))?;
+    }
+    Ok(())
+}
+
+fn show(result: &Value) -> Result<(), Failure> {
+    for (key, value) in result["library"].as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), print::harmless);
+        print::line(&format!("{} {value}", print::painted(print::FAINT, &format!("{key:<10}"))))?;
+    }
+    print::line("")?;
+    for document in result["documents"].as_array().into_iter().flatten() {
+        let text = |key: &str| print::harmless(document[key].as_str().unwrap_or_default());
+        print::line(&format!("{}  {}", text("path"), print::painted(print::FAINT, &text("title"))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! The command line: what can be typed, and what code it ends with.
+
+mod audit;
+mod doctor;
+mod exit;
+mod library;
+mod print;
+mod reach;
+mod search;
+mod serve;
+mod settings;
+mod setup;
+mod stdio;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::base::bound;
+use crate::config::env::Environment;
+use crate::config::place::Places;
+use exit::Failure;
+
+const EXIT_CODES: &str = "Exit codes:
+  0   done
+  1   the answer is no: a check failed, the log is not sound, nothing was found to work on
+  2   a check could not be completed
+  64  the command line is wrong
+  66  there is no such library, document or file
+  69  the service is not available (not running, not ready)
+  70  an internal error
+  73  something is there already, or cannot be made
+  75  try again later: busy, or over a limit
+  77  not allowed
+  78  the configuration is wrong";
+
+/// The checkpoint between AI agents and what they may see and touch: an offline MCP server for documents.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, after_help = EXIT_CODES, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// Where everything is kept [default: $SEKISHO_DATA_DIR, else the XDG data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The configuration file [default: $SEKISHO_CONFIG, else sekisho.toml in the data directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON instead of text (streams: JSON Lines)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Set everything up, index the manual, serve MCP, and say what to paste into your client
+    Quickstart(serve::Listen),
+    /// Make the data directory, a configuration, a token and an empty database
+    Init,
+    /// Serve MCP over HTTP
+    Serve(serve::Listen),
+    /// Serve MCP over standard input and output, for a desktop client
+    Stdio,
+    /// Add, list, sync, show and remove libraries of documents
+    #[command(subcommand)]
+    Library(library::Library),
+    /// Search the libraries
+    Search(search::Search),
+    /// Read a document
+    Read(search::Read),
+    /// Check, explain and show the configuration
+    #[command(subcommand)]
+    Config(settings::Settings),
+    /// Verify and follow the audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Look whether everything is well, and say what to do where it is not
+    Doctor,
+    /// Exit 0 if a server runs and is ready, for supervisors
+    Healthcheck,
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) environment: Environment,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) json: bool,
+}
+
+impl Context {
+    pub(crate) fn places(&self) -> Result<Places, Failure> {
+        Places::find(self.data_dir.as_deref(), self.config.as_deref(), &self.environment)
+            .ok_or_else(|| Failure::usage("there is no home directory to keep data in; say where with --data-dir"))
+    }
+}
+
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Help that nobody reads any more is no failure.
+            error.print().ok();
+            return if help { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) };
+        }
+    };
+    // Whatever is made from here on is this user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let Arguments { data_dir, config, json, command } = arguments;
+    let context = Context { environment: Environment::read(), data_dir, config, json };
+    match run(&context, command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(json),
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Init => setup::init(context),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "sekisho", &mut script);
+            print::bytes(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(Failure::internal)?;
+            print::bytes(&page)
+        }
+        Command::Config(settings) => settings::run(context, &settings),
+        Command::Quickstart(listen) => block_on(serve::quickstart(context, listen)),
+        Command::Serve(listen) => block_on(serve::serve(context, listen)),
+        Command::Stdio => block_on(stdio::stdio(context)),
+        Command::Library(command) => block_on(library::run(context, command)),
+        Command::Search(command) => block_on(search::search(context, command)),
+        Command::Read(command) => block_on(search::read(context, command)),
+        Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Doctor => block_on(doctor::doctor(context)),
+        Command::Healthcheck => block_on(doctor::healthcheck(context)),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(bound::BLOCKING_THREADS_MAX)
+        .enable_all()
+        .build()
+        .map_err(Failure::internal)?;
+    let result = runtime.block_on(command);
+    // A thread that waits for standard input would keep the process for ever.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,55 @@
+//! Writes to the terminal: colours where they are seen, and a closed pipe is an end, not a failure.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::exit::Failure;
+
+pub(super) const TITLE: Style = Style::new().bold();
+pub(super) const FAINT: Style = Style::new().dimmed();
+pub(super) const MATCH: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
+
+/// A line on standard output. Colours are dropped where it is no terminal, or NO_COLOR is set.
+pub(super) fn line(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    done(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+pub(super) fn bytes(bytes: &[u8]) -> Result<u8, Failure> {
+    let mut out = io::stdout().lock();
+    done(out.write_all(bytes).and_then(|()| out.flush()))?;
+    Ok(0)
+}
+
+/// A line on standard error, for people: notices, progress, failures.
+pub(super) fn error_line(text: &str) {
+    // Where even this cannot be written, nothing can be told.
+    writeln!(anstream::stderr().lock(), "{text}").ok();
+}
+
+pub(super) fn painted(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Whether somebody watches standard error, so that a progress bar makes sense.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Text from documents as a terminal may see it: no controls but newlines and tabs.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
+}
+
+fn done(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Ok(()) => Ok(()),
+        // `sekisho ... | head`: whoever read has had enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::quiet()),
+        Err(error) => Err(Failure::internal(format!("standard output: {error}"))),
+    }
+}

@@ -1,0 +1,148 @@
+//! `serve` and `quickstart`: listens until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Failure;
+use super::{Context, print, setup};
+use crate::app::{self, App};
+use crate::base::bound;
+use crate::config::place::Places;
+use crate::config::raw::Authentication;
+use crate::config::{Config, file};
+use crate::crypto::tls;
+use crate::http::Site;
+use crate::http::listener::Listener;
+use crate::mcp::http::McpHttp;
+use crate::telemetry::log;
+
+#[derive(Debug, Args)]
+pub(crate) struct Listen {
+    /// Address and port to listen on, instead of http.listen
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Serve beyond this machine without TLS or without authentication: everybody on the network can read what you serve
+    #[arg(long)]
+    dangerously_serve_unprotected: bool,
+}
+
+pub(super) async fn quickstart(context: &Context, listen: Listen) -> Result<u8, Failure> {
+    let places = context.places()?;
+    let made = app::init(&places)?;
+    setup::tell(&places, &made)?;
+    run(context, &places, listen, true).await
+}
+
+pub(super) async fn serve(context: &Context, listen: Listen) -> Result<u8, Failure> {
+    let places = context.places()?;
+    run(context, &places, listen, false).await
+}
+
+async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool) -> Result<u8, Failure> {
+    let mut config = file::load(&places.config, &context.environment)?;
+    if let Some(address) = listen.listen {
+        config.http.listen = address;
+    }
+    check_exposure(&config, listen.dangerously_serve_unprotected)?;
+    let tls = config
+        .http
+        .tls
+        .as_ref()
+        .map(|pair| tls::server(&pair.certificate, &pair.key))
+        .transpose()
+        .map_err(Failure::config)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    // Before the database is touched: a taken port should change nothing.
+    let listener = Listener::bind(&config.http, tls).await.map_err(|error| {
+        Failure::unavailable(format!(
+            "cannot listen on {}: {error}; choose another with --listen or http.listen",
+            config.http.listen
+        ))
+    })?;
+    let address = listener.address().map_err(Failure::internal)?;
+    let _log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
+    let mut app = App::open(places, config, &|notice| print::error_line(notice)).await?;
+    app.serve_control(places)?;
+
+    let streams = CancellationToken::new();
+    let mcp = McpHttp::new(&app.mcp, &app.config, Arc::clone(&app.clock), streams.clone());
+    let sweep = sweep_sessions(mcp.clone(), app.stopping());
+    let site = Site::new(mcp, Arc::clone(&app.web), &app.config);
+    let serving = tokio::spawn(listener.serve(site, app.stopping(), streams, app.config.http.shutdown_timeout));
+
+    let url = format!("{scheme}://{address}/mcp");
+    tracing::info!(%address, "serving");
+    if introduce {
+        print::line(&format!("\n{}\n", setup::snippets(context, places, &url)?))?;
+        print::line(
+            "Next, in another terminal: sekisho library add NAME PATH, then sekisho search WORDS. sekisho doctor looks whether all is well.",
+        )?;
+    }
+    if app.config.http.authentication == Authentication::None {
+        print::error_line(
+            "Authentication is off (http.authentication = \"none\"): whoever reaches the port reads every library.",
+        );
+    }
+    print::line(&format!("Serving MCP at {url}"))?;
+
+    wait_for_stop().await?;
+    print::error_line("Stopping: calls under way finish first.");
+    app.stopping().cancel();
+    sweep.abort();
+    // Its panic, if it had one, is in the log.
+    serving.await.unwrap_or_default();
+    app.stop().await;
+    Ok(0)
+}
+
+/// Beyond loopback, TLS and authentication are not optional, unless somebody says the word.
+fn check_exposure(config: &Config, dangerously: bool) -> Result<(), Failure> {
+    let http = &config.http;
+    if http.listen.ip().is_loopback() || dangerously {
+        return Ok(());
+    }
+    let missing = match (http.tls.is_some(), http.authentication == Authentication::Bearer) {
+        (true, true) => return Ok(()),
+        (false, true) => "TLS (http.tls_certificate and http.tls_key)",
+        (true, false) => "authentication (http.authentication = \"bearer\")",
+        (false, false) => "TLS and authentication",
+    };
+    Err(Failure::not_allowed(format!(
+        "{} can be reached from other machines, and {missing} is missing; configure it, listen on 127.0.0.1, or pass --dangerously-serve-unprotected",
+        http.listen
+    )))
+}
+
+fn sweep_sessions(mcp: McpHttp, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => mcp.sessions().sweep().await,
+            }
+        }
+    })
+}
+
+async fn wait_for_stop() -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // The second one means now.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! `init`, and what to paste into which client.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::exit::Failure;
+use super::{Context, print};
+use crate::app::{self, Made};
+use crate::config::place::Places;
+
+pub(super) fn init(context: &Context) -> Result<u8, Failure> {
+    let places = context.places()?;
+    let made = app::init(&places)?;
+    if context.json {
+        let report = json!({
+            "data_directory": places.data.display().to_string(),
+            "config": places.config.display().to_string(),
+            "http_token": places.http_token().display().to_string(),
+            "made": {"directory": made.directory, "config": made.config, "database": made.database, "token": made.token},
+        });
+        print::line(&report.to_string())?;
+        return Ok(0);
+    }
+    tell(&places, &made)?;
+    print::line(
+        "\nNext: sekisho library add NAME PATH, then sekisho serve (or let a desktop client run sekisho stdio).",
+    )?;
+    Ok(0)
+}
+
+pub(super) fn tell(places: &Places, made: &Made) -> Result<(), Failure> {
+    if !made.anything() {
+        return print::line(&format!("Everything is in place in {}; nothing was changed.", places.data.display()));
+    }
+    let say = |what: &str, path: &Path, fresh: bool| {
+        let note = if fresh { "made" } else { "was there" };
+        print::line(&format!("  {what:<15} {} ({note})", path.display()))
+    };
+    say("data directory", &places.data, made.directory)?;
+    say("configuration", &places.config, made.config)?;
+    say("database", &places.database(), made.database)?;
+    say("HTTP token", &places.http_token(), made.token)
+}
+
+/// What each client wants to be told, with nothing secret in it.
+pub(super) fn snippets(context: &Context, places: &Places, url: &str) -> Result<String, Failure> {
+    let program = std::env::current_exe().map_err(Failure::internal)?;
+    let program = program.display().to_string();
+    let mut arguments: Vec<String> = Vec::new();
+    // A client starts us with its own environment: what is not the default must be said.
+    let default = Places::find(
+        None,
+        None,
+        &crate::config::env::Environment { data_dir: None, config: None, ..context.environment.clone() },
+    );
+    if default.as_ref().is_none_or(|default| default.data != places.data) {
+        arguments.extend(["--data-dir".into(), places.data.display().to_string()]);
+    }
+    if places.config != places.data.join("sekisho.toml") {
+        arguments.extend(["--config".into(), places.config.display().to_string()]);
+    }
+    arguments.push("stdio".into());
+    let server = json!({"command": program, "args": arguments});
+    let mut typed = server.clone();
+    typed["type"] = json!("stdio");
+    let pretty = |value: &Value| serde_json::to_string_pretty(value).map_err(Failure::internal);
+    let command: Vec<String> = std::iter::once(program).chain(arguments).map(|word| quoted(&word)).collect();
+    let token = quoted(&places.http_token().display().to_string());
+    Ok(format!(
+        "Claude Desktop (claude_desktop_config.json) and Cursor (~/.cursor/mcp.json):\n\n{}\n\n\
+         VS Code (.vscode/mcp.json):\n\n{}\n\n\
+         Claude Code:\n\n  claude mcp add sekisho -- {}\n\n\
+         Any client over HTTP: the URL is {url}, and the token lies in {}. With Claude Code:\n\n  \
+         claude mcp add --transport http sekisho {url} --header \"Authorization: Bearer $(cat {token})\"",
+        pretty(&json!({"mcpServers": {"sekisho": server}}))?,
+        pretty(&json!({"servers": {"sekisho": typed}}))?,
+        command.join(" "),
+        places.http_token().display(),
+    ))
+}
+
+/// A word as a POSIX shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+:=@%".contains(&byte));
+    if plain && !word.is_empty() { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, expect) in
+            [("/a/b.c", "/a/b.c"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("$x", "'$x'")]
+        {
+            assert_eq!(quoted(word), expect);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The only place that reads the environment: where things are, and `SEKISHO_*` on top of the file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const PREFIX: &str = "SEKISHO_";
+
+/// What Sekisho takes from the environment, read once at start.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `SEKISHO_DATA_DIR`
+    pub data_dir: Option<PathBuf>,
+    /// `SEKISHO_CONFIG`
+    pub config: Option<PathBuf>,
+    /// Other `SEKISHO_*` variables, without the prefix: `HTTP_LISTEN`.
+    pub settings: BTreeMap<String, String>,
+    pub home: Option<PathBuf>,
+    pub xdg_data_home: Option<PathBuf>,
+    pub xdg_runtime_dir: Option<PathBuf>,
+}
+
+impl Environment {
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn read() -> Self {
+        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let mut settings = BTreeMap::new();
+        for (name, value) in std::env::vars_os() {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
+                && let Some(setting) = name.strip_prefix(PREFIX)
+            {
+                settings.insert(setting.to_owned(), value.to_owned());
+            }
+        }
+        // Where things are is no setting; the last two are the test runner's.
+        for place in ["DATA_DIR", "CONFIG", "CORPORA", "SOAK"] {
+            settings.remove(place);
+        }
+        Self {
+            data_dir: path("SEKISHO_DATA_DIR"),
+            config: path("SEKISHO_CONFIG"),
+            settings,
+            home: path("HOME"),
+            xdg_data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
+            xdg_runtime_dir: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
+        }
+    }
+
+    /// The data directory: as asked, else `SEKISHO_DATA_DIR`, else the XDG data directory.
+    pub fn data_dir(&self, asked: Option<&Path>) -> Option<PathBuf> {
+        let xdg = || {
+            let base = self.xdg_data_home.clone().or_else(|| Some(self.home.as_ref()?.join(".local/share")));
+            base.map(|base| base.join("sekisho"))
+        };
+        asked.map(Path::to_owned).or_else(|| self.data_dir.clone()).or_else(xdg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_directory_is_as_asked_then_as_set_then_by_xdg() {
+        let mut environment = Environment { home: Some("/home/ann".into()), ..Environment::default() };
+        let check = |environment: &Environment, asked: Option<&str>, expect: &str| {
+            assert_eq!(environment.data_dir(asked.map(Path::new)), Some(PathBuf::from(expect)));
+        };
+        check(&environment, None, "/home/ann/.local/share/sekisho");
+        environment.xdg_data_home = Some("/xdg".into());
+        check(&environment, None, "/xdg/sekisho");
+        environment.data_dir = Some("/set".into());
+        check(&environment, None, "/set");
+        check(&environment, Some("/asked"), "/asked");
+        assert_eq!(Environment::default().data_dir(None), None);
+    }
+}

@@ -1,0 +1,340 @@
+//! From text to a valid configuration: unknown keys, wrong types and impossible values are refused with
+//! their line, what was expected, and the nearest valid key.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::env::Environment;
+use super::raw::Raw;
+use super::{Config, Impossible};
+use crate::base::bound;
+
+/// Reads `path` (a missing file means the defaults), puts the environment on top, and checks everything.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigError> {
+    let text = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(ConfigError::File { path: path.to_owned(), error }),
+        Ok(metadata) if metadata.len() > bound::CONFIG_BYTES_MAX => {
+            return Err(ConfigError::TooLarge { path: path.to_owned(), found: metadata.len() });
+        }
+        Ok(_) => fs::read_to_string(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?,
+    };
+    parse(&text, path, environment)
+}
+
+/// As [`load`], from text that says it comes from `path`.
+pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Config, ConfigError> {
+    let at = |offset: usize| Place { path: path.to_owned(), line: line_of(text, offset) };
+    let syntax = |error: toml::de::Error| ConfigError::Written {
+        place: at(error.span().map_or(0, |span| span.start)),
+        message: error.message().to_owned(),
+    };
+    let document = DeTable::parse(text).map_err(syntax)?;
+    let settings = settings();
+    for (table, value) in document.get_ref() {
+        check_keys(table.get_ref(), table.span().start, value.get_ref(), &settings, &at)?;
+    }
+    let mut raw: Raw = toml::from_str(text).map_err(syntax)?;
+    for (name, value) in &environment.settings {
+        raw = overridden(&raw, name, value, &settings)?;
+    }
+    Config::of(raw).map_err(|problems| ConfigError::Impossible {
+        problems: problems
+            .into_iter()
+            .map(|problem| (origin(&problem, &document, environment, &at), problem))
+            .collect(),
+    })
+}
+
+/// A key of the configuration, as the JSON Schema has it.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub table: String,
+    pub key: String,
+    pub description: String,
+    pub default: Value,
+}
+
+impl Setting {
+    pub fn dotted(&self) -> String {
+        format!("{}.{}", self.table, self.key)
+    }
+
+    /// The environment variable without its prefix: `HTTP_LISTEN`.
+    pub fn variable(&self) -> String {
+        format!("{}_{}", self.table, self.key).to_uppercase()
+    }
+}
+
+/// Every key there is, in the order of the file.
+pub fn settings() -> Vec<Setting> {
+    let schema = schema();
+    let defaults = serde_json::to_value(Raw::default()).unwrap_or_default();
+    let mut settings = Vec::new();
+    for (table, of_table) in schema["properties"].as_object().into_iter().flatten() {
+        let definition = definition(&schema, of_table);
+        for (key, of_key) in definition["properties"].as_object().into_iter().flatten() {
+            settings.push(Setting {
+                table: table.clone(),
+                key: key.clone(),
+                description: of_key["description"].as_str().unwrap_or_default().to_owned(),
+                default: defaults[table][key].clone(),
+            });
+        }
+    }
+    settings
+}
+
+/// JSON Schema (2020-12) of the configuration file.
+pub fn schema() -> Value {
+    schemars::schema_for!(Raw).to_value()
+}
+
+/// The file that `init` writes: every key with its meaning and default, commented out.
+pub fn commented() -> String {
+    let schema = schema();
+    let mut text = String::from(
+        "# Sekisho's configuration. Every key has the default shown; remove the # to change one.\n\
+         # Each key can also be set by an environment variable: http.listen is SEKISHO_HTTP_LISTEN.\n\
+         # `sekisho config check` checks this file, `sekisho config show` prints what is in force.\n",
+    );
+    let mut table = String::new();
+    for setting in settings() {
+        if setting.table != table {
+            table.clone_from(&setting.table);
+            let about = schema["properties"][&table]["description"].as_str().unwrap_or_default();
+            // Writing to a String cannot fail.
+            write!(text, "\n# {about}\n[{table}]\n").unwrap_or_default();
+        }
+        let default = match &setting.default {
+            Value::Null => "\"\"".to_owned(),
+            value => value.to_string(),
+        };
+        write!(text, "\n# {}\n# {} = {default}\n", setting.description, setting.key).unwrap_or_default();
+    }
+    text
+}
+
+fn definition<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
+    let name = node["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
+    name.map_or(node, |name| &schema["$defs"][name])
+}
+
+fn check_keys(
+    table: &str,
+    offset: usize,
+    value: &DeValue<'_>,
+    settings: &[Setting],
+    at: &dyn Fn(usize) -> Place,
+) -> Result<(), ConfigError> {
+    let of_table: Vec<&Setting> = settings.iter().filter(|setting| setting.table == table).collect();
+    if of_table.is_empty() {
+        // A key of some table written at the top level is the likeliest slip.
+        let nearest = nearest(table, settings.iter().map(|setting| setting.table.clone()))
+            .or_else(|| settings.iter().find(|setting| setting.key == table).map(Setting::dotted));
+        return Err(ConfigError::UnknownKey { place: at(offset), key: table.to_owned(), nearest });
+    }
+    let DeValue::Table(keys) = value else {
+        return Err(ConfigError::Written {
+            place: at(offset),
+            message: format!("expected a table [{table}], found {}", value.type_str()),
+        });
+    };
+    for (key, _) in keys {
+        let name: &str = key.get_ref();
+        if !of_table.iter().any(|setting| setting.key == name) {
+            let nearest = nearest(name, of_table.iter().map(|setting| setting.key.clone()))
+                .or_else(|| settings.iter().find(|setting| setting.key == name).map(Setting::dotted));
+            return Err(ConfigError::UnknownKey {
+                place: at(key.span().start),
+                key: format!("{table}.{name}"),
+                nearest,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The candidate most like `name`, if it is at all like it.
+pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.75)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `raw` with one variable's value in it. Values are read as TOML, or else as text.
+fn overridden(raw: &Raw, name: &str, value: &str, settings: &[Setting]) -> Result<Raw, ConfigError> {
+    let variable = format!("SEKISHO_{name}");
+    let Some(setting) = settings.iter().find(|setting| setting.variable() == name) else {
+        let nearest = nearest(name, settings.iter().map(Setting::variable)).map(|near| format!("SEKISHO_{near}"));
+        return Err(ConfigError::UnknownVariable { variable, nearest });
+    };
+    let wrong = |error: &dyn std::fmt::Display| ConfigError::Variable {
+        variable: variable.clone(),
+        key: setting.dotted(),
+        message: error.to_string().trim().to_owned(),
+    };
+    let mut tree = toml::Table::try_from(raw).map_err(|error| wrong(&error))?;
+    let text = setting.default.is_string() || setting.default.is_null();
+    let parsed = if text {
+        toml::Value::String(value.to_owned())
+    } else {
+        toml::from_str::<toml::Table>(&format!("value = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| toml::Value::String(value.to_owned()))
+    };
+    if let Some(toml::Value::Table(of_table)) = tree.get_mut(&setting.table) {
+        of_table.insert(setting.key.clone(), parsed);
+    }
+    tree.try_into().map_err(|error: toml::de::Error| wrong(&error.message()))
+}
+
+fn origin(
+    problem: &Impossible,
+    document: &toml::Spanned<DeTable<'_>>,
+    environment: &Environment,
+    at: &dyn Fn(usize) -> Place,
+) -> String {
+    let (table, key) = problem.key.split_once('.').unwrap_or((problem.key, ""));
+    let variable = format!("{table}_{key}").to_uppercase();
+    if environment.settings.contains_key(&variable) {
+        return format!("SEKISHO_{variable}");
+    }
+    let place = document.get_ref().iter().find(|(name, _)| name.get_ref() == table).map(|(name, value)| {
+        let keys = value.get_ref().as_table();
+        let written = keys.and_then(|keys| keys.iter().find(|(name, _)| name.get_ref() == key));
+        written.map_or_else(|| name.span().start, |(name, _)| name.span().start)
+    });
+    at(place.unwrap_or(0)).to_string()
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// Where in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub path: PathBuf,
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// Why a configuration is refused. Nothing starts with a configuration that is partly understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("{}: a configuration has at most {} bytes, this file has {found}", path.display(), bound::CONFIG_BYTES_MAX)]
+    TooLarge { path: PathBuf, found: u64 },
+    #[error("{place}: {message}")]
+    Written { place: Place, message: String },
+    #[error("{place}: there is no key {key}{}; `sekisho config schema` lists them all", did_you_mean(nearest.as_deref()))]
+    UnknownKey { place: Place, key: String, nearest: Option<String> },
+    #[error("{}", listed(problems))]
+    Impossible { problems: Vec<(String, Impossible)> },
+    #[error("the environment variable {variable} names no key{}", did_you_mean(nearest.as_deref()))]
+    UnknownVariable { variable: String, nearest: Option<String> },
+    #[error("the environment variable {variable} does not fit {key}: {message}")]
+    Variable { variable: String, key: String, message: String },
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
+fn listed(problems: &[(String, Impossible)]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|(place, problem)| {
+            format!("{place}: {} must be {}, found {}", problem.key, problem.expected, problem.found)
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        parse(text, Path::new("sekisho.toml"), &Environment::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_are_told_with_line_and_way_out() {
+        let check = |text: &str, expect: &[&str]| {
+            let error = error_of(text);
+            for part in expect {
+                assert!(error.contains(part), "{text:?} gave {error:?}, without {part:?}");
+            }
+        };
+        check(
+            "[http]\nlisten = \"127.0.0.1:1\"\nlisen = 1\n",
+            &["sekisho.toml:3", "http.lisen", "did you mean listen?"],
+        );
+        check("\n[htp]\n", &["sekisho.toml:2", "htp", "did you mean http?"]);
+        check("listen = \"x\"", &["sekisho.toml:1", "http.listen"]);
+        check("http = 3", &["sekisho.toml:1", "expected a table"]);
+        check("[rate]\nper_minute = \"many\"\n", &["sekisho.toml:2", "invalid type"]);
+        check("[rate]\nper_minute = -1\n", &["sekisho.toml:2"]);
+        check(
+            "[http]\n\nlisten = \"here\"\n[rate]\nburst_limit = 0",
+            &["sekisho.toml:3: http.listen must be", "sekisho.toml:5: rate.burst_limit", "found 0"],
+        );
+        check("[http]\nauthentication = \"basic\"", &["sekisho.toml:2", "bearer"]);
+        check("[http", &["sekisho.toml:1"]);
+    }
+
+    #[test]
+    fn the_environment_is_on_top_and_checked() {
+        let with = |name: &str, value: &str| {
+            let environment =
+                Environment { settings: [(name.to_owned(), value.to_owned())].into(), ..Environment::default() };
+            parse("[http]\nlisten = \"127.0.0.1:1\"", Path::new("sekisho.toml"), &environment)
+        };
+        assert_eq!(with("HTTP_LISTEN", "127.0.0.1:2").unwrap().http.listen.port(), 2);
+        assert_eq!(with("HTTP_TLS_KEY", "k").unwrap_err().to_string().matches("tls_certificate").count(), 3);
+        assert_eq!(with("RATE_PER_MINUTE", "7").unwrap().rate.per_minute, 7);
+        assert_eq!(with("HTTP_ALLOWED_HOSTS", "[\"a\"]").unwrap().http.allowed_hosts, ["a"]);
+        let error = with("HTTP_LISTN", "x").unwrap_err().to_string();
+        assert!(error.contains("did you mean SEKISHO_HTTP_LISTEN?"), "{error}");
+        let error = with("RATE_PER_MINUTE", "many").unwrap_err().to_string();
+        assert!(error.contains("SEKISHO_RATE_PER_MINUTE") && error.contains("invalid type"), "{error}");
+        let error = with("HTTP_LISTEN", "x").unwrap_err().to_string();
+        assert!(error.starts_with("SEKISHO_HTTP_LISTEN: http.listen must be"), "{error}");
+    }
+
+    #[test]
+    fn the_commented_file_is_the_defaults_and_names_every_key() {
+        let text = commented();
+        let uncommented: String = text
+            .lines()
+            .map(|line| {
+                line.strip_prefix("# ").filter(|rest| rest.contains(" = ") && !rest.contains(". ")).unwrap_or(line)
+            })
+            .fold(String::new(), |mut all, line| {
+                all.push_str(line);
+                all.push('\n');
+                all
+            });
+        assert_eq!(parse(&text, Path::new("a"), &Environment::default()).unwrap().raw, Raw::default());
+        for setting in settings() {
+            assert!(uncommented.contains(&format!("\n{} = ", setting.key)), "{}", setting.dotted());
+            assert!(!setting.description.is_empty(), "{}", setting.dotted());
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Where things lie in the data directory.
+
+use std::path::{Path, PathBuf};
+
+use super::env::Environment;
+
+/// The paths of one installation.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub data: PathBuf,
+    pub config: PathBuf,
+    pub control: PathBuf,
+}
+
+/// The longest path that a Unix socket's address can hold on Linux, without its final NUL.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+impl Places {
+    /// `None` when neither a flag, a variable nor a home directory says where.
+    pub fn find(data_dir: Option<&Path>, config: Option<&Path>, environment: &Environment) -> Option<Self> {
+        let data = environment.data_dir(data_dir)?;
+        // Everything below may outlive a change of the working directory, and is printed to be pasted elsewhere.
+        let data = std::path::absolute(&data).unwrap_or(data);
+        let config = config
+            .map(Path::to_owned)
+            .or_else(|| environment.config.clone())
+            .map_or_else(|| data.join("sekisho.toml"), |path| std::path::absolute(&path).unwrap_or(path));
+        let control = control_socket(&data, environment);
+        Some(Self { data, config, control })
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.data.join("sekisho.redb")
+    }
+
+    pub fn index(&self) -> PathBuf {
+        self.data.join("index")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.data.join("logs")
+    }
+
+    /// The bearer token of the HTTP client that `init` sets up, mode 0600.
+    pub fn http_token(&self) -> PathBuf {
+        self.data.join("http-token")
+    }
+}
+
+fn control_socket(data: &Path, environment: &Environment) -> PathBuf {
+    let here = data.join("control.sock");
+    if here.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return here;
+    }
+    // A socket's address is short; the runtime directory's is, and the data directory's digest tells them apart.
+    let runtime = environment.xdg_runtime_dir.clone().unwrap_or_else(|| PathBuf::from("/run/sekisho"));
+    let digest = data.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        // FNV-1a: a name, no secret.
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    runtime.join(format!("sekisho-{digest:016x}.sock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_data_directory_has_its_socket_in_the_runtime_directory() {
+        let environment = Environment { xdg_runtime_dir: Some("/run/user/1".into()), ..Environment::default() };
+        let short = Places::find(Some(Path::new("/data")), None, &environment).unwrap();
+        assert_eq!(short.control, Path::new("/data/control.sock"));
+        let long = format!("/{}", "d".repeat(120));
+        let long = Places::find(Some(Path::new(&long)), None, &environment).unwrap();
+        assert!(long.control.starts_with("/run/user/1"));
+        assert!(long.control.as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+    }
+}

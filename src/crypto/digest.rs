@@ -1,0 +1,45 @@
+//! SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104).
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+pub type Hash = [u8; 32];
+
+/// SHA-256 over the parts, one after the other.
+pub fn sha256(parts: &[&[u8]]) -> Hash {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+pub fn hmac_sha256(key: &Hash, message: &[u8]) -> Hash {
+    // HMAC pads a key with zeros to the block of its hash, 64 bytes for SHA-256.
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::hex;
+
+    #[test]
+    fn sha256_of_abc_is_that_of_the_standard() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&sha256(&[b"a", b"bc"])), expected);
+    }
+
+    #[test]
+    fn hmac_matches_rfc_4231_in_its_key_padded_form() {
+        // RFC 4231, test case 1: a key of 20 bytes 0x0b, here padded with zeros as HMAC itself pads it.
+        let mut key = [0; 32];
+        key[..20].fill(0x0b);
+        let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
+        assert_eq!(hex(&hmac_sha256(&key, b"Hi There")), expected);
+    }
+}

@@ -1,0 +1,313 @@
+//! Libraries of documents: what there is, what a document says, and where words are found.
+
+pub mod page;
+pub mod parse;
+pub mod record;
+pub mod source;
+pub mod split;
+pub mod sync;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::base::bound;
+use crate::base::clock::Clock;
+use crate::base::refusal::{Code, Refusal};
+use crate::search::{Found, Index, Request, SearchError};
+use crate::store::table::Table;
+use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
+use record::{DocumentRecord, LibraryRecord, Source};
+use source::SourceError;
+
+/// Told what a sync changed. The room above injects it; a library knows nobody who listens.
+pub trait Changes: Send + Sync {
+    /// Documents of `library` came, went, or (`changed`) have another content.
+    fn documents(&self, library: &str, changed: &[String], list_changed: bool);
+}
+
+/// All libraries of this installation.
+pub struct Libraries {
+    store: Store,
+    index: Arc<Index>,
+    clock: Arc<dyn Clock>,
+    changes: Arc<dyn Changes>,
+    /// Names under sync or removal. Held for a look-up, never across an await.
+    busy: Mutex<HashSet<String>>,
+    /// Places for searches on blocking threads.
+    searches: Semaphore,
+    /// The index has one writer.
+    index_writer: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Libraries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Libraries")
+    }
+}
+
+/// What can go wrong with libraries.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    #[error("there is no library {0:?}; list_libraries (or `sekisho library list`) names those that there are")]
+    NoLibrary(String),
+    #[error("the library {library:?} has no document {path:?}; search for it, or list the resources")]
+    NoDocument { library: String, path: String },
+    #[error("there is a library {0:?} already; choose another name, or remove that one first")]
+    Exists(String),
+    #[error("{0:?} is no name for a library: write 1 to {max} of a-z 0-9 - _ . and begin and end with a letter or digit", max = bound::LIBRARY_NAME_BYTES_MAX)]
+    Name(String),
+    #[error("the library {0:?} is being synced or removed at the moment; try again when that is done")]
+    Busy(String),
+    #[error("there are {} libraries, which is the most there may be; remove one first", bound::LIBRARIES_MAX)]
+    TooMany,
+    #[error("the manual belongs to Sekisho; it cannot be removed")]
+    Builtin,
+    #[error("the sync was cancelled; the library keeps what it had")]
+    Cancelled,
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    #[error("the stored text of {0} does not decompress")]
+    Body(String),
+    #[error("a worker of the library ended: {0}")]
+    Worker(String),
+}
+
+impl From<LibraryError> for Refusal {
+    fn from(error: LibraryError) -> Self {
+        let code = match &error {
+            LibraryError::NoLibrary(_) | LibraryError::NoDocument { .. } => Code::NotFound,
+            LibraryError::Exists(_) | LibraryError::Busy(_) | LibraryError::Builtin => Code::Conflict,
+            LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
+            LibraryError::Cancelled => Code::Cancelled,
+            LibraryError::Store(_) | LibraryError::Search(_) | LibraryError::Body(_) | LibraryError::Worker(_) => {
+                return Self::internal(error);
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl Libraries {
+    pub fn new(store: Store, index: Arc<Index>, clock: Arc<dyn Clock>, changes: Arc<dyn Changes>) -> Self {
+        Self {
+            store,
+            index,
+            clock,
+            changes,
+            busy: Mutex::default(),
+            searches: Semaphore::new(bound::SEARCHES_MAX),
+            index_writer: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// All libraries, by name.
+    pub fn list(&self) -> Result<Vec<LibraryRecord>, LibraryError> {
+        Ok(self.store.read(list)?)
+    }
+
+    pub fn get(&self, name: &str) -> Result<LibraryRecord, LibraryError> {
+        self.store.read(|snapshot| library(snapshot, name))
+    }
+
+    /// Keeps a new library; its documents come with the first sync.
+    pub async fn add(&self, name: &str, source: Source) -> Result<LibraryRecord, LibraryError> {
+        if !record::is_library_name(name) {
+            return Err(LibraryError::Name(name.into()));
+        }
+        source::check(&source)?;
+        let _busy = self.occupy(name)?;
+        let known = self.list()?;
+        if known.iter().any(|library| library.name == name) {
+            return Err(LibraryError::Exists(name.into()));
+        }
+        if known.len() >= bound::LIBRARIES_MAX {
+            return Err(LibraryError::TooMany);
+        }
+        let now = self.clock.now();
+        let record = LibraryRecord {
+            name: name.into(),
+            source,
+            added: now,
+            generation: 0,
+            synced: None,
+            documents: 0,
+            sections: 0,
+            bytes: 0,
+        };
+        self.store.commit(Batch::puts(vec![Put::new(Table::Libraries, name, codec::encode(&record)?)])).await?;
+        Ok(record)
+    }
+
+    /// Forgets a library and its documents.
+    pub async fn remove(&self, name: &str) -> Result<LibraryRecord, LibraryError> {
+        let _busy = self.occupy(name)?;
+        let record = self.get(name)?;
+        if record.source == Source::Builtin {
+            return Err(LibraryError::Builtin);
+        }
+        // First the name, durably: what is left after a crash here is swept at the next start.
+        self.store.commit(Batch::puts(vec![Put::delete(Table::Libraries, name)])).await?;
+        sync::forget(self, name).await?;
+        self.changes.documents(name, &[], true);
+        Ok(record)
+    }
+
+    /// A document's record and its whole Markdown.
+    pub fn document(&self, library_name: &str, path: &str) -> Result<(DocumentRecord, String), LibraryError> {
+        self.store.read(|snapshot| {
+            let library = library(snapshot, library_name)?;
+            let missing = || LibraryError::NoDocument { library: library_name.into(), path: path.into() };
+            if path.is_empty() || path.len() > bound::DOCUMENT_PATH_BYTES_MAX || path.contains('\0') {
+                return Err(missing());
+            }
+            let (key, record) = document(snapshot, &library, path)?.ok_or_else(missing)?;
+            let body = page::body(snapshot, &key, record.body_bytes)
+                .ok_or_else(|| LibraryError::Body(format!("{library_name}/{path}")))?;
+            Ok((record, body))
+        })
+    }
+
+    /// Paths of a library that start with `prefix`, from the first one after `after` on, with their records.
+    pub fn documents(
+        &self,
+        name: &str,
+        prefix: &str,
+        after: Option<&str>,
+        documents_max: usize,
+    ) -> Result<Vec<(String, DocumentRecord)>, LibraryError> {
+        let library = self.get(name)?;
+        let mut found = Vec::new();
+        let begin = [record::library_prefix(name), prefix.as_bytes().to_vec()].concat();
+        let end = after_prefix(&begin);
+        let mut from =
+            after.map_or_else(|| begin.clone(), |path| after_prefix(&record::path_prefix(name, path))).max(begin);
+        // One short snapshot a page: a long one would pin pages while others write.
+        while found.len() < documents_max {
+            let rows =
+                self.store.read(|snapshot| snapshot.scan(Table::Documents, &from, &end, bound::SCAN_ROWS_MAX))?;
+            let Some((last, _)) = rows.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (path, document) in newest(&rows, &library)? {
+                // A document's generations may lie on both sides of the page's end.
+                match found.last_mut() {
+                    Some((known, slot)) if *known == path => *slot = document,
+                    _ => found.push((path, document)),
+                }
+            }
+        }
+        found.retain(|(_, document): &(String, DocumentRecord)| !document.removed);
+        found.truncate(documents_max);
+        Ok(found)
+    }
+
+    /// Searches the named libraries, or all of them.
+    pub async fn search(self: &Arc<Self>, query: Query) -> Result<Found, LibraryError> {
+        let known = self.list()?;
+        let libraries: Vec<String> = if query.libraries.is_empty() {
+            known.into_iter().map(|library| library.name).collect()
+        } else {
+            if let Some(unknown) =
+                query.libraries.iter().find(|name| !known.iter().any(|library| library.name == **name))
+            {
+                return Err(LibraryError::NoLibrary(unknown.clone()));
+            }
+            query.libraries.clone()
+        };
+        let _place = self.searches.acquire().await.map_err(|error| LibraryError::Worker(error.to_string()))?;
+        let index = Arc::clone(&self.index);
+        let searched = tokio::task::spawn_blocking(move || {
+            index.search(&Request {
+                text: &query.text,
+                libraries: &libraries,
+                path_prefix: query.path_prefix.as_deref(),
+                facets: &query.facets,
+                limit: query.limit,
+                offset: query.offset,
+            })
+        });
+        Ok(searched.await.map_err(|error| LibraryError::Worker(error.to_string()))??)
+    }
+
+    /// Passages in the index.
+    pub fn passages(&self) -> u64 {
+        self.index.passages()
+    }
+
+    fn occupy(&self, name: &str) -> Result<Busy<'_>, LibraryError> {
+        let fresh = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        if fresh { Ok(Busy { libraries: self, name: name.to_owned() }) } else { Err(LibraryError::Busy(name.into())) }
+    }
+}
+
+/// What is searched for, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    pub text: String,
+    /// None named: all.
+    pub libraries: Vec<String>,
+    pub path_prefix: Option<String>,
+    pub facets: BTreeMap<String, Vec<String>>,
+    pub limit: usize,
+    pub offset: usize,
+}
+
+/// A name that is worked on; free again when this is dropped.
+struct Busy<'a> {
+    libraries: &'a Libraries,
+    name: String,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.libraries.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
+}
+
+fn list(snapshot: &Snapshot) -> Result<Vec<LibraryRecord>, StoreError> {
+    let rows = snapshot.scan(Table::Libraries, &[], &[u8::MAX; 4], bound::LIBRARIES_MAX)?;
+    rows.iter().map(|(_, value)| codec::decode(value)).collect()
+}
+
+fn library(snapshot: &Snapshot, name: &str) -> Result<LibraryRecord, LibraryError> {
+    if !record::is_library_name(name) {
+        return Err(LibraryError::NoLibrary(name.chars().take(bound::LIBRARY_NAME_BYTES_MAX).collect()));
+    }
+    let row = snapshot.get(Table::Libraries, name.as_bytes())?;
+    row.map(|bytes| codec::decode(&bytes)).transpose()?.ok_or_else(|| LibraryError::NoLibrary(name.into()))
+}
+
+/// The visible generation of a document.
+fn document(
+    snapshot: &Snapshot,
+    library: &LibraryRecord,
+    path: &str,
+) -> Result<Option<(Vec<u8>, DocumentRecord)>, StoreError> {
+    let from = record::path_prefix(&library.name, path);
+    let to = record::document_key(&library.name, path, library.generation.saturating_add(1));
+    let Some((key, value)) = snapshot.last(Table::Documents, &from, &to)? else { return Ok(None) };
+    let record: DocumentRecord = codec::decode(&value)?;
+    Ok((!record.removed).then_some((key, record)))
+}
+
+/// The newest visible generation of each document among `rows`, removed ones included.
+fn newest(rows: &[(Vec<u8>, Vec<u8>)], library: &LibraryRecord) -> Result<Vec<(String, DocumentRecord)>, StoreError> {
+    let mut found: Vec<(String, &[u8])> = Vec::new();
+    for (key, value) in rows {
+        let Some((_, path, generation)) = record::parse_document_key(key) else { continue };
+        if generation > library.generation {
+            continue;
+        }
+        // Generations of one path follow each other, oldest first.
+        match found.last_mut() {
+            Some((known, slot)) if known == path => *slot = value,
+            _ => found.push((path.to_owned(), value)),
+        }
+    }
+    found.into_iter().map(|(path, value)| Ok((path, codec::decode(value)?))).collect()
+}

@@ -1,0 +1,175 @@
+//! What the store holds of libraries and documents, and how their keys are built.
+
+use serde::{Deserialize, Serialize};
+
+use super::parse::Format;
+use crate::base::bound;
+use crate::base::clock::Timestamp;
+use crate::crypto::digest::Hash;
+use crate::store::codec::Record;
+
+/// A library: where its documents come from, and which generation of them is visible.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LibraryRecord {
+    pub name: String,
+    pub source: Source,
+    pub added: Timestamp,
+    /// Rows of this generation and older are visible; newer ones belong to a sync that did not end.
+    pub generation: u64,
+    pub synced: Option<Timestamp>,
+    pub documents: u64,
+    pub sections: u64,
+    /// Bytes of Markdown.
+    pub bytes: u64,
+}
+
+impl Record for LibraryRecord {
+    const TABLE: &'static str = "libraries";
+}
+
+/// Where documents come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Source {
+    /// A folder on this machine; absolute. Globs are matched against paths below it.
+    Folder { root: String, include: Vec<String>, exclude: Vec<String> },
+    /// The manual inside the binary.
+    Builtin,
+}
+
+impl Source {
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Folder { root, .. } => root.clone(),
+            Self::Builtin => "built in".into(),
+        }
+    }
+}
+
+/// One generation of a document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DocumentRecord {
+    /// The document was there and is no more; the other fields say nothing.
+    pub removed: bool,
+    pub title: String,
+    pub description: Option<String>,
+    pub facets: Vec<(String, String)>,
+    pub format: Format,
+    pub source_bytes: u64,
+    /// Nanoseconds since 1970, as the file system has it.
+    pub source_modified_ns: u64,
+    /// SHA-256 of the source.
+    pub source_hash: Hash,
+    pub body_bytes: u64,
+    pub sections: Vec<SectionRecord>,
+    /// Anchors of headings that share another heading's section, with the byte where they stand.
+    pub anchors: Vec<(String, u64)>,
+}
+
+impl Record for DocumentRecord {
+    const TABLE: &'static str = "documents";
+}
+
+impl DocumentRecord {
+    pub(super) fn tombstone() -> Self {
+        Self {
+            removed: true,
+            title: String::new(),
+            description: None,
+            facets: Vec::new(),
+            format: Format::Text,
+            source_bytes: 0,
+            source_modified_ns: 0,
+            source_hash: [0; 32],
+            body_bytes: 0,
+            sections: Vec::new(),
+            anchors: Vec::new(),
+        }
+    }
+}
+
+impl DocumentRecord {
+    /// The bytes that the section `anchor` and all below it cover.
+    pub fn range_of(&self, anchor: &str) -> Option<std::ops::Range<u64>> {
+        let first = self.sections.iter().position(|section| section.anchor == anchor).or_else(|| {
+            let at = self.anchors.iter().find(|(name, _)| name == anchor)?.1;
+            self.sections.iter().position(|section| section.start <= at && at < section.end)
+        })?;
+        let head = &self.sections[first];
+        let inside = |section: &&SectionRecord| section.anchor == head.anchor || section.level > head.level;
+        let last = self.sections[first + 1..].iter().take_while(inside).last().unwrap_or(head);
+        Some(head.start..last.end)
+    }
+}
+
+/// A section: `start..end` are bytes of the document's Markdown, and sections tile it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SectionRecord {
+    pub trail: Vec<String>,
+    pub anchor: String,
+    pub level: u8,
+    pub start: u64,
+    pub end: u64,
+}
+
+/// `library, 0`: all documents of a library begin with it.
+pub(super) fn library_prefix(library: &str) -> Vec<u8> {
+    [library.as_bytes(), &[0]].concat()
+}
+
+/// `library, 0, path, 0`: all generations of a document begin with it.
+pub(super) fn path_prefix(library: &str, path: &str) -> Vec<u8> {
+    [library.as_bytes(), &[0], path.as_bytes(), &[0]].concat()
+}
+
+pub(super) fn document_key(library: &str, path: &str, generation: u64) -> Vec<u8> {
+    let mut key = path_prefix(library, path);
+    key.extend(generation.to_be_bytes());
+    key
+}
+
+pub(super) fn body_key(document_key: &[u8], chunk: u32) -> Vec<u8> {
+    [document_key, &chunk.to_be_bytes()].concat()
+}
+
+/// The path and generation in a document's key.
+pub(super) fn parse_document_key(key: &[u8]) -> Option<(&str, &str, u64)> {
+    let (head, generation) = key.split_last_chunk::<8>()?;
+    let (library, path) = head.strip_suffix(&[0])?.split_at(head.iter().position(|byte| *byte == 0)?);
+    let path = path.strip_prefix(&[0])?;
+    Some((std::str::from_utf8(library).ok()?, std::str::from_utf8(path).ok()?, u64::from_be_bytes(*generation)))
+}
+
+/// A library's name: it stands in URIs, keys and commands.
+pub fn is_library_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    bytes.len() <= bound::LIBRARY_NAME_BYTES_MAX
+        && bytes.iter().all(|byte| good(*byte))
+        && edge(bytes.first())
+        && edge(bytes.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_key_parses_back() {
+        for (library, path, generation) in [("a", "b", 0), ("lib", "guides/カメラ.md", u64::MAX), ("x.y", "0", 256)]
+        {
+            assert_eq!(parse_document_key(&document_key(library, path, generation)), Some((library, path, generation)));
+        }
+        assert_eq!(parse_document_key(b"short"), None);
+    }
+
+    #[test]
+    fn library_names_are_plain() {
+        for good in ["a", "expo", "react-ja", "sdk_52.1"] {
+            assert!(is_library_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a b", "a/b", "..", "日本", &"a".repeat(65)] {
+            assert!(!is_library_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Lists and reads the files of a library's source; nothing outside of its folder can be opened.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use rust_embed::RustEmbed;
+
+use super::parse::Format;
+use super::record::Source;
+use crate::base::bound;
+
+/// Sekisho's own manual.
+#[derive(RustEmbed)]
+#[folder = "assets/manual"]
+struct Manual;
+
+/// A file that could be a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Below the source's root, with `/` between its parts.
+    pub(super) path: String,
+    pub(super) format: Format,
+    pub(super) bytes: u64,
+    pub(super) modified_ns: u64,
+}
+
+/// What a listing gave: files, and what was passed over with the reason.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) files: Vec<Found>,
+    pub(super) passed_over: Vec<(String, String)>,
+}
+
+/// Why a source cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("the folder {root} cannot be opened: {error}; the library keeps what it has")]
+    Folder { root: String, error: io::Error },
+    #[error("{pattern:?} is not a glob: {reason}; write for example \"guides/**/*.md\"")]
+    Glob { pattern: String, reason: String },
+    #[error(
+        "a library has at most {} files, {root} has more; narrow it with --include or --exclude",
+        bound::LIBRARY_FILES_MAX
+    )]
+    TooMany { root: String },
+}
+
+/// A source that is open.
+pub(super) enum Opened {
+    Folder { root: String, directory: Dir, include: GlobSet, exclude: GlobSet },
+    Builtin,
+}
+
+impl Opened {
+    pub(super) fn open(source: &Source) -> Result<Self, SourceError> {
+        match source {
+            Source::Builtin => Ok(Self::Builtin),
+            Source::Folder { root, include, exclude } => {
+                let directory = Dir::open_ambient_dir(root, ambient_authority())
+                    .map_err(|error| SourceError::Folder { root: root.clone(), error })?;
+                Ok(Self::Folder { root: root.clone(), directory, include: globs(include)?, exclude: globs(exclude)? })
+            }
+        }
+    }
+
+    /// All files of a known format, by path.
+    pub(super) fn list(&self) -> Result<Listing, SourceError> {
+        let mut listing = match self {
+            Self::Builtin => Listing {
+                files: Manual::iter().filter_map(|path| builtin_file(&path)).collect(),
+                passed_over: Vec::new(),
+            },
+            Self::Folder { root, include, exclude, .. } => list_folder(root, include, exclude)?,
+        };
+        listing.files.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(listing)
+    }
+
+    /// The bytes of a file, at most as many as a document may have.
+    pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Builtin => {
+                Manual::get(path).map(|file| file.data.into_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+            Self::Folder { directory, .. } => {
+                let file = directory.open(path)?;
+                if !file.metadata()?.is_file() {
+                    return Err(io::Error::other("it is no longer a plain file"));
+                }
+                let mut bytes = Vec::new();
+                file.take(bound::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+/// Checks the globs of a source before it is kept.
+pub(super) fn check(source: &Source) -> Result<(), SourceError> {
+    Opened::open(source).map(drop)
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, SourceError> {
+    let wrong = |pattern: &str, error: &globset::Error| SourceError::Glob {
+        pattern: pattern.to_owned(),
+        reason: error.kind().to_string(),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).map_err(|error| wrong(pattern, &error))?);
+    }
+    set.build().map_err(|error| wrong(&patterns.join(" "), &error))
+}
+
+fn builtin_file(path: &str) -> Option<Found> {
+    let file = Manual::get(path)?;
+    // Its content is what it is until the binary changes, and then its hash does: no time is needed.
+    Some(Found { path: path.to_owned(), format: Format::of_path(path)?, bytes: file.data.len() as u64, modified_ns: 0 })
+}
+
+fn list_folder(root: &str, include: &GlobSet, exclude: &GlobSet) -> Result<Listing, SourceError> {
+    let mut listing = Listing::default();
+    // Links are not followed: what lies outside the folder was not offered.
+    let walk = walkdir::WalkDir::new(root)
+        .follow_links(false)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+    for entry in walk {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = error.path().map(|path| path.display().to_string()).unwrap_or_default();
+                listing.passed_over.push((path, error.to_string()));
+                continue;
+            }
+        };
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let below = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        let Some(path) = portable(below) else {
+            listing.passed_over.push((below.display().to_string(), "its name is not UTF-8".into()));
+            continue;
+        };
+        let Some(format) = Format::of_path(&path) else { continue };
+        if (!include.is_empty() && !include.is_match(&path)) || exclude.is_match(&path) {
+            continue;
+        }
+        if path.len() > bound::DOCUMENT_PATH_BYTES_MAX {
+            listing
+                .passed_over
+                .push((path, format!("its path has more than {} bytes", bound::DOCUMENT_PATH_BYTES_MAX)));
+            continue;
+        }
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                listing.passed_over.push((path, error.to_string()));
+                continue;
+            }
+        };
+        let modified =
+            metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
+        listing.files.push(Found { path, format, bytes: metadata.len(), modified_ns });
+        if listing.files.len() > bound::LIBRARY_FILES_MAX {
+            return Err(SourceError::TooMany { root: root.to_owned() });
+        }
+    }
+    Ok(listing)
+}
+
+fn is_hidden(entry: &walkdir::DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    name.starts_with('.') || name == "node_modules"
+}
+
+fn portable(path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path.components().map(|part| part.as_os_str().to_str()).collect();
+    parts.map(|parts| parts.join("/")).filter(|path| !path.contains('\0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder(include: &[&str], exclude: &[&str], root: &Path) -> Source {
+        let own = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Source::Folder { root: root.display().to_string(), include: own(include), exclude: own(exclude) }
+    }
+
+    #[test]
+    fn globs_choose_and_hidden_files_and_links_are_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("docs");
+        for path in ["a.md", "b.txt", "b.bin", "guides/c.mdx", "guides/old/d.md", ".git/e.md", "node_modules/f.md"] {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        fs::write(directory.path().join("secret.md"), "s").unwrap();
+        std::os::unix::fs::symlink("../secret.md", root.join("link.md")).unwrap();
+        let check = |include: &[&str], exclude: &[&str], expect: &[&str]| {
+            let listing = Opened::open(&folder(include, exclude, &root)).unwrap().list().unwrap();
+            let paths: Vec<_> = listing.files.iter().map(|file| file.path.as_str()).collect();
+            assert_eq!(paths, expect, "{include:?} {exclude:?}");
+        };
+        check(&[], &[], &["a.md", "b.txt", "guides/c.mdx", "guides/old/d.md"]);
+        check(&["guides/**"], &[], &["guides/c.mdx", "guides/old/d.md"]);
+        check(&[], &["**/old/**", "*.txt"], &["a.md", "guides/c.mdx"]);
+        assert!(matches!(Opened::open(&folder(&["{"], &[], &root)), Err(SourceError::Glob { .. })));
+        let opened = Opened::open(&folder(&[], &[], &root)).unwrap();
+        for outside in ["link.md", "../secret.md", "/etc/passwd", "guides/../../secret.md"] {
+            opened.read(outside).unwrap_err();
+        }
+        assert_eq!(opened.read("a.md").unwrap(), b"x");
+    }
+
+    #[test]
+    fn the_manual_is_built_in() {
+        let opened = Opened::open(&Source::Builtin).unwrap();
+        let files = opened.list().unwrap().files;
+        assert!(files.iter().any(|file| file.path == "index.md"), "{files:?}");
+        assert!(opened.read("../Cargo.toml").is_err());
+    }
+}

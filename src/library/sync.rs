@@ -1,0 +1,568 @@
+//! Brings a library up to date with its source: only what changed is read, the new generation becomes
+//! visible last, and a crash at any point leaves the last good one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::parse::{self, Format, Parsed};
+use super::record::{self, DocumentRecord, LibraryRecord, SectionRecord};
+use super::source::{self, Found};
+use super::{Libraries, LibraryError, page};
+use crate::base::bound;
+use crate::crypto::digest::{Hash, sha256};
+use crate::search::{DocumentKey, Passage, Writer};
+use crate::store::table::Table;
+use crate::store::{Batch, Put, after_prefix, codec};
+
+/// How far a sync is.
+#[derive(Clone, Debug)]
+pub struct SyncProgress {
+    pub done: usize,
+    pub total: usize,
+    pub path: String,
+}
+
+/// What a sync did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SyncReport {
+    pub library: String,
+    pub documents: u64,
+    pub sections: u64,
+    pub added: usize,
+    pub changed: usize,
+    pub removed: usize,
+    pub unchanged: usize,
+    /// Files that are no document, each with the reason. Where there was an older version, it stays.
+    pub failed: Vec<Failure>,
+    /// How many more than `failed` can hold.
+    pub failed_more: usize,
+    /// Documents that were read with reservations.
+    pub warned: Vec<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub path: String,
+    pub reason: String,
+}
+
+impl SyncReport {
+    fn fail(&mut self, path: &str, reason: impl ToString) {
+        if self.failed.len() < bound::SYNC_FAILURES_LISTED_MAX {
+            self.failed.push(Failure { path: path.to_owned(), reason: reason.to_string() });
+        } else {
+            self.failed_more += 1;
+        }
+    }
+}
+
+/// What is known of a document before the sync.
+#[derive(Clone, Copy)]
+struct Before {
+    generation: u64,
+    bytes: u64,
+    modified_ns: u64,
+    hash: Hash,
+    body_bytes: u64,
+    sections: u64,
+}
+
+impl Libraries {
+    /// Syncs `name`. `progress` is called often and must be quick.
+    pub async fn sync(
+        self: &Arc<Self>,
+        name: &str,
+        cancel: CancellationToken,
+        progress: impl Fn(SyncProgress) + Send + 'static,
+    ) -> Result<SyncReport, LibraryError> {
+        let this = Arc::clone(self);
+        let name = name.to_owned();
+        let runtime = tokio::runtime::Handle::current();
+        // Reading, parsing and indexing block; the commits in between are awaited from there.
+        let work = tokio::task::spawn_blocking(move || {
+            let _busy = this.occupy(&name)?;
+            let _writer = runtime.block_on(this.index_writer.lock());
+            Sync::begin(&this, &runtime, &name)?.run(&cancel, &progress)
+        });
+        work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
+    }
+
+    /// Makes the index agree with the store, after a crash between the two or when the index was lost.
+    /// `marks` is what the index says that it holds. Returns how many documents were indexed again.
+    pub async fn catch_up(self: &Arc<Self>, marks: BTreeMap<String, u64>) -> Result<usize, LibraryError> {
+        let this = Arc::clone(self);
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || {
+            let known = this.list()?;
+            sweep_orphans(&this, &runtime, &known)?;
+            let current: BTreeMap<String, u64> = generations(&known);
+            if current == marks {
+                return Ok(0);
+            }
+            let _writer = runtime.block_on(this.index_writer.lock());
+            let mut writer = this.index.writer()?;
+            for name in marks.keys().filter(|name| !current.contains_key(*name)) {
+                writer.remove_library(name)?;
+            }
+            let mut indexed = 0;
+            for library in &known {
+                let mark = marks.get(&library.name).copied();
+                if mark != Some(library.generation) {
+                    indexed += index_again(&this, &mut writer, library, mark)?;
+                }
+            }
+            writer.commit(&current)?;
+            Ok(indexed)
+        });
+        work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
+    }
+}
+
+/// Deletes what a removed library left behind: rows, and what is in the index.
+pub(super) async fn forget(libraries: &Libraries, name: &str) -> Result<(), LibraryError> {
+    delete_rows(libraries, name).await?;
+    let _writer = libraries.index_writer.lock().await;
+    let known = libraries.list()?;
+    let mut writer = libraries.index.writer()?;
+    writer.remove_library(name)?;
+    writer.commit(&generations(&known))?;
+    Ok(())
+}
+
+async fn delete_rows(libraries: &Libraries, name: &str) -> Result<(), LibraryError> {
+    for table in [Table::Documents, Table::Bodies] {
+        let from = record::library_prefix(name);
+        let to = after_prefix(&from);
+        loop {
+            let rows = libraries.store.read(|snapshot| snapshot.scan(table, &from, &to, bound::SCAN_ROWS_MAX))?;
+            if rows.is_empty() {
+                break;
+            }
+            let puts = rows.into_iter().map(|(key, _)| Put::delete(table, key)).collect();
+            libraries.store.commit(Batch::puts(puts)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn generations(known: &[LibraryRecord]) -> BTreeMap<String, u64> {
+    known
+        .iter()
+        .filter(|library| library.synced.is_some())
+        .map(|library| (library.name.clone(), library.generation))
+        .collect()
+}
+
+/// Rows of libraries that are no more: a removal was killed between its two steps.
+fn sweep_orphans(
+    libraries: &Libraries,
+    runtime: &tokio::runtime::Handle,
+    known: &[LibraryRecord],
+) -> Result<(), LibraryError> {
+    let mut from = Vec::new();
+    loop {
+        let rows = libraries.store.read(|snapshot| snapshot.scan(Table::Documents, &from, &[u8::MAX; 4], 1))?;
+        let Some((key, _)) = rows.first() else { return Ok(()) };
+        let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        let prefix = [name, &[0]].concat();
+        if !known.iter().any(|library| library.name.as_bytes() == name) {
+            runtime.block_on(delete_rows(libraries, &String::from_utf8_lossy(name)))?;
+        }
+        from = after_prefix(&prefix);
+    }
+}
+
+/// Puts the documents of `library` that are newer than `mark` into the index again.
+fn index_again(
+    libraries: &Libraries,
+    writer: &mut Writer,
+    library: &LibraryRecord,
+    mark: Option<u64>,
+) -> Result<usize, LibraryError> {
+    if mark.is_none() {
+        writer.remove_library(&library.name)?;
+    }
+    let mut indexed = 0;
+    let mut from = record::library_prefix(&library.name);
+    let end = after_prefix(&from);
+    loop {
+        let rows =
+            libraries.store.read(|snapshot| snapshot.scan(Table::Documents, &from, &end, bound::SCAN_ROWS_MAX))?;
+        let Some((last, _)) = rows.last() else { return Ok(indexed) };
+        from = [last.as_slice(), &[0]].concat();
+        for (key, value) in &rows {
+            let Some((_, path, generation)) = record::parse_document_key(key) else { continue };
+            if generation > library.generation || mark.is_some_and(|mark| generation <= mark) {
+                continue;
+            }
+            let document: DocumentRecord = codec::decode(value)?;
+            let at = DocumentKey { library: &library.name, path };
+            if document.removed {
+                writer.remove(&at)?;
+                continue;
+            }
+            let body = libraries
+                .store
+                .read(|snapshot| Ok::<_, LibraryError>(page::body(snapshot, key, document.body_bytes)))?;
+            let body = body.ok_or_else(|| LibraryError::Body(format!("{}/{path}", library.name)))?;
+            writer.put(&at, &document.facets, &passages(&document, &body))?;
+            indexed += 1;
+        }
+    }
+}
+
+/// One sync under way.
+struct Sync<'a> {
+    libraries: &'a Libraries,
+    runtime: &'a tokio::runtime::Handle,
+    library: LibraryRecord,
+    /// The generation that this sync writes.
+    generation: u64,
+    before: HashMap<String, Before>,
+    batch: Batch,
+    batch_bytes: usize,
+    /// Opened with the first change: a sync that finds none costs no memory.
+    writer: Option<Writer>,
+    report: SyncReport,
+    changed_paths: Vec<String>,
+    /// Rows of older generations, deleted once nothing needs them.
+    old: Vec<Vec<u8>>,
+}
+
+impl<'a> Sync<'a> {
+    fn begin(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
+        let library = libraries.get(name)?;
+        let now = libraries.clock.now();
+        let mut sync = Self {
+            libraries,
+            runtime,
+            // By the clock, so that a library removed and added again never meets its old numbers.
+            generation: now.0.max(library.generation + 1),
+            library,
+            before: HashMap::new(),
+            batch: Batch::default(),
+            batch_bytes: 0,
+            writer: None,
+            report: SyncReport { library: name.to_owned(), ..SyncReport::default() },
+            changed_paths: Vec::new(),
+            old: Vec::new(),
+        };
+        sync.look_back()?;
+        Ok(sync)
+    }
+
+    /// Learns what there is, and deletes what a sync that did not end has left.
+    fn look_back(&mut self) -> Result<(), LibraryError> {
+        let mut from = record::library_prefix(&self.library.name);
+        let end = after_prefix(&from);
+        loop {
+            let rows = self
+                .libraries
+                .store
+                .read(|snapshot| snapshot.scan(Table::Documents, &from, &end, bound::SCAN_ROWS_MAX))?;
+            let Some((last, _)) = rows.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in rows {
+                let Some((_, path, generation)) = record::parse_document_key(&key) else { continue };
+                if generation > self.library.generation {
+                    self.old.push(key);
+                    continue;
+                }
+                let document: DocumentRecord = codec::decode(&value)?;
+                let before = Before {
+                    generation,
+                    bytes: document.source_bytes,
+                    modified_ns: document.source_modified_ns,
+                    hash: document.source_hash,
+                    body_bytes: document.body_bytes,
+                    sections: document.sections.len() as u64,
+                };
+                let path = path.to_owned();
+                let superseded =
+                    if document.removed { self.before.remove(&path) } else { self.before.insert(path.clone(), before) };
+                if let Some(superseded) = superseded {
+                    self.old.push(record::document_key(&self.library.name, &path, superseded.generation));
+                }
+                if document.removed {
+                    self.old.push(key);
+                }
+            }
+        }
+        self.delete_old()
+    }
+
+    fn run(mut self, cancel: &CancellationToken, progress: &dyn Fn(SyncProgress)) -> Result<SyncReport, LibraryError> {
+        let opened = source::Opened::open(&self.library.source)?;
+        let listing = opened.list()?;
+        for (path, reason) in &listing.passed_over {
+            self.report.fail(path, reason);
+        }
+        let total = listing.files.len();
+        let mut seen = Vec::with_capacity(total);
+        for (done, file) in listing.files.into_iter().enumerate() {
+            if cancel.is_cancelled() {
+                return Err(LibraryError::Cancelled);
+            }
+            self.file(&opened, &file)?;
+            progress(SyncProgress { done: done + 1, total, path: file.path.clone() });
+            seen.push(file.path);
+        }
+        self.remove_all_but(&seen)?;
+        self.make_visible()?;
+        Ok(self.report)
+    }
+
+    fn file(&mut self, opened: &source::Opened, file: &Found) -> Result<(), LibraryError> {
+        let before = self.before.get(&file.path).copied();
+        if before.is_some_and(|before| {
+            before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
+        }) {
+            self.keep(before);
+            return Ok(());
+        }
+        let bytes = match opened.read(&file.path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(self.fail(&file.path, error, before)),
+        };
+        let hash = sha256(&[&bytes]);
+        if let Some(known) = before.filter(|before| before.hash == hash) {
+            // The same content under another time: the record learns the time, nothing else happens.
+            self.touch(file, known)?;
+            self.keep(before);
+            return Ok(());
+        }
+        let parsed = match parse::parse(&file.path, file.format, &bytes) {
+            Ok(parsed) => parsed,
+            Err(error) => return Ok(self.fail(&file.path, error, before)),
+        };
+        if parsed.markdown.len() > bound::BODY_BYTES_MAX {
+            let reason = format!(
+                "its text has {} bytes, more than the {} of a document",
+                parsed.markdown.len(),
+                bound::BODY_BYTES_MAX
+            );
+            return Ok(self.fail(&file.path, reason, before));
+        }
+        if self.report.warned.len() < bound::SYNC_FAILURES_LISTED_MAX {
+            self.report.warned.extend(
+                parsed.warnings.iter().map(|warning| Failure { path: file.path.clone(), reason: warning.clone() }),
+            );
+        }
+        self.put(file, hash, &parsed, before)
+    }
+
+    fn put(&mut self, file: &Found, hash: Hash, parsed: &Parsed, before: Option<Before>) -> Result<(), LibraryError> {
+        let document = document_of(file, hash, parsed);
+        let key = record::document_key(&self.library.name, &file.path, self.generation);
+        let value = match codec::encode(&document) {
+            Ok(value) => value,
+            Err(error) => return Ok(self.fail(&file.path, error, before)),
+        };
+        for row in page::body_rows(&key, &parsed.markdown) {
+            self.write(row)?;
+        }
+        self.write(Put::new(Table::Documents, key, value))?;
+        let at = DocumentKey { library: &self.library.name, path: &file.path };
+        let passages = passages(&document, &parsed.markdown);
+        writer(&mut self.writer, self.libraries)?.put(&at, &document.facets, &passages)?;
+        match before {
+            Some(before) => {
+                self.report.changed += 1;
+                self.changed_paths.push(file.path.clone());
+                self.old.push(record::document_key(&self.library.name, &file.path, before.generation));
+            }
+            None => self.report.added += 1,
+        }
+        self.count(document.body_bytes, document.sections.len() as u64);
+        Ok(())
+    }
+
+    fn touch(&mut self, file: &Found, known: Before) -> Result<(), LibraryError> {
+        let key = record::document_key(&self.library.name, &file.path, known.generation);
+        let Some(bytes) = self.libraries.store.read(|snapshot| snapshot.get(Table::Documents, &key))? else {
+            return Ok(());
+        };
+        let mut document: DocumentRecord = codec::decode(&bytes)?;
+        if document.source_modified_ns == file.modified_ns {
+            return Ok(());
+        }
+        document.source_modified_ns = file.modified_ns;
+        self.write(Put::new(Table::Documents, key, codec::encode(&document)?))
+    }
+
+    fn fail(&mut self, path: &str, reason: impl ToString, before: Option<Before>) {
+        self.report.fail(path, reason);
+        if let Some(before) = before {
+            self.count(before.body_bytes, before.sections);
+        }
+    }
+
+    fn keep(&mut self, before: Option<Before>) {
+        if let Some(before) = before {
+            self.report.unchanged += 1;
+            self.count(before.body_bytes, before.sections);
+        }
+    }
+
+    fn count(&mut self, body_bytes: u64, sections: u64) {
+        self.report.documents += 1;
+        self.report.sections += sections;
+        self.library.bytes += body_bytes;
+    }
+
+    fn remove_all_but(&mut self, seen: &[String]) -> Result<(), LibraryError> {
+        let mut gone: Vec<(String, u64)> = self
+            .before
+            .iter()
+            .filter(|(path, _)| seen.binary_search(path).is_err())
+            .map(|(path, before)| (path.clone(), before.generation))
+            .collect();
+        gone.sort_unstable();
+        let tombstone = codec::encode(&DocumentRecord::tombstone())?;
+        for (path, generation) in gone {
+            let key = record::document_key(&self.library.name, &path, self.generation);
+            self.write(Put::new(Table::Documents, key.clone(), tombstone.clone()))?;
+            let at = DocumentKey { library: &self.library.name, path: &path };
+            writer(&mut self.writer, self.libraries)?.remove(&at)?;
+            self.old.push(record::document_key(&self.library.name, &path, generation));
+            self.old.push(key);
+            self.report.removed += 1;
+            self.changed_paths.push(path);
+        }
+        Ok(())
+    }
+
+    /// The last step: one small commit flips the generation, then the index follows, then old rows go.
+    fn make_visible(&mut self) -> Result<(), LibraryError> {
+        let anything = self.report.added + self.report.changed + self.report.removed > 0;
+        let flips = anything || self.library.synced.is_none();
+        if flips {
+            self.library.generation = self.generation;
+        }
+        self.library.synced = Some(self.libraries.clock.now());
+        self.library.documents = self.report.documents;
+        self.library.sections = self.report.sections;
+        let record = codec::encode(&self.library)?;
+        self.write(Put::new(Table::Libraries, self.library.name.as_bytes(), record))?;
+        self.flush()?;
+        // A crash here is mended at the next start: the index says which generation it has.
+        if flips {
+            let known = self.libraries.list()?;
+            writer(&mut self.writer, self.libraries)?;
+            if let Some(writer) = self.writer.take() {
+                writer.commit(&generations(&known))?;
+            }
+        }
+        self.delete_old()?;
+        let list_changed = self.report.added + self.report.removed > 0;
+        if anything {
+            self.libraries.changes.documents(&self.library.name, &self.changed_paths, list_changed);
+        }
+        Ok(())
+    }
+
+    fn delete_old(&mut self) -> Result<(), LibraryError> {
+        for key in std::mem::take(&mut self.old) {
+            loop {
+                let (from, to) = (record::body_key(&key, 0), record::body_key(&key, u32::MAX));
+                let chunks = self
+                    .libraries
+                    .store
+                    .read(|snapshot| snapshot.scan(Table::Bodies, &from, &to, bound::SCAN_ROWS_MAX))?;
+                let all = chunks.len() < bound::SCAN_ROWS_MAX;
+                for (chunk, _) in chunks {
+                    self.write(Put::delete(Table::Bodies, chunk))?;
+                }
+                if all {
+                    break;
+                }
+                self.flush()?;
+            }
+            self.write(Put::delete(Table::Documents, key))?;
+        }
+        self.flush()
+    }
+
+    fn write(&mut self, put: Put) -> Result<(), LibraryError> {
+        let bytes = put.key.len() + put.value.as_ref().map_or(0, Vec::len);
+        if self.batch_bytes + bytes > bound::SYNC_BATCH_BYTES {
+            self.flush()?;
+        }
+        self.batch_bytes += bytes;
+        self.batch.puts.push(put);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), LibraryError> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.puts.is_empty() {
+            self.runtime.block_on(self.libraries.store.commit(batch))?;
+        }
+        Ok(())
+    }
+}
+
+fn writer<'a>(slot: &'a mut Option<Writer>, libraries: &Libraries) -> Result<&'a mut Writer, LibraryError> {
+    Ok(match slot {
+        Some(writer) => writer,
+        None => slot.insert(libraries.index.writer()?),
+    })
+}
+
+fn document_of(file: &Found, hash: Hash, parsed: &Parsed) -> DocumentRecord {
+    let format_facet = [("format".to_owned(), file.format.name().to_owned())];
+    let facets =
+        parsed.facets.iter().flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())));
+    let section = |section: &parse::Section| SectionRecord {
+        trail: section.trail.clone(),
+        anchor: section.anchor.clone(),
+        level: section.level,
+        start: section.range.start as u64,
+        end: section.range.end as u64,
+    };
+    let own = |(anchor, _): &(&String, &usize)| !parsed.sections.iter().any(|section| section.anchor == **anchor);
+    DocumentRecord {
+        removed: false,
+        title: parsed.title.clone(),
+        description: parsed.description.clone(),
+        facets: facets
+            .filter(|(name, _)| name != "format")
+            .chain(format_facet)
+            .take(bound::DOCUMENT_FACETS_MAX)
+            .collect(),
+        format: file.format,
+        source_bytes: file.bytes,
+        source_modified_ns: file.modified_ns,
+        source_hash: hash,
+        body_bytes: parsed.markdown.len() as u64,
+        sections: parsed.sections.iter().map(section).collect(),
+        anchors: parsed.anchors.iter().filter(own).map(|(anchor, at)| (anchor.clone(), *at as u64)).collect(),
+    }
+}
+
+/// What the index gets: each section's text, the description with the first.
+fn passages(document: &DocumentRecord, markdown: &str) -> Vec<Passage> {
+    let text = |section: &SectionRecord| {
+        let range =
+            usize::try_from(section.start).unwrap_or(usize::MAX)..usize::try_from(section.end).unwrap_or(usize::MAX);
+        markdown.get(range).unwrap_or_default()
+    };
+    let described = document.description.as_deref().filter(|_| document.format != Format::Text);
+    (0..)
+        .zip(&document.sections)
+        .map(|(ordinal, section)| Passage {
+            ordinal,
+            title: document.title.clone(),
+            trail: section.trail.clone(),
+            anchor: section.anchor.clone(),
+            text: match described.filter(|_| ordinal == 0) {
+                Some(description) => format!("{description}\n\n{}", text(section)),
+                None => text(section).to_owned(),
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! Tells clients what changed: on subscription streams of the newest protocol, and in sessions of older ones.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model as rm;
+use rmcp::service::{Peer, SubscriptionContext};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::ClientState;
+use crate::operation::{Catalog, Change};
+
+/// How often a quiet session is looked at, so that a closed one is let go.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Serves one `subscriptions/listen` until it is cancelled or the server stops.
+pub(super) async fn forward(catalog: &Catalog, cx: &SubscriptionContext) {
+    let mut changes = catalog.changes();
+    let sink = cx.sink().clone();
+    loop {
+        let change = tokio::select! {
+            () = cx.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        // The sink refuses what the client did not ask for; that is no error of ours.
+        match change {
+            Ok(Change::Tools) => drop(sink.notify_tool_list_changed().await),
+            Ok(Change::Prompts) => drop(sink.notify_prompt_list_changed().await),
+            Ok(Change::Resources) => drop(sink.notify_resource_list_changed().await),
+            Ok(Change::Resource(uri)) => drop(sink.notify_resource_updated(uri).await),
+            // Too slow to hear everything: what it must know is that something changed.
+            Err(RecvError::Lagged(_)) => drop(sink.notify_resource_list_changed().await),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Serves a session of an older protocol as long as it lasts.
+pub(super) fn forward_to_legacy(catalog: &Arc<Catalog>, peer: Peer<RoleServer>, state: Arc<ClientState>) {
+    let mut changes = catalog.changes();
+    tokio::spawn(async move {
+        loop {
+            let change = match tokio::time::timeout(LOOK, changes.recv()).await {
+                Err(_) if peer.is_transport_closed() => return,
+                Err(_) => continue,
+                Ok(Err(RecvError::Closed)) => return,
+                Ok(Err(RecvError::Lagged(_))) => Change::Resources,
+                Ok(Ok(change)) => change,
+            };
+            let sent = match change {
+                Change::Tools => peer.notify_tool_list_changed().await,
+                Change::Prompts => peer.notify_prompt_list_changed().await,
+                Change::Resources => peer.notify_resource_list_changed().await,
+                Change::Resource(uri) => {
+                    if !state.subscribed.lock().unwrap_or_else(PoisonError::into_inner).contains(&uri) {
+                        continue;
+                    }
+                    peer.notify_resource_updated(rm::ResourceUpdatedNotificationParam::new(uri)).await
+                }
+            };
+            if sent.is_err() && peer.is_transport_closed() {
+                return;
+            }
+        }
+    });
+}

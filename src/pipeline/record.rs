@@ -1,0 +1,95 @@
+//! Step 7: durable before it is answered. No entry, no reply.
+
+use super::dispatch::Ran;
+use super::redact::Clean;
+use crate::audit::entry::{Draft, Outcome};
+use crate::audit::{Audit, AuditError};
+use crate::base::principal::Principal;
+use crate::base::refusal::{Code, Refusal};
+use crate::operation::{Kind, Output};
+use crate::telemetry::metric::Metrics;
+
+/// The end of the way: all that a transport may send.
+pub struct Recorded {
+    reply: Result<Ran, Refusal>,
+}
+
+impl std::fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorded").field("refused", &self.reply.is_err()).finish()
+    }
+}
+
+impl Recorded {
+    pub fn into_reply(self) -> Result<Ran, Refusal> {
+        self.reply
+    }
+}
+
+pub(super) type Finished = Clean;
+
+/// A way that ended early.
+#[derive(Debug)]
+pub(super) struct Stopped(Refusal);
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+pub(super) fn describe(draft: &mut Draft, principal: &Principal) {
+    draft.principal = Some(principal.id.to_string());
+    draft.role = Some(principal.role.as_str().to_owned());
+    draft.scheme = Some(principal.scheme.as_str().to_owned());
+}
+
+pub(super) fn unavailable(error: &AuditError) -> Refusal {
+    let public = "Sekisho cannot write its audit log at the moment, so it does nothing. The operator finds the reason in the log.";
+    Refusal::new(Code::Unavailable, public).with_private(error)
+}
+
+pub(super) async fn record(
+    audit: &Audit,
+    metrics: &Metrics,
+    all: bool,
+    draft: Draft,
+    result: Result<Finished, Stopped>,
+) -> Recorded {
+    let (outcome, reason, counted, reply) = match result {
+        Ok(clean) => {
+            let outcome = match &clean.ran {
+                Ran::Done(Output::Tool { failed: true, .. }) => Outcome::Failed,
+                Ran::Done(_) => Outcome::Done,
+                Ran::Ask { .. } => Outcome::InputRequired,
+                Ran::Task(_) => Outcome::Deferred,
+            };
+            (outcome, None, clean.kind == Kind::List && !all, Ok(clean.ran))
+        }
+        Err(Stopped(refusal)) => {
+            let outcome = if refusal.code == Code::Cancelled { Outcome::Undelivered } else { Outcome::Refused };
+            let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
+            (outcome, Some(reason), false, Err(refusal))
+        }
+    };
+    match &reply {
+        Ok(_) => metrics.answered(),
+        Err(refusal) => {
+            metrics.refused();
+            if refusal.code == Code::Internal {
+                tracing::error!(operation = draft.operation, reason = refusal.private, "a call failed");
+            }
+        }
+    }
+    if counted {
+        metrics.listed();
+        return Recorded { reply };
+    }
+    match audit.append(draft, outcome, reason).await {
+        Ok(_) => Recorded { reply },
+        Err(error) => {
+            tracing::error!(%error, "a call is refused because it cannot be recorded");
+            Recorded { reply: Err(unavailable(&error)) }
+        }
+    }
+}

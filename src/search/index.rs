@@ -1,0 +1,261 @@
+//! The index on disk: opening it or making it anew, writing it in one commit, searching it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+
+use crate::base::bound::{
+    DOCUMENT_KEY_BYTES_MAX, HITS_MAX, INDEX_DELETED_RATIO_MAX, INDEX_VERIFY_BYTES_MAX, INDEX_WRITER_MEMORY_BYTES,
+    RANKED_HITS_MAX,
+};
+use crate::search::analyze::{Analyzer, Stems};
+use crate::search::cut::Cutter;
+use crate::search::query::{Plan, plan, read};
+use crate::search::rank::{Ranked, Ranking};
+use crate::search::schema::{Fields, SCHEMA_VERSION, TOKENIZER, key_term, schema};
+use crate::search::snippet::{Snippet, Snippets};
+use crate::search::{DocumentKey, Found, Hit, Passage, Request, SearchError};
+
+/// What every commit carries.
+#[derive(Debug, Serialize, Deserialize)]
+struct Payload {
+    version: u64,
+    marks: BTreeMap<String, u64>,
+}
+
+/// A full-text index; share it behind an `Arc`.
+pub struct Index {
+    inner: tantivy::Index,
+    reader: IndexReader,
+    fields: Fields,
+}
+
+#[derive(Debug)]
+pub struct Opened {
+    pub index: Index,
+    /// Library name -> generation that the index holds; empty when new.
+    pub marks: BTreeMap<String, u64>,
+    /// Why the old files were thrown away, in plain words; `None` if they are fine or there were none.
+    pub rebuilt: Option<String>,
+}
+
+impl Index {
+    /// Opens the index in `dir`. What cannot be used is removed and made anew: the caller then indexes again
+    /// whatever `marks` lacks.
+    pub fn open(dir: &Path) -> Result<Opened, SearchError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SearchError::Directory)?;
+        let mut rebuilt = None;
+        if dir.join("meta.json").exists() {
+            // tantivy promises no panic on damaged files and checksums find most damage, but a cache of documents must
+            // never keep the server from starting.
+            let found = catch_unwind(AssertUnwindSafe(|| Self::open_existing(dir)));
+            match found.unwrap_or_else(|_| Err("its files are damaged beyond reading".to_owned())) {
+                Ok((index, marks)) => {
+                    return Ok(Opened { index, marks, rebuilt: None });
+                }
+                Err(reason) => rebuilt = Some(reason),
+            }
+        }
+        clear(dir).map_err(SearchError::Directory)?;
+        let directory = MmapDirectory::open(dir).map_err(tantivy::TantivyError::from)?;
+        let index = Self::create(directory)?;
+        Ok(Opened { index, marks: BTreeMap::new(), rebuilt })
+    }
+
+    pub fn in_memory() -> Result<Self, SearchError> {
+        Self::create(tantivy::directory::RamDirectory::create())
+    }
+
+    /// A writer for one sync; the only one until it is dropped or committed.
+    pub fn writer(&self) -> Result<Writer, SearchError> {
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(INDEX_WRITER_MEMORY_BYTES)
+            .build();
+        let writer = self.inner.writer_with_options(options)?;
+        let mut policy = LogMergePolicy::default();
+        policy.set_del_docs_ratio_before_merge(INDEX_DELETED_RATIO_MAX);
+        writer.set_merge_policy(Box::new(policy));
+        Ok(Writer { inner: writer, reader: self.reader.clone(), fields: self.fields })
+    }
+
+    /// Searches; blocks for about a millisecond over thousands of passages, without a lock: not for an async thread.
+    pub fn search(&self, request: &Request<'_>) -> Result<Found, SearchError> {
+        let mut cutter = Cutter::default();
+        let mut stems = Stems::new();
+        let Some(reading) = read(request.text, &mut cutter, &mut stems) else {
+            return Ok(Found::default());
+        };
+        let nothing = Found { partial: reading.partial, ..Found::default() };
+        if request.libraries.is_empty() || request.facets.values().any(Vec::is_empty) {
+            return Ok(nothing);
+        }
+        let searcher = self.reader.searcher();
+        let Some(Plan { query, worth }) = plan(&searcher, &self.fields, &reading, request)? else {
+            return Ok(nothing);
+        };
+        let skip = request.offset.min(RANKED_HITS_MAX);
+        let end = (skip + request.limit.min(HITS_MAX)).min(RANKED_HITS_MAX);
+        let prefix = request.path_prefix.unwrap_or_default();
+        let mut scopes: Vec<_> = request.libraries.iter().map(|it| key_term(it, prefix)).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        // A prefix that is a document's whole path asks to search within it.
+        let whole = scopes.clone();
+        let ranking = Ranking { count: end.max(1), scopes, whole };
+        let Ranked { total, hits: ranked } = searcher.search(query.as_ref(), &ranking)?;
+
+        let mut snippets = Snippets::new(&worth, cutter, stems);
+        let mut hits = Vec::with_capacity(end - skip);
+        for (score, address) in ranked.into_iter().take(end).skip(skip) {
+            let stored = self.fields.stored(&searcher.doc::<TantivyDocument>(address)?);
+            let Passage { ordinal, title, trail, anchor, text } = stored.passage;
+            let Snippet { text: snippet, highlights } = snippets.make(&text);
+            let (library, path, facets) = (stored.library, stored.path, stored.facets);
+            hits.push(Hit { library, path, title, trail, anchor, ordinal, score, snippet, highlights, facets });
+        }
+        Ok(Found { total, hits, partial: reading.partial })
+    }
+
+    /// How many passages the index holds.
+    #[must_use]
+    pub fn passages(&self) -> u64 {
+        self.reader.searcher().num_docs()
+    }
+
+    fn create(directory: impl Into<Box<dyn tantivy::Directory>>) -> Result<Self, SearchError> {
+        let (schema, fields) = schema();
+        // A thread for compression alone would cost more than it saves at our sizes.
+        let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+        Ok(Self::with_reader(tantivy::Index::create(directory, schema, settings)?, fields)?)
+    }
+
+    /// The error is the reason in plain words.
+    fn open_existing(dir: &Path) -> Result<(Self, BTreeMap<String, u64>), String> {
+        let (schema, fields) = schema();
+        let inner = tantivy::Index::open_in_dir(dir).map_err(|it| format!("it cannot be opened: {it}"))?;
+        if inner.schema() != schema {
+            return Err("another version of the program wrote it".to_owned());
+        }
+        let metas = inner.load_metas().map_err(|it| format!("its list of files cannot be read: {it}"))?;
+        let marks = match metas.payload.as_deref() {
+            // Made, and never committed to.
+            None if metas.segments.is_empty() => BTreeMap::new(),
+            None => return Err("it does not say what it holds".to_owned()),
+            Some(payload) => match serde_json::from_str::<Payload>(payload) {
+                Ok(Payload { version: SCHEMA_VERSION, marks }) => marks,
+                Ok(_) => return Err("another version of the program wrote it".to_owned()),
+                Err(_) => return Err("it does not say what it holds".to_owned()),
+            },
+        };
+        if size(dir).map_err(|it| format!("its files cannot be read: {it}"))? <= INDEX_VERIFY_BYTES_MAX {
+            let damaged = inner.validate_checksum().map_err(|it| format!("its files cannot be verified: {it}"))?;
+            if !damaged.is_empty() {
+                return Err(format!("{} of its files are damaged", damaged.len()));
+            }
+        }
+        let index = Self::with_reader(inner, fields).map_err(|it| format!("its files cannot be read: {it}"))?;
+        Ok((index, marks))
+    }
+
+    fn with_reader(inner: tantivy::Index, fields: Fields) -> tantivy::Result<Self> {
+        inner.tokenizers().register(TOKENIZER, Analyzer::new());
+        let reader = inner.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { inner, reader, fields })
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("passages", &self.passages()).finish_non_exhaustive()
+    }
+}
+
+/// The one writer of an index. Dropped without `commit`, it leaves the index as it was.
+pub struct Writer {
+    inner: IndexWriter,
+    reader: IndexReader,
+    fields: Fields,
+}
+
+impl Writer {
+    /// Replaces what the document had.
+    pub fn put(
+        &mut self,
+        key: &DocumentKey<'_>,
+        facets: &[(String, String)],
+        passages: &[Passage],
+    ) -> Result<(), SearchError> {
+        self.remove(key)?;
+        for passage in passages {
+            self.inner.add_document(self.fields.document(key, facets, passage))?;
+        }
+        Ok(())
+    }
+
+    pub fn remove(&mut self, key: &DocumentKey<'_>) -> Result<(), SearchError> {
+        let found = key.library.len() + key.path.len();
+        let nul = key.library.contains('\0') || key.path.contains('\0');
+        if nul || key.library.is_empty() || key.path.is_empty() || found > DOCUMENT_KEY_BYTES_MAX {
+            return Err(SearchError::Key { found, max: DOCUMENT_KEY_BYTES_MAX });
+        }
+        let term = Term::from_field_text(self.fields.key, &key_term(key.library, key.path));
+        self.inner.delete_term(term);
+        Ok(())
+    }
+
+    pub fn remove_library(&mut self, library: &str) -> Result<(), SearchError> {
+        self.inner.delete_term(Term::from_field_text(self.fields.library, library));
+        Ok(())
+    }
+
+    /// Makes everything visible at once, with the generations that the index holds from now on (all of them).
+    pub fn commit(mut self, marks: &BTreeMap<String, u64>) -> Result<(), SearchError> {
+        let payload = Payload { version: SCHEMA_VERSION, marks: marks.clone() };
+        let payload = serde_json::to_string(&payload).map_err(|it| SearchError::Engine(Box::new(it)))?;
+        let mut prepared = self.inner.prepare_commit()?;
+        prepared.set_payload(&payload);
+        prepared.commit()?;
+        self.reader.reload()?;
+        // A writer that is dropped kills its merges: with one writer per sync they would never be done.
+        self.inner.wait_merging_threads()?;
+        self.reader.reload()?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+fn size(dir: &Path) -> io::Result<u64> {
+    fs::read_dir(dir)?.map(|it| Ok(it?.metadata()?.len())).sum()
+}
+
+/// Removes an index's files and nothing else: a directory named by mistake keeps what is in it.
+fn clear(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let (stem, _) = name.split_once('.').unwrap_or((&name, ""));
+        let segment = stem.len() == 32 && stem.bytes().all(|it| it.is_ascii_hexdigit());
+        let own = segment || matches!(name.as_ref(), "meta.json" | ".managed.json") || name.starts_with(".tantivy-");
+        if own && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What the program says of itself: its log and its counters.
+
+pub mod log;
+pub mod metric;

@@ -1,0 +1,56 @@
+//! What agents can ask: the library's tools, its resources, prompts, and the protocol's own lists.
+
+pub mod libraries;
+pub mod list;
+pub mod prompt;
+pub mod protocol;
+pub mod read;
+pub mod resource;
+pub mod search;
+pub mod shelf;
+pub mod uri;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::base::refusal::{Code, Refusal};
+use crate::library::Libraries;
+use crate::operation::Catalog;
+use crate::schema::NotASchema;
+use shelf::Shelves;
+
+/// Puts all of them into the catalogue.
+pub fn register(catalog: &Catalog, libraries: &Arc<Libraries>, shelves: &Arc<Shelves>) -> Result<(), NotASchema> {
+    shelves.add(Arc::new(resource::LibraryShelf::new(Arc::clone(libraries))));
+    catalog.add(Arc::new(libraries::ListLibraries::new(Arc::clone(libraries))))?;
+    catalog.add(Arc::new(search::SearchDocuments::new(Arc::clone(libraries))))?;
+    catalog.add(Arc::new(read::ReadDocument::new(Arc::clone(libraries))))?;
+    catalog.add(Arc::new(prompt::AnswerFromLibrary::new(Arc::clone(libraries))))?;
+    list::register(catalog)?;
+    shelf::register(catalog, shelves)?;
+    protocol::register(catalog)
+}
+
+/// The JSON Schema of `T`, with everything in place: clients need not follow references.
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    // The name of a Rust type tells a client nothing.
+    schema.remove("title");
+    schema.to_value()
+}
+
+/// Arguments that fit their schema, as a type. That they do not parse now is our own bug.
+pub(crate) fn arguments<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+    serde_json::from_value(value)
+        .map_err(|error| Refusal::new(Code::Invalid, format!("The arguments do not fit: {error}.")))
+}
+
+/// A result as JSON.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, Refusal> {
+    serde_json::to_value(value).map_err(Refusal::internal)
+}

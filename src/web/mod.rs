@@ -1,0 +1,112 @@
+//! What is served beside MCP: health and readiness for everybody, administration for the control socket.
+
+pub mod api;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use warp::http::StatusCode;
+use warp::{Filter, Rejection, Reply};
+
+use crate::base::bound;
+use crate::pipeline::Pipeline;
+
+/// Looks whether the installation can work; injected by `app`.
+pub trait Readiness: Send + Sync {
+    /// Names what is not ready; empty if all is.
+    fn missing(&self) -> BoxFuture<'_, Vec<&'static str>>;
+}
+
+/// What the routes need.
+pub struct Web {
+    pub pipeline: Arc<Pipeline>,
+    readiness: Arc<dyn Readiness>,
+    /// The last look: asking costs a commit, and anybody may ask.
+    looked: Mutex<Option<(Instant, Vec<&'static str>)>>,
+}
+
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Web")
+    }
+}
+
+impl Web {
+    pub fn new(pipeline: Arc<Pipeline>, readiness: Arc<dyn Readiness>) -> Arc<Self> {
+        Arc::new(Self { pipeline, readiness, looked: Mutex::default() })
+    }
+
+    async fn missing(&self) -> Vec<&'static str> {
+        let mut looked = self.looked.lock().await;
+        match &*looked {
+            Some((at, missing)) if at.elapsed() < Duration::from_millis(bound::READY_CACHE_MS) => missing.clone(),
+            _ => {
+                let missing = self.readiness.missing().await;
+                *looked = Some((Instant::now(), missing.clone()));
+                missing
+            }
+        }
+    }
+}
+
+/// Routes for anybody who reaches the port.
+pub fn public(
+    web: Arc<Web>,
+) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
+    state(web).recover(explain).unify()
+}
+
+/// Routes for the control socket: the public ones, and administration.
+pub fn control(
+    web: Arc<Web>,
+) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
+    api::routes(Arc::clone(&web)).map(Reply::into_response).or(state(web)).unify().recover(explain).unify()
+}
+
+fn state(
+    web: Arc<Web>,
+) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let counted = Arc::clone(&web);
+    let health = warp::path!("health").and(warp::get()).map(move || {
+        counted.pipeline.metrics().passed();
+        warp::reply::json(&json!({"status": "up", "version": env!("CARGO_PKG_VERSION")})).into_response()
+    });
+    let ready = warp::path!("ready").and(warp::get()).then(move || {
+        let web = Arc::clone(&web);
+        async move {
+            web.pipeline.metrics().passed();
+            let missing = web.missing().await;
+            let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            answer(status, &json!({"ready": missing.is_empty(), "missing": missing}))
+        }
+    });
+    health.or(ready).unify()
+}
+
+fn answer(status: StatusCode, body: &Value) -> warp::reply::Response {
+    warp::reply::with_status(warp::reply::json(body), status).into_response()
+}
+
+async fn explain(rejection: Rejection) -> Result<warp::reply::Response, Infallible> {
+    let (status, message) = if rejection.is_not_found() {
+        (StatusCode::NOT_FOUND, "There is nothing here. MCP is at /mcp; /health and /ready say how the server is.")
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        (StatusCode::METHOD_NOT_ALLOWED, "This method is not for this path.")
+    } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some()
+        || rejection.find::<warp::reject::LengthRequired>().is_some()
+    {
+        (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large, or does not say how large it is.")
+    } else if rejection.find::<warp::reject::UnsupportedMediaType>().is_some() {
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send application/json.")
+    } else if rejection.find::<warp::body::BodyDeserializeError>().is_some() {
+        (StatusCode::BAD_REQUEST, "The body is not JSON of the right form.")
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "Sekisho could not answer this.")
+    };
+    Ok(answer(status, &json!({"error": {"message": message}})))
+}
