@@ -63,6 +63,7 @@ impl Authenticator {
         }))
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "all schemes have one signature")]
     /// Anybody, where the operator said so. The listener made sure that this is loopback.
     fn anonymous(&self, evidence: &Evidence) -> Result<Attempt, StoreError> {
         let open =

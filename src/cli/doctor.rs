@@ -91,7 +91,7 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
         .push(good(format!("index holds {} passages of {} libraries", status["index_passages"], status["libraries"])));
     match reach.ask("audit.verify", json!({})).await {
         Ok(verdict) if verdict["sound"] == true => {
-            findings.push(good(format!("audit log is sound ({} entries)", verdict["entries"])))
+            findings.push(good(format!("audit log is sound ({} entries)", verdict["entries"])));
         }
         Ok(verdict) => findings.push(bad(
             format!("the audit log was tampered with: {verdict}"),
@@ -109,7 +109,8 @@ fn private(path: &Path, what: &str, mode: u32) -> Finding {
         Err(error) => bad(format!("{what} {}: {error}", path.display()), "run as the user who owns it"),
         Ok(metadata) => {
             let found = metadata.permissions().mode() & 0o777;
-            if found & 0o077 == 0 {
+            let others = found & 0o077;
+            if others == 0 {
                 good(format!("{what} {} is private ({found:o})", path.display()))
             } else {
                 bad(

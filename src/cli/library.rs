@@ -92,9 +92,9 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
 
 fn tell(context: &Context, result: &Value, for_people: impl FnOnce() -> Result<(), Failure>) -> Result<u8, Failure> {
     if context.json {
-        print::line(&result.to_string())?
+        print::line(&result.to_string())?;
     } else {
-        for_people()?
+        for_people()?;
     }
     Ok(0)
 }
@@ -138,18 +138,25 @@ fn report(report: &Value) -> Result<(), Failure> {
         number("removed"),
         number("unchanged"),
     ))?;
-    let each = |key: &str, word: &str, style| {
+    let each = |report: &Value, key: &str, word: &str, style| {
         for failure in report[key].as_array().into_iter().flatten() {
             let text = |field: &str| print::harmless(failure[field].as_str().unwrap_or_default());
             print::line(&format!("  {} {}: {}", print::painted(style, word), text("path"), text("reason")))?;
         }
-        Ok(())
+        Ok::<(), Failure>(())
     };
-    each("failed", "not read", print::BAD)?;
+    each(report, "failed", "not read", print::BAD)?;
     if number("failed_more") > 0 {
         print::line(&format!("  and {} more", number("failed_more")))?;
     }
-    each("warned", "note", print::WARNING)
+    let warned = report["warned"].as_array().map_or(0, Vec::len);
+    if warned > 0 {
+        let note = format!("{warned} files were read with reservations; --json lists them all, for example:");
+        print::line(&format!("  {}", print::painted(print::WARNING, &note)))?;
+        let first = json!({"warned": [report["warned"][0]]});
+        each(&first, "warned", "note", print::WARNING)?;
+    }
+    Ok(())
 }
 
 fn list(libraries: &Value) -> Result<(), Failure> {

@@ -39,10 +39,10 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "sekisho", version, after_help = EXIT_CODES, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
-    /// Where everything is kept [default: $SEKISHO_DATA_DIR, else the XDG data directory]
+    /// Where everything is kept [default: $`SEKISHO_DATA_DIR`, else the XDG data directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The configuration file [default: $SEKISHO_CONFIG, else sekisho.toml in the data directory]
+    /// The configuration file [default: $`SEKISHO_CONFIG`, else sekisho.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON instead of text (streams: JSON Lines)

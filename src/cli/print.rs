@@ -13,7 +13,7 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
 
-/// A line on standard output. Colours are dropped where it is no terminal, or NO_COLOR is set.
+/// A line on standard output. Colours are dropped where it is no terminal, or `NO_COLOR` is set.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     done(writeln!(out, "{text}").and_then(|()| out.flush()))

@@ -26,14 +26,14 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
     let config = file::load(&places.config, &context.environment)?;
     match command {
         Settings::Check if context.json => {
-            print::line(&json!({"valid": true, "config": places.config.display().to_string()}).to_string())?
+            print::line(&json!({"valid": true, "config": places.config.display().to_string()}).to_string())?;
         }
         Settings::Check if places.config.exists() => print::line(&format!("{} is valid.", places.config.display()))?,
         Settings::Check => {
-            print::line(&format!("There is no {}; the defaults are in force.", places.config.display()))?
+            print::line(&format!("There is no {}; the defaults are in force.", places.config.display()))?;
         }
         Settings::Show if context.json => {
-            print::line(&serde_json::to_value(&config.raw).map_err(Failure::internal)?.to_string())?
+            print::line(&serde_json::to_value(&config.raw).map_err(Failure::internal)?.to_string())?;
         }
         Settings::Show | Settings::Schema => {
             let now = serde_json::to_value(&config.raw).map_err(Failure::internal)?;

@@ -86,119 +86,119 @@ pub struct Impossible {
 impl Config {
     /// Checks what was written. All impossible values are named, not only the first.
     pub fn of(raw: Raw) -> Result<Self, Vec<Impossible>> {
-        let mut problems = Vec::new();
-        let listen = raw.http.listen.parse::<SocketAddr>().unwrap_or_else(|_| {
-            problems.push(Impossible {
-                key: "http.listen",
-                expected: "an address and port such as 127.0.0.1:3000 or [::1]:3000".into(),
-                found: raw.http.listen.clone(),
-            });
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        });
-        let tls = match (&raw.http.tls_certificate, &raw.http.tls_key) {
-            (Some(certificate), Some(key)) => Some(Tls { certificate: certificate.into(), key: key.into() }),
-            (None, None) => None,
-            (certificate, _) => {
-                let (key, missing) = if certificate.is_some() {
-                    ("http.tls_key", "tls_key")
-                } else {
-                    ("http.tls_certificate", "tls_certificate")
-                };
-                problems.push(Impossible {
-                    key,
-                    expected: "tls_certificate and tls_key together, or neither".into(),
-                    found: format!("no {missing}"),
-                });
-                None
-            }
-        };
-        for origin in &raw.http.allowed_origins {
-            if !(origin.starts_with("https://") || origin.starts_with("http://")) {
-                problems.push(Impossible {
-                    key: "http.allowed_origins",
-                    expected: "origins with a scheme, such as https://app.example.org".into(),
-                    found: origin.clone(),
-                });
-            }
-        }
-        let mut within = |key: &'static str, value: u64, least: u64, most: u64| {
-            if !(least..=most).contains(&value) {
-                problems.push(Impossible {
-                    key,
-                    expected: format!("a number from {least} to {most}"),
-                    found: value.to_string(),
-                });
-            }
-            value.clamp(least, most)
-        };
-        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        let rate = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-        let (http, session, limits) = (&raw.http, &raw.session, &raw.limits);
+        let mut check = Check::default();
         let config = Self {
-            http: Http {
-                listen,
-                allowed_hosts: http.allowed_hosts.clone(),
-                allowed_origins: http.allowed_origins.clone(),
-                authentication: http.authentication,
-                tls,
-                body_bytes_max: size(within(
-                    "http.body_bytes_max",
-                    http.body_bytes_max,
-                    1024,
-                    bound::HTTP_BODY_BYTES_CEILING as u64,
-                )),
-                header_timeout: Duration::from_millis(within(
-                    "http.header_timeout_ms",
-                    http.header_timeout_ms,
-                    100,
-                    600_000,
-                )),
-                body_timeout: Duration::from_millis(within("http.body_timeout_ms", http.body_timeout_ms, 100, 600_000)),
-                connections_max: size(within("http.connections_max", http.connections_max, 1, 100_000)),
-                shutdown_timeout: Duration::from_millis(within(
-                    "http.shutdown_timeout_ms",
-                    http.shutdown_timeout_ms,
-                    100,
-                    600_000,
-                )),
-            },
+            http: check.http(&raw.http),
             session: Session {
-                timeout: Duration::from_secs(
-                    60 * within("session.timeout_minutes", session.timeout_minutes, 1, 10_080),
-                ),
-                idle_timeout: Duration::from_secs(
-                    60 * within("session.idle_timeout_minutes", session.idle_timeout_minutes, 1, 10_080),
-                ),
+                timeout: check.minutes("session.timeout_minutes", raw.session.timeout_minutes),
+                idle_timeout: check.minutes("session.idle_timeout_minutes", raw.session.idle_timeout_minutes),
             },
             rate: Rate {
-                per_minute: rate(within("rate.per_minute", raw.rate.per_minute, 1, 100_000_000)),
-                burst_limit: rate(within("rate.burst_limit", raw.rate.burst_limit, 1, 100_000_000)),
+                per_minute: check.rate("rate.per_minute", raw.rate.per_minute),
+                burst_limit: check.rate("rate.burst_limit", raw.rate.burst_limit),
             },
-            limits: Limits {
-                in_flight_per_session_max: size(within(
-                    "limits.in_flight_per_session_max",
-                    limits.in_flight_per_session_max,
-                    1,
-                    10_000,
-                )),
-                in_flight_max: size(within("limits.in_flight_max", limits.in_flight_max, 1, 100_000)),
-                call_timeout: Duration::from_millis(within(
-                    "limits.call_timeout_ms",
-                    limits.call_timeout_ms,
-                    10,
-                    600_000,
-                )),
-                output_bytes_max: size(within("limits.output_bytes_max", limits.output_bytes_max, 4096, 64 << 20)),
-            },
+            limits: check.limits(&raw.limits),
             audit_all: raw.audit.level == raw::AuditLevel::All,
             log: Log {
                 level: raw.log.level,
                 format: raw.log.format,
-                keep_days: size(within("log.keep_days", raw.log.keep_days, 1, 3650)),
+                keep_days: check.size("log.keep_days", raw.log.keep_days, 1, 3650),
             },
-            raw: raw.clone(),
+            raw,
         };
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        if check.problems.is_empty() { Ok(config) } else { Err(check.problems) }
+    }
+}
+
+/// Gathers what cannot be.
+#[derive(Default)]
+struct Check {
+    problems: Vec<Impossible>,
+}
+
+impl Check {
+    fn http(&mut self, http: &raw::Http) -> Http {
+        Http {
+            listen: self.listen(&http.listen),
+            allowed_hosts: http.allowed_hosts.clone(),
+            allowed_origins: self.origins(&http.allowed_origins),
+            authentication: http.authentication,
+            tls: self.tls(http),
+            body_bytes_max: self.size(
+                "http.body_bytes_max",
+                http.body_bytes_max,
+                1024,
+                bound::HTTP_BODY_BYTES_CEILING as u64,
+            ),
+            header_timeout: self.wait("http.header_timeout_ms", http.header_timeout_ms),
+            body_timeout: self.wait("http.body_timeout_ms", http.body_timeout_ms),
+            connections_max: self.size("http.connections_max", http.connections_max, 1, 100_000),
+            shutdown_timeout: self.wait("http.shutdown_timeout_ms", http.shutdown_timeout_ms),
+        }
+    }
+
+    fn limits(&mut self, limits: &raw::Limits) -> Limits {
+        let per_session = limits.in_flight_per_session_max;
+        Limits {
+            in_flight_per_session_max: self.size("limits.in_flight_per_session_max", per_session, 1, 10_000),
+            in_flight_max: self.size("limits.in_flight_max", limits.in_flight_max, 1, 100_000),
+            call_timeout: self.wait("limits.call_timeout_ms", limits.call_timeout_ms),
+            output_bytes_max: self.size("limits.output_bytes_max", limits.output_bytes_max, 4096, 64 << 20),
+        }
+    }
+
+    fn listen(&mut self, listen: &str) -> SocketAddr {
+        listen.parse().unwrap_or_else(|_| {
+            let expected = "an address and port such as 127.0.0.1:3000 or [::1]:3000";
+            self.impossible("http.listen", expected, listen);
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn origins(&mut self, origins: &[String]) -> Vec<String> {
+        for origin in origins.iter().filter(|origin| !origin.starts_with("https://") && !origin.starts_with("http://"))
+        {
+            self.impossible("http.allowed_origins", "origins with a scheme, such as https://app.example.org", origin);
+        }
+        origins.to_vec()
+    }
+
+    fn tls(&mut self, http: &raw::Http) -> Option<Tls> {
+        let expected = "tls_certificate and tls_key together, or neither";
+        match (&http.tls_certificate, &http.tls_key) {
+            (Some(certificate), Some(key)) => return Some(Tls { certificate: certificate.into(), key: key.into() }),
+            (None, None) => {}
+            (Some(_), None) => self.impossible("http.tls_key", expected, "no tls_key"),
+            (None, Some(_)) => self.impossible("http.tls_certificate", expected, "no tls_certificate"),
+        }
+        None
+    }
+
+    fn wait(&mut self, key: &'static str, value_ms: u64) -> Duration {
+        Duration::from_millis(self.within(key, value_ms, 10, 600_000))
+    }
+
+    fn minutes(&mut self, key: &'static str, value: u64) -> Duration {
+        Duration::from_secs(60 * self.within(key, value, 1, 10_080))
+    }
+
+    fn rate(&mut self, key: &'static str, value: u64) -> u32 {
+        u32::try_from(self.within(key, value, 1, 100_000_000)).unwrap_or(u32::MAX)
+    }
+
+    fn size(&mut self, key: &'static str, value: u64, least: u64, most: u64) -> usize {
+        usize::try_from(self.within(key, value, least, most)).unwrap_or(usize::MAX)
+    }
+
+    fn within(&mut self, key: &'static str, value: u64, least: u64, most: u64) -> u64 {
+        if !(least..=most).contains(&value) {
+            self.impossible(key, &format!("a number from {least} to {most}"), &value.to_string());
+        }
+        value.clamp(least, most)
+    }
+
+    fn impossible(&mut self, key: &'static str, expected: &str, found: &str) {
+        self.problems.push(Impossible { key, expected: expected.to_owned(), found: found.to_owned() });
     }
 }
 

@@ -70,9 +70,9 @@ fn lines(markdown: &str, start: usize, end: usize, tokens_max: usize) -> Page {
         let (mut ascii, mut others) = (0_usize, 0_usize);
         for char in markdown.get(start..end).unwrap_or_default().chars() {
             if char.is_ascii() {
-                ascii += 1
+                ascii += 1;
             } else {
-                others += 1
+                others += 1;
             }
             let tokens = ascii.div_ceil(4) + others;
             if tokens > tokens_max && reached.end > start {

@@ -325,7 +325,12 @@ impl<'a> Sync<'a> {
         }
         let bytes = match opened.read(&file.path) {
             Ok(bytes) => bytes,
-            Err(error) => return Ok(self.fail(&file.path, error, before)),
+            Err(error) => {
+                return {
+                    self.fail(&file.path, error, before);
+                    Ok(())
+                };
+            }
         };
         let hash = sha256(&[&bytes]);
         if let Some(known) = before.filter(|before| before.hash == hash) {
@@ -336,7 +341,12 @@ impl<'a> Sync<'a> {
         }
         let parsed = match parse::parse(&file.path, file.format, &bytes) {
             Ok(parsed) => parsed,
-            Err(error) => return Ok(self.fail(&file.path, error, before)),
+            Err(error) => {
+                return {
+                    self.fail(&file.path, error, before);
+                    Ok(())
+                };
+            }
         };
         if parsed.markdown.len() > bound::BODY_BYTES_MAX {
             let reason = format!(
@@ -344,7 +354,10 @@ impl<'a> Sync<'a> {
                 parsed.markdown.len(),
                 bound::BODY_BYTES_MAX
             );
-            return Ok(self.fail(&file.path, reason, before));
+            return {
+                self.fail(&file.path, reason, before);
+                Ok(())
+            };
         }
         if self.report.warned.len() < bound::SYNC_FAILURES_LISTED_MAX {
             self.report.warned.extend(
@@ -359,7 +372,12 @@ impl<'a> Sync<'a> {
         let key = record::document_key(&self.library.name, &file.path, self.generation);
         let value = match codec::encode(&document) {
             Ok(value) => value,
-            Err(error) => return Ok(self.fail(&file.path, error, before)),
+            Err(error) => {
+                return {
+                    self.fail(&file.path, error, before);
+                    Ok(())
+                };
+            }
         };
         for row in page::body_rows(&key, &parsed.markdown) {
             self.write(row)?;

@@ -176,8 +176,8 @@ fn refused(refusal: &Refusal, id: &Value) -> Response<ReplyBody> {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sekisho\""));
     }
     if let Some(span) = refusal.retry_after {
-        // Whole seconds, rounded up (RFC 9110, section 10.2.3).
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(span.as_millis().div_ceil(1000).max(1) as u64));
+        // Whole seconds (RFC 9110, section 10.2.3), none of which is too early.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(span.as_secs() + 1));
     }
     response
 }

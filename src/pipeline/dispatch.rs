@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -181,7 +181,7 @@ impl Caller for Guarded {
         if let Some(message) = &mut progress.message {
             let mut value = Value::String(std::mem::take(message));
             redact::redact_value(&mut value);
-            *message = value.as_str().unwrap_or_default().to_owned();
+            value.as_str().unwrap_or_default().clone_into(message);
         }
         self.caller.progress(progress)
     }
@@ -238,6 +238,7 @@ impl Asks {
         let invalid = |private: &str| {
             Refusal::new(Code::Invalid, "requestState is not one that Sekisho gave out for this call, or it was used or is too old; call again without it.")
                 .with_private(private)
+                .with_data(json!({"requestState": "invalid"}))
         };
         let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| invalid("not base64"))?;
         let text = key.open(&bytes, context).map_err(|_| invalid("it does not open"))?;

@@ -104,7 +104,7 @@ impl Asked {
         let text = |key: &str| self.arguments.get(key).and_then(Value::as_str);
         let target = match (text("uri"), text("library").or_else(|| text("name")), text("path")) {
             (Some(uri), _, _) => uri.to_owned(),
-            (None, Some(library), Some(path)) => format!("{library}/{path}"),
+            (None, Some(library), Some(path)) => format!("{library}/{}", path.trim_start_matches('/')),
             (None, Some(library), None) => library.to_owned(),
             _ => return None,
         };

@@ -30,16 +30,18 @@ pub enum LogError {
 
 /// Sends everything that the program says from now on to `directory`.
 pub fn start(directory: &Path, log: Log) -> Result<LogGuard, LogError> {
+    let failed = |reason: &dyn std::fmt::Display| LogError::Directory {
+        directory: directory.display().to_string(),
+        reason: reason.to_string(),
+    };
+    std::fs::create_dir_all(directory).map_err(|error| failed(&error))?;
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("sekisho")
         .filename_suffix("log")
         .max_log_files(log.keep_days)
         .build(directory)
-        .map_err(|error| LogError::Directory {
-            directory: directory.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| failed(&error))?;
     // Lossy: when the disk is slow, lines are dropped and calls are not.
     let (writer, worker) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(bound::LOG_LINES_QUEUED_MAX).finish(appender);

@@ -31,7 +31,7 @@ struct Listed {
 
 #[derive(Serialize, JsonSchema)]
 struct Library {
-    /// The name to use in search_documents and read_document.
+    /// The name to use in `search_documents` and `read_document`.
     name: String,
     documents: u64,
     sections: u64,
@@ -76,6 +76,6 @@ fn library(record: LibraryRecord) -> Library {
         name: record.name,
         documents: record.documents,
         sections: record.sections,
-        synced: record.synced.map(|at| at.rfc3339()),
+        synced: record.synced.map(super::super::base::clock::Timestamp::rfc3339),
     }
 }

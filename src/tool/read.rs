@@ -29,7 +29,7 @@ struct Arguments {
     /// Name of the library.
     #[schemars(length(max = 64))]
     library: String,
-    /// Path of the document, as search_documents gives it.
+    /// Path of the document, as `search_documents` gives it.
     #[schemars(length(max = 1024))]
     path: String,
     /// Anchor of a section: read only this section and what is below it.

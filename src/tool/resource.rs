@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::read::document_of;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, ShelfPage};
 use super::uri;
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
@@ -27,7 +27,7 @@ impl LibraryShelf {
         Self { libraries }
     }
 
-    fn page(&self, cursor: Option<String>) -> Result<(Vec<ResourceItem>, Option<String>), LibraryError> {
+    fn page(&self, cursor: Option<String>) -> Result<ShelfPage, LibraryError> {
         // The cursor is the last document of the page before; a library removed since is skipped.
         let (mut library_from, mut after) = match &cursor {
             Some(cursor) => {
@@ -96,11 +96,7 @@ impl Shelf for LibraryShelf {
         uri.starts_with(uri::SCHEME)
     }
 
-    fn list<'a>(
-        &'a self,
-        _cx: &'a Cx,
-        cursor: Option<String>,
-    ) -> BoxFuture<'a, Result<(Vec<ResourceItem>, Option<String>), Refusal>> {
+    fn list<'a>(&'a self, _cx: &'a Cx, cursor: Option<String>) -> BoxFuture<'a, Result<ShelfPage, Refusal>> {
         Box::pin(async move { Ok(self.page(cursor)?) })
     }
 

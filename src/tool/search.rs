@@ -28,7 +28,7 @@ struct Arguments {
     /// What to look for, in any words: a question, an identifier, an error message. There is no query syntax.
     #[schemars(length(max = bound::QUERY_CHARS_MAX))]
     query: String,
-    /// Search only these libraries (names as list_libraries gives them). All, if none is named.
+    /// Search only these libraries (names as `list_libraries` gives them). All, if none is named.
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(max = 64)))]
     libraries: Vec<String>,
@@ -36,7 +36,7 @@ struct Arguments {
     #[serde(default)]
     #[schemars(length(max = 1024))]
     path_prefix: Option<String>,
-    /// Search only documents with these facets: {"platform": ["ios", "android"]} finds either; several names must all fit.
+    /// Search only documents with these facets: `{"platform": ["ios", "android"]}` finds either; several names must all fit.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 16))]
     facets: BTreeMap<String, Vec<String>>,
@@ -44,7 +44,7 @@ struct Arguments {
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = bound::HITS_PER_PAGE_MAX))]
     limit: usize,
-    /// How many hits to skip; take next_offset of the last answer for the next page.
+    /// How many hits to skip; take `next_offset` of the last answer for the next page.
     #[serde(default)]
     #[schemars(range(max = bound::HITS_OFFSET_MAX))]
     offset: usize,

@@ -15,16 +15,15 @@ use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Catalog, Content, Cx, Kind, Operation, Outcome, Output, ResourceItem};
 use crate::schema::NotASchema;
 
+/// Resources, and the cursor of the next page.
+pub type ShelfPage = (Vec<ResourceItem>, Option<String>);
+
 /// A source of resources with URIs of its own.
 pub trait Shelf: Send + Sync {
     /// Whether `uri`, a resource's or a template's, is this shelf's.
     fn owns(&self, uri: &str) -> bool;
     /// A page of resources from `cursor` on, and the cursor of the next.
-    fn list<'a>(
-        &'a self,
-        cx: &'a Cx,
-        cursor: Option<String>,
-    ) -> BoxFuture<'a, Result<(Vec<ResourceItem>, Option<String>), Refusal>>;
+    fn list<'a>(&'a self, cx: &'a Cx, cursor: Option<String>) -> BoxFuture<'a, Result<ShelfPage, Refusal>>;
     fn templates(&self) -> Vec<ResourceItem>;
     fn read<'a>(&'a self, cx: &'a Cx, uri: &'a str) -> BoxFuture<'a, Result<Vec<Content>, Refusal>>;
     /// Values for the template's variable that begin with `start`; `context` holds what is already chosen.

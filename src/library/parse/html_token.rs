@@ -104,11 +104,10 @@ impl<'a> Tokens<'a> {
                 self.at += 1;
                 is_alone |= passed.ends_with('/');
                 return Some(Start { name, attributes, is_alone });
-            } else {
-                let attribute = self.attribute()?;
-                if attributes.len() < HTML_ATTRIBUTES_MAX {
-                    attributes.push(attribute);
-                }
+            }
+            let attribute = self.attribute()?;
+            if attributes.len() < HTML_ATTRIBUTES_MAX {
+                attributes.push(attribute);
             }
         }
     }

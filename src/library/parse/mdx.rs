@@ -127,14 +127,13 @@ impl Stripper<'_> {
                 touched = true;
                 at = edit.range.end;
                 match edit.kind {
-                    EditKind::Drop => {}
                     EditKind::Id(id) => ids.push(id),
                     EditKind::Replace(text) => {
                         line.push_str(&text);
                         has_text = true;
                     }
                     EditKind::Open(name) if !has_text => self.open(name, line.len()),
-                    EditKind::Open(_) => {}
+                    EditKind::Drop | EditKind::Open(_) => {}
                     EditKind::Close(name) => self.close(&name),
                 }
                 // A statement takes its line end with it.
@@ -290,7 +289,7 @@ fn shown(tag: &Tag<'_>, indent: &str) -> Option<String> {
         let commands = jsx::strings(expression);
         if !commands.is_empty() {
             let lines: Vec<&str> = commands.iter().flat_map(|it| it.lines()).collect();
-            let fence = super::html_write::fence_for(&commands.join("\n"));
+            let fence = super::form::fence_for(&commands.join("\n"));
             return Some(format!("{fence}sh\n{indent}{}\n{indent}{fence}", lines.join(&format!("\n{indent}"))));
         }
     }

@@ -1,6 +1,7 @@
 //! From the bytes of one file to a document: title, facets, a Markdown body and the sections that tile it. Pure.
 
 mod decode;
+mod form;
 mod front;
 mod html;
 mod html_element;
@@ -76,6 +77,8 @@ pub struct Section {
 pub enum ParseError {
     #[error("expected a file of at most {max} bytes, found {found}; split it or leave it out of the source")]
     TooLarge { found: usize, max: usize },
+    #[error("expected a file that becomes at most {max} bytes of Markdown, found more; flatten its nested lists")]
+    Swells { max: usize },
     #[error("expected text, found a NUL byte at offset {offset}; leave binary files out of the source")]
     Binary { offset: usize },
     #[error("expected {encoding}, found an invalid sequence at byte {offset}; save the file as UTF-8")]

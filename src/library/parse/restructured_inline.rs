@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::html_write::code_span;
+use super::form::code_span;
 
 /// Names defined anywhere in a file: `.. _name: url` and `.. |name| replace:: text`.
 #[derive(Debug, Default)]

@@ -110,8 +110,9 @@ impl Marks {
     fn heading(&mut self, mut heading: Heading) -> Result<(), ParseError> {
         heading.text = one_line(&heading.text);
         if let Some((text, id)) = split_id(&heading.text) {
+            let kept = text.len();
             heading.id = Some(id.to_owned());
-            heading.text = text.to_owned();
+            heading.text.truncate(kept);
         }
         if heading.text.is_empty() {
             return Ok(());

@@ -33,8 +33,8 @@ fn lists_nest() {
 fn text_forms_are_converted() {
     check("a <b> b </b>c <i>d</i><code>e`f</code>", "a **b** c *d*``e`f``");
     check(
-        "<a href='/x y'>a</a> <a href=\"javascript:b()\">b</a> <a href=/c><b>c</b></a> <a>d</a>",
-        "[a](</x y>) b [**c**](/c) d",
+        "<a href='/x y'>a</a> <a href=\"javascript:b()\">b</a> <a href=/c><b>c</b></a> <a>d</a><a href=#>e</a>",
+        "[a](</x y>) b [**c**](/c) de",
     );
     check("<p><strong>a<p>b</strong>c", "**a**\n\nbc");
     check("<img src=a alt='A cat'> <img src=b>", "A cat");

@@ -1,0 +1,92 @@
+//! Setting up: what is made, with which modes, and that nothing is changed the second time.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::harness::{Installation, Server, text};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn init_makes_everything_private_and_the_second_changes_nothing() {
+    let installation = Installation::new();
+    let data = installation.data();
+    assert_eq!(mode(&data), 0o700);
+    let files = ["sekisho.redb", "sekisho.toml", "http-token"];
+    for file in files {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
+    let before: Vec<Vec<u8>> = files.iter().map(|file| fs::read(data.join(file)).unwrap()).collect();
+    let output = installation.run(&["init"]);
+    assert!(text(&output.stdout).contains("nothing was changed"), "{}", text(&output.stdout));
+    let after: Vec<Vec<u8>> = files.iter().map(|file| fs::read(data.join(file)).unwrap()).collect();
+    assert!(before == after);
+}
+
+#[test]
+fn two_installations_have_different_tokens() {
+    assert_ne!(Installation::new().token(), Installation::new().token());
+}
+
+#[test]
+fn a_lost_token_is_made_anew_and_works() {
+    let installation = Installation::new();
+    let old = installation.token();
+    fs::remove_file(installation.data().join("http-token")).unwrap();
+    assert!(installation.run(&["init"]).status.success());
+    assert_ne!(installation.token(), old);
+    let server = installation.serve();
+    assert!(server.call("list_libraries", serde_json::json!({}))["structuredContent"].is_object());
+}
+
+#[test]
+fn quickstart_serves_and_says_what_to_paste_without_a_secret() {
+    let installation = Installation::bare();
+    let server = Server::start(&installation, &["quickstart"]);
+    let said = server.said.join("\n");
+    for client in ["Claude Desktop", "Cursor", "VS Code", "Claude Code", "\"stdio\"", "http-token"] {
+        assert!(said.contains(client), "{client} is missing in:\n{said}");
+    }
+    assert!(!said.contains(&installation.token()));
+    let found = server.call("search_documents", serde_json::json!({"query": "audit log"}));
+    let hits = found["structuredContent"]["hits"].as_array().unwrap().clone();
+    assert!(hits.iter().any(|hit| hit["library"] == "manual"), "{hits:?}");
+    assert_eq!(server.terminate(), Some(0));
+    let again = Server::start(&installation, &["quickstart"]);
+    assert!(again.said[0].contains("nothing was changed"), "{:?}", again.said);
+}
+
+#[test]
+fn the_written_configuration_is_valid_and_mistakes_are_told_with_their_line() {
+    let installation = Installation::new();
+    assert!(installation.run(&["config", "check"]).status.success());
+    let config = installation.data().join("sekisho.toml");
+    fs::write(&config, "[http]\nlisten = \"127.0.0.1:0\"\nallowed_host = []\n").unwrap();
+    let output = installation.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(78));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("sekisho.toml:3") && errors.contains("did you mean allowed_hosts?"), "{errors}");
+    let output = installation.run(&["serve"]);
+    assert_eq!(output.status.code(), Some(78), "a server must not start with it");
+}
+
+#[test]
+fn without_init_there_is_a_way_out() {
+    let installation = Installation::bare();
+    let output = installation.run(&["library", "list"]);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(text(&output.stderr).contains("sekisho init"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_second_server_is_told_the_first_ones_process() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let output = installation.run(&["serve"]);
+    assert_eq!(output.status.code(), Some(75));
+    let errors = text(&output.stderr);
+    assert!(errors.contains(&format!("process {}", server.id())), "{errors}");
+}
