@@ -1,7 +1,11 @@
 //! What the codec costs: one audit entry to its stored bytes and back.
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "a bench speaks to a terminal and stops at the first surprise")]
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a bench speaks to a terminal and stops at the first surprise"
+)]
 
-mod entry;
+mod common;
 
 use std::hint::black_box;
 
@@ -11,7 +15,7 @@ use sekisho::store::codec;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let entry = entry::entry();
+    let entry = common::entry();
     let bytes = codec::encode(&entry).expect("an entry that fits");
     println!("an entry of {} bytes", bytes.len());
     let mut group = criterion.benchmark_group("codec");

@@ -1,5 +1,9 @@
 //! How fast typical queries are answered, snippets included: ten hits each, on one thread.
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "a bench speaks to a terminal and stops at the first surprise")]
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a bench speaks to a terminal and stops at the first surprise"
+)]
 
 mod common;
 
@@ -32,8 +36,7 @@ fn main() {
 
 fn search(index: &Index, text: &str) -> Found {
     let (libraries, facets) = ([LIBRARY.to_owned()], BTreeMap::new());
-    let request =
-        Request { text, libraries: &libraries, path_prefix: None, facets: &facets, limit: 10, offset: 0 };
+    let request = Request { text, libraries: &libraries, path_prefix: None, facets: &facets, limit: 10, offset: 0 };
     index.search(&request).expect("a query is never an error")
 }
 

@@ -1,11 +1,12 @@
 //! What the benches share: documents, queries, time and percentiles, and whether anything is to be measured at all.
-#![allow(dead_code, reason = "each bench uses a part of it")]
+#![allow(dead_code, clippy::expect_used, reason = "each bench uses a part of it, and stops at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sekisho::base::clock::{Clock as _, SystemClock};
+use sekisho::audit::entry::{Entry, Event, Outcome};
+use sekisho::base::clock::{Clock as _, SystemClock, Timestamp};
 use sekisho::library::parse::{Format, Parsed, parse};
 use sekisho::search::{DocumentKey, Index, Passage};
 
@@ -138,6 +139,29 @@ pub(crate) fn indexed(documents: &[Document]) -> Index {
     }
     writer.commit(&BTreeMap::from([(LIBRARY.to_owned(), 1)])).expect("a commit in memory");
     index
+}
+
+/// What a call over HTTP leaves in the audit log.
+pub(crate) fn entry() -> Entry {
+    Entry {
+        at: Timestamp(1_790_000_000_123),
+        event: Event::Call,
+        outcome: Outcome::Done,
+        reason: None,
+        transport: "http".into(),
+        principal: Some("token:quickstart".into()),
+        role: Some("reader".into()),
+        scheme: Some("bearer".into()),
+        peer: Some("127.0.0.1".into()),
+        session: Some("0123456789ab".into()),
+        operation: Some("search_documents".into()),
+        target: None,
+        argument_digest: Some("0123456789abcdef".repeat(4)),
+        argument_bytes: 37,
+        output_bytes: 12_345,
+        duration_ms: 1,
+        intent: None,
+    }
 }
 
 /// False when `cargo test` runs the benches to see whether they work: nothing that depends on time is done then.

@@ -2,10 +2,12 @@
 
 pub mod page;
 pub mod parse;
+mod passage;
 pub mod record;
 pub mod source;
 pub mod split;
 pub mod sync;
+mod upkeep;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -153,7 +155,7 @@ impl Libraries {
         }
         // First the name, durably: what is left after a crash here is swept at the next start.
         self.store.commit(Batch::puts(vec![Put::delete(Table::Libraries, name)])).await?;
-        sync::forget(self, name).await?;
+        upkeep::forget(self, name).await?;
         self.changes.documents(name, &[], true);
         Ok(record)
     }

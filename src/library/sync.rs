@@ -1,19 +1,21 @@
 //! Brings a library up to date with its source: only what changed is read, the new generation becomes
 //! visible last, and a crash at any point leaves the last good one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::parse::{self, Format, Parsed};
-use super::record::{self, DocumentRecord, LibraryRecord, SectionRecord};
+use super::parse::{self, Parsed};
+use super::passage::{document_of, passages};
+use super::record::{self, DocumentRecord, LibraryRecord};
 use super::source::{self, Found};
+use super::upkeep::generations;
 use super::{Libraries, LibraryError, page};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, sha256};
-use crate::search::{DocumentKey, Passage, Writer};
+use crate::search::{DocumentKey, Writer};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, after_prefix, codec};
 
@@ -88,129 +90,6 @@ impl Libraries {
             Sync::begin(&this, &runtime, &name)?.run(&cancel, &progress)
         });
         work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
-    }
-
-    /// Makes the index agree with the store, after a crash between the two or when the index was lost.
-    /// `marks` is what the index says that it holds. Returns how many documents were indexed again.
-    pub async fn catch_up(self: &Arc<Self>, marks: BTreeMap<String, u64>) -> Result<usize, LibraryError> {
-        let this = Arc::clone(self);
-        let runtime = tokio::runtime::Handle::current();
-        let work = tokio::task::spawn_blocking(move || {
-            let known = this.list()?;
-            sweep_orphans(&this, &runtime, &known)?;
-            let current: BTreeMap<String, u64> = generations(&known);
-            if current == marks {
-                return Ok(0);
-            }
-            let _writer = runtime.block_on(this.index_writer.lock());
-            let mut writer = this.index.writer()?;
-            for name in marks.keys().filter(|name| !current.contains_key(*name)) {
-                writer.remove_library(name)?;
-            }
-            let mut indexed = 0;
-            for library in &known {
-                let mark = marks.get(&library.name).copied();
-                if mark != Some(library.generation) {
-                    indexed += index_again(&this, &mut writer, library, mark)?;
-                }
-            }
-            writer.commit(&current)?;
-            Ok(indexed)
-        });
-        work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
-    }
-}
-
-/// Deletes what a removed library left behind: rows, and what is in the index.
-pub(super) async fn forget(libraries: &Libraries, name: &str) -> Result<(), LibraryError> {
-    delete_rows(libraries, name).await?;
-    let _writer = libraries.index_writer.lock().await;
-    let known = libraries.list()?;
-    let mut writer = libraries.index.writer()?;
-    writer.remove_library(name)?;
-    writer.commit(&generations(&known))?;
-    Ok(())
-}
-
-async fn delete_rows(libraries: &Libraries, name: &str) -> Result<(), LibraryError> {
-    for table in [Table::Documents, Table::Bodies] {
-        let from = record::library_prefix(name);
-        let to = after_prefix(&from);
-        loop {
-            let rows = libraries.store.read(|snapshot| snapshot.scan(table, &from, &to, bound::SCAN_ROWS_MAX))?;
-            if rows.is_empty() {
-                break;
-            }
-            let puts = rows.into_iter().map(|(key, _)| Put::delete(table, key)).collect();
-            libraries.store.commit(Batch::puts(puts)).await?;
-        }
-    }
-    Ok(())
-}
-
-fn generations(known: &[LibraryRecord]) -> BTreeMap<String, u64> {
-    known
-        .iter()
-        .filter(|library| library.synced.is_some())
-        .map(|library| (library.name.clone(), library.generation))
-        .collect()
-}
-
-/// Rows of libraries that are no more: a removal was killed between its two steps.
-fn sweep_orphans(
-    libraries: &Libraries,
-    runtime: &tokio::runtime::Handle,
-    known: &[LibraryRecord],
-) -> Result<(), LibraryError> {
-    let mut from = Vec::new();
-    loop {
-        let rows = libraries.store.read(|snapshot| snapshot.scan(Table::Documents, &from, &[u8::MAX; 4], 1))?;
-        let Some((key, _)) = rows.first() else { return Ok(()) };
-        let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
-        let prefix = [name, &[0]].concat();
-        if !known.iter().any(|library| library.name.as_bytes() == name) {
-            runtime.block_on(delete_rows(libraries, &String::from_utf8_lossy(name)))?;
-        }
-        from = after_prefix(&prefix);
-    }
-}
-
-/// Puts the documents of `library` that are newer than `mark` into the index again.
-fn index_again(
-    libraries: &Libraries,
-    writer: &mut Writer,
-    library: &LibraryRecord,
-    mark: Option<u64>,
-) -> Result<usize, LibraryError> {
-    if mark.is_none() {
-        writer.remove_library(&library.name)?;
-    }
-    let mut indexed = 0;
-    let mut from = record::library_prefix(&library.name);
-    let end = after_prefix(&from);
-    loop {
-        let rows =
-            libraries.store.read(|snapshot| snapshot.scan(Table::Documents, &from, &end, bound::SCAN_ROWS_MAX))?;
-        let Some((last, _)) = rows.last() else { return Ok(indexed) };
-        from = [last.as_slice(), &[0]].concat();
-        for (key, value) in &rows {
-            let Some((_, path, generation)) = record::parse_document_key(key) else { continue };
-            if generation > library.generation || mark.is_some_and(|mark| generation <= mark) {
-                continue;
-            }
-            let document: DocumentRecord = codec::decode(value)?;
-            let at = DocumentKey { library: &library.name, path };
-            if document.removed {
-                writer.remove(&at)?;
-                continue;
-            }
-            let body = libraries
-                .store
-                .read(|snapshot| Ok::<_, LibraryError>(page::body(snapshot, key, document.body_bytes)))?;
-            let body = body.ok_or_else(|| LibraryError::Body(format!("{}/{path}", library.name)))?;
-            writer.put(&at, &document.facets, &passages(&document, &body))?;
-            indexed += 1;
-        }
     }
 }
 
@@ -529,58 +408,4 @@ fn writer<'a>(slot: &'a mut Option<Writer>, libraries: &Libraries) -> Result<&'a
         Some(writer) => writer,
         None => slot.insert(libraries.index.writer()?),
     })
-}
-
-fn document_of(file: &Found, hash: Hash, parsed: &Parsed) -> DocumentRecord {
-    let format_facet = [("format".to_owned(), file.format.name().to_owned())];
-    let facets =
-        parsed.facets.iter().flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())));
-    let section = |section: &parse::Section| SectionRecord {
-        trail: section.trail.clone(),
-        anchor: section.anchor.clone(),
-        level: section.level,
-        start: section.range.start as u64,
-        end: section.range.end as u64,
-    };
-    let own = |(anchor, _): &(&String, &usize)| !parsed.sections.iter().any(|section| section.anchor == **anchor);
-    DocumentRecord {
-        removed: false,
-        title: parsed.title.clone(),
-        description: parsed.description.clone(),
-        facets: facets
-            .filter(|(name, _)| name != "format")
-            .chain(format_facet)
-            .take(bound::DOCUMENT_FACETS_MAX)
-            .collect(),
-        format: file.format,
-        source_bytes: file.bytes,
-        source_modified_ns: file.modified_ns,
-        source_hash: hash,
-        body_bytes: parsed.markdown.len() as u64,
-        sections: parsed.sections.iter().map(section).collect(),
-        anchors: parsed.anchors.iter().filter(own).map(|(anchor, at)| (anchor.clone(), *at as u64)).collect(),
-    }
-}
-
-/// What the index gets: each section's text, the description with the first.
-fn passages(document: &DocumentRecord, markdown: &str) -> Vec<Passage> {
-    let text = |section: &SectionRecord| {
-        let range =
-            usize::try_from(section.start).unwrap_or(usize::MAX)..usize::try_from(section.end).unwrap_or(usize::MAX);
-        markdown.get(range).unwrap_or_default()
-    };
-    let described = document.description.as_deref().filter(|_| document.format != Format::Text);
-    (0..)
-        .zip(&document.sections)
-        .map(|(ordinal, section)| Passage {
-            ordinal,
-            title: document.title.clone(),
-            trail: section.trail.clone(),
-            anchor: section.anchor.clone(),
-            text: match described.filter(|_| ordinal == 0) {
-                Some(description) => format!("{description}\n\n{}", text(section)),
-                None => text(section).to_owned(),
-            },
-        })
-        .collect()
 }

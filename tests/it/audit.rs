@@ -1,6 +1,6 @@
 //! The audit log: one entry for every call and refusal, none for what is only counted, and tampering found.
 
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable as _, TableDefinition};
 use serde_json::json;
 
 use crate::harness::{Installation, text};
@@ -96,7 +96,6 @@ fn tamper(installation: &Installation, change: impl FnOnce(&mut redb::Table<&'st
 
 #[test]
 fn changed_deleted_swapped_and_added_entries_are_found() {
-    let key = |sequence: u64| sequence.to_be_bytes();
     let cases: [(&str, fn(&mut redb::Table<&'static [u8], &'static [u8]>)); 4] = [
         ("changed", |table| {
             let mut leaf = table.get(1_u64.to_be_bytes().as_slice()).unwrap().unwrap().value().to_vec();
@@ -119,7 +118,6 @@ fn changed_deleted_swapped_and_added_entries_are_found() {
             table.insert(1000_u64.to_be_bytes().as_slice(), leaf.as_slice()).unwrap();
         }),
     ];
-    let _ = key;
     for (what, change) in cases {
         let installation = Installation::new();
         installation.json(&["library", "list"]);

@@ -1,3 +1,5 @@
+//! Properties of every format: nothing panics, and sections tile the text.
+
 use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_oneof, proptest};
 

@@ -1,3 +1,5 @@
+//! Cutting by heading, cutting what is long, joining what is empty, and anchors.
+
 use super::*;
 use crate::base::bound::FENCE_BYTES_MAX;
 

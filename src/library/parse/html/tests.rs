@@ -1,3 +1,5 @@
+//! HTML to Markdown: main content, hidden text, and hostile pages.
+
 use super::*;
 
 fn markdown(source: &str) -> String {

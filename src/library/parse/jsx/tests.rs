@@ -1,3 +1,5 @@
+//! JSX tags and statements: where they begin and end.
+
 use super::*;
 
 #[test]

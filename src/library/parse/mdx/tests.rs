@@ -1,3 +1,5 @@
+//! MDX to Markdown: what goes, what stays, and that fences stay whole.
+
 use super::*;
 
 fn check(source: &str, expect: &str) {

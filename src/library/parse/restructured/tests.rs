@@ -1,3 +1,5 @@
+//! reStructuredText to Markdown, one construct a case.
+
 use super::*;
 
 fn check(source: &str, expect: &str) {
