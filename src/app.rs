@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::lifecycle::Lifecycle;
 use crate::admin::status::Look;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::{self, Audit, AuditError};
@@ -20,7 +22,7 @@ use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::base::principal::Role;
-use crate::base::refusal::Refusal;
+use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::config::place::Places;
 use crate::config::{Config, file};
@@ -52,6 +54,7 @@ pub struct App {
     audit: Audit,
     store: Store,
     stop: CancellationToken,
+    giving_up: Arc<GivingUp>,
     control: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
@@ -234,7 +237,8 @@ impl App {
             metrics,
             pipeline: Arc::downgrade(&pipeline),
         });
-        crate::admin::register(&catalog, &libraries, &audit, facts.clone())?;
+        let giving_up = Arc::new(GivingUp::default());
+        crate::admin::register(&catalog, &libraries, &audit, facts.clone(), giving_up.clone())?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts);
         let app = Self {
@@ -246,6 +250,7 @@ impl App {
             audit,
             store,
             stop: CancellationToken::new(),
+            giving_up,
             control: None,
             _lock: lock,
         };
@@ -267,6 +272,12 @@ impl App {
     /// Cancelled when the app stops.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// From now on a starting server may have the directory; the token says when one wants it.
+    pub fn give_up_when_asked(&self) -> CancellationToken {
+        self.giving_up.willing.store(true, Ordering::Relaxed);
+        self.giving_up.asked.clone()
     }
 
     /// Lets what is under way finish, writes the end into the log, and gives the directory up.
@@ -316,6 +327,24 @@ async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
         Err(error) => return Err(error),
     }
     libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)
+}
+
+/// Whether this process gives the directory to a server: a stdio client's does, a server does not.
+#[derive(Debug, Default)]
+struct GivingUp {
+    willing: AtomicBool,
+    asked: CancellationToken,
+}
+
+impl Lifecycle for GivingUp {
+    fn yield_directory(&self) -> Result<(), Refusal> {
+        if !self.willing.load(Ordering::Relaxed) {
+            let public = format!("Process {} keeps the data directory until it ends.", std::process::id());
+            return Err(Refusal::new(Code::Conflict, public));
+        }
+        self.asked.cancel();
+        Ok(())
+    }
 }
 
 /// Tells clients what a sync changed.

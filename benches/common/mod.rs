@@ -204,7 +204,18 @@ impl Times {
 
 /// What else the machine does: figures of a busy one say little.
 pub(crate) fn print_load() {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    // Jiffies of all cores since the start, and the idle ones (the fourth and fifth column) among them.
+    let jiffies = || {
+        let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        let line = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+        let columns: Vec<u64> = line.filter_map(|column| column.parse().ok()).collect();
+        (columns.iter().take(8).sum::<u64>(), columns.iter().skip(3).take(2).sum::<u64>())
+    };
+    let before = jiffies();
+    std::thread::sleep(Duration::from_secs(1));
+    let after = jiffies();
+    let (all, idle) = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    println!("{cores} cores, load average {}", load.split_whitespace().take(3).collect::<Vec<_>>().join(" "));
+    let busy = 100 * all.saturating_sub(idle) / all.max(1);
+    println!("{cores} cores; in the second before this, others kept them {busy} % busy");
 }

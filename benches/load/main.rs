@@ -58,11 +58,19 @@ async fn run() -> anyhow::Result<()> {
     let raised: Vec<String> = process::RAISED.iter().map(|(name, value)| format!("{name}={value}")).collect();
     println!("The limits are raised, they are not what is measured: {}\n", raised.join(" "));
 
-    Process::start(sekisho(None, &data, &["init"]))?.finish()?;
-    add_libraries(&data)?;
-    starts(&data)?;
-    memory(&data)?;
-    requests(&data).await
+    let done = measure(&data).await;
+    done.with_context(|| {
+        let said = std::fs::read_to_string(process::log(&data)).unwrap_or_default();
+        format!("the servers had said:\n{said}")
+    })
+}
+
+async fn measure(data: &Path) -> anyhow::Result<()> {
+    Process::start(sekisho(None, data, &["init"]))?.finish()?;
+    add_libraries(data)?;
+    starts(data)?;
+    memory(data)?;
+    requests(data).await
 }
 
 fn add_libraries(data: &Path) -> anyhow::Result<()> {
@@ -154,6 +162,7 @@ async fn requests(data: &Path) -> anyhow::Result<()> {
         Target::new("sekisho, list_libraries", ours, token, "list_libraries", &[json!({})])?,
         Target::new("sekisho, search_documents", ours, token, "search_documents", &queries)?,
     ];
+    common::print_load();
     println!("Windows of {:?} per cell in {TURNS} turns, protocol 2026-07-28, JSON answers.\n", TURN * TURNS);
     for target in &targets {
         println!("- {}: answers of {} bytes in the mean", target.name, target.check().await?);

@@ -1,8 +1,9 @@
 //! Server processes: started, waited for, looked at, and always ended.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -116,8 +117,16 @@ pub(crate) fn sekisho(core: Option<usize>, data: &Path, arguments: &[&str]) -> C
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SEKISHO_")) {
         command.env_remove(name);
     }
+    if let Ok(log) = File::options().append(true).create(true).open(log(data)) {
+        command.stderr(log);
+    }
     command.envs(RAISED).arg("--data-dir").arg(data).args(arguments);
     command
+}
+
+/// Where servers on `data` write what they have to say to a person.
+pub(crate) fn log(data: &Path) -> PathBuf {
+    data.with_extension("log")
 }
 
 /// A command that runs on one core only, where one is named.

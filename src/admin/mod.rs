@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod library;
+pub mod lifecycle;
 pub mod status;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::audit::Audit;
 use crate::library::Libraries;
 use crate::operation::Catalog;
 use crate::schema::NotASchema;
+use lifecycle::Lifecycle;
 use status::Look;
 
 /// Puts all of them into the catalogue.
@@ -18,8 +20,10 @@ pub fn register(
     libraries: &Arc<Libraries>,
     audit: &Audit,
     look: Arc<dyn Look>,
+    lifecycle: Arc<dyn Lifecycle>,
 ) -> Result<(), NotASchema> {
     library::register(catalog, libraries)?;
     audit::register(catalog, audit)?;
-    catalog.add(Arc::new(status::Status::new(look)))
+    catalog.add(Arc::new(status::Status::new(look)))?;
+    catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))
 }

@@ -61,6 +61,8 @@ pub const RELAY_RECONNECT_MS: u64 = 10_000;
 pub const RELAY_BUFFER_BYTES: usize = 64 << 10;
 /// Lines of a client that wait for a server.
 pub const RELAY_LINES_MAX: usize = 64;
+/// How long a process that gave the directory to a starting server waits for that server.
+pub const YIELD_PATIENCE_MS: u64 = 3000;
 /// Pause between two looks.
 pub const RELAY_RETRY_MS: u64 = 20;
 /// JSON nested deeper is hostile.

@@ -61,6 +61,11 @@ impl Failure {
         self
     }
 
+    /// Whether what is there stands in the way.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.code == CANNOT_CREATE
+    }
+
     /// Nobody reads any more; there is nothing to say.
     pub(super) fn quiet() -> Self {
         Self::new(0, "")

@@ -135,6 +135,25 @@ impl Reach {
     }
 }
 
+/// The data directory's lock for a server. A stdio client's process that owns it is asked to give it up; a command
+/// is waited for; another server keeps it.
+pub(super) async fn take_directory(places: &Places) -> Result<DirectoryLock, Failure> {
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(bound::RELAY_RECONNECT_MS);
+    loop {
+        let held = match DirectoryLock::acquire(&places.data) {
+            Ok(lock) => return Ok(lock),
+            Err(error @ LockError::Held { .. }) => AppError::Lock(error),
+            Err(error) => return Err(AppError::Lock(error).into()),
+        };
+        let owner = Reach::Remote { socket: places.control.clone() };
+        let kept = owner.ask("server.yield", json!({})).await.err().is_some_and(|failure| failure.is_conflict());
+        if kept || tokio::time::Instant::now() >= deadline {
+            return Err(held.into());
+        }
+        tokio::time::sleep(Duration::from_millis(bound::RELAY_RETRY_MS)).await;
+    }
+}
+
 /// Whether a server answers on the control socket.
 pub(super) async fn is_answering(socket: &Path) -> bool {
     UnixStream::connect(socket).await.is_ok()

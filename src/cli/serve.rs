@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
-use super::{Context, print, setup};
+use super::{Context, print, reach, setup};
 use crate::app::{self, App};
 use crate::base::bound;
 use crate::config::place::Places;
@@ -65,7 +65,8 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
     })?;
     let address = listener.address().map_err(Failure::internal)?;
     let _log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
-    let mut app = App::open(places, config, &|notice| print::error_line(notice)).await?;
+    let lock = reach::take_directory(places).await?;
+    let mut app = App::open_locked(lock, places, config, &|notice| print::error_line(notice)).await?;
     app.serve_control(places)?;
 
     let streams = CancellationToken::new();

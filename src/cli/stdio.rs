@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
 use super::{Context, print};
@@ -35,6 +36,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 enum End {
     ClientLeft,
     ServerLost,
+    /// This process owned the directory, and a server wants it.
+    ServerStarts,
 }
 
 pub(super) async fn stdio(context: &Context) -> Result<u8, Failure> {
@@ -50,23 +53,29 @@ pub(super) async fn stdio(context: &Context) -> Result<u8, Failure> {
     let mut memory = Memory::default();
     let mut owned: Option<Owned> = None;
     let mut first = true;
+    let mut yielded = false;
     let ended = loop {
-        let stream = match connect(context, &places, &mut owned).await {
+        let stream = match connect(context, &places, &mut owned, yielded).await {
             Ok(stream) => stream,
             Err(failure) => break Err(failure),
         };
         let replay = if first { Vec::new() } else { memory.replay() };
         first = false;
-        match relay(stream, &mut lines, &mut memory, replay).await {
+        let wanted = owned.as_ref().map(|owned| owned.app.give_up_when_asked()).unwrap_or_default();
+        match relay(stream, &mut lines, &mut memory, replay, &wanted).await {
             End::ClientLeft => break Ok(0),
             End::ServerLost if owned.is_some() => break Err(Failure::internal("the server in this process ended")),
-            End::ServerLost => {}
+            End::ServerLost => yielded = false,
+            End::ServerStarts => {
+                yielded = true;
+                if let Some(owned) = owned.take() {
+                    owned.stop().await;
+                }
+            }
         }
     };
     if let Some(owned) = owned {
-        owned.app.stop().await;
-        // Its panic, if it had one, is in the log.
-        owned.serving.await.unwrap_or_default();
+        owned.stop().await;
     }
     ended
 }
@@ -78,9 +87,30 @@ struct Owned {
     _log: Option<LogGuard>,
 }
 
-/// Finds the owner of the data directory, or becomes it.
-async fn connect(context: &Context, places: &Places, owned: &mut Option<Owned>) -> Result<Box<dyn Stream>, Failure> {
+impl Owned {
+    async fn stop(self) {
+        self.app.stop().await;
+        // Its panic, if it had one, is in the log.
+        self.serving.await.unwrap_or_default();
+    }
+}
+
+/// Finds the owner of the data directory, or becomes it. Whoever has just `yielded` it to a server waits for that
+/// one before it takes it back.
+async fn connect(
+    context: &Context,
+    places: &Places,
+    owned: &mut Option<Owned>,
+    yielded: bool,
+) -> Result<Box<dyn Stream>, Failure> {
     let deadline = tokio::time::Instant::now() + Duration::from_millis(bound::RELAY_RECONNECT_MS);
+    let patience = tokio::time::Instant::now() + Duration::from_millis(bound::YIELD_PATIENCE_MS);
+    while yielded && tokio::time::Instant::now() < patience {
+        if let Some(stream) = upgraded(places).await {
+            return Ok(stream);
+        }
+        tokio::time::sleep(Duration::from_millis(bound::RELAY_RETRY_MS)).await;
+    }
     loop {
         match DirectoryLock::acquire(&places.data) {
             Ok(lock) => {
@@ -173,6 +203,7 @@ async fn relay(
     lines: &mut mpsc::Receiver<Result<String, LinesCodecError>>,
     memory: &mut Memory,
     replay: Vec<String>,
+    wanted: &CancellationToken,
 ) -> End {
     let (read, mut write) = tokio::io::split(stream);
     // A server's line is as long as its largest result.
@@ -185,6 +216,7 @@ async fn relay(
     let mut client_left = false;
     loop {
         tokio::select! {
+            () = wanted.cancelled() => return End::ServerStarts,
             line = lines.recv(), if !client_left => match line {
                 Some(Ok(line)) => {
                     if line.trim().is_empty() {

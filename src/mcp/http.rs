@@ -50,7 +50,6 @@ impl McpHttp {
         let pipeline = Arc::clone(mcp.pipeline());
         let sessions = HttpSessions::new(Arc::clone(&pipeline), clock, config.session.idle_timeout);
         let mut settings = StreamableHttpServerConfig::default()
-            .with_json_response(true)
             .with_max_request_body_bytes(config.http.body_bytes_max)
             // The listener has checked Host and Origin for everything that it serves.
             .with_allowed_hosts(Vec::<String>::new());
@@ -126,7 +125,9 @@ impl McpHttp {
             }
         }
         request.extensions_mut().insert(known.clone());
-        CALLER.scope(known.clone(), self.service.handle(request.map(Full::new))).await
+        let mut service = self.service.clone();
+        service.config.json_response = !prefers_stream(request.headers());
+        CALLER.scope(known.clone(), service.handle(request.map(Full::new))).await
     }
 
     async fn read<B>(&self, body: B, bytes_max: usize) -> Result<Bytes, Refusal>
@@ -144,6 +145,13 @@ impl McpHttp {
             Err(_) => Err(Refusal::new(Code::Timeout, "The request's body did not come in time.")),
         }
     }
+}
+
+/// Clients name both forms of an answer. Plain JSON is the smaller and faster one, and what whoever names
+/// the stream first does not get.
+fn prefers_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.trim_start().starts_with("text/event-stream"))
 }
 
 fn authorization(headers: &HeaderMap) -> Option<Secret> {

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _};
@@ -22,8 +22,21 @@ pub use write::{Acknowledgement, Batch, CommitHook, Put, Sealed};
 /// The opened database. Reads see the last durable commit; writes go through [`Store::commit`].
 #[derive(Clone)]
 pub struct Store {
-    database: Arc<Database>,
+    database: Arc<Shared>,
     writer: write::Writer,
+}
+
+/// The database until it is closed. Whoever still holds a [`Store`] then is told so; the file is free.
+struct Shared {
+    /// Read for the length of a look or a commit, never across an await.
+    database: RwLock<Option<Database>>,
+}
+
+impl Shared {
+    fn with<T, E: From<StoreError>>(&self, work: impl FnOnce(&Database) -> Result<T, E>) -> Result<T, E> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        work(database.as_ref().ok_or(StoreError::Closed)?)
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -35,7 +48,7 @@ impl std::fmt::Debug for Store {
 /// A database that is open and migrated, but has no writer yet: the hook that seals audit entries
 /// reads its own state from here first.
 pub struct Opened {
-    database: Arc<Database>,
+    database: Database,
 }
 
 impl std::fmt::Debug for Opened {
@@ -51,8 +64,9 @@ impl Opened {
 
     /// Starts the writer's thread; `hook` joins every commit from now on.
     pub fn start(self, hook: Box<dyn CommitHook>) -> Result<Store, StoreError> {
-        let writer = write::Writer::start(Arc::clone(&self.database), hook)?;
-        Ok(Store { database: self.database, writer })
+        let database = Arc::new(Shared { database: RwLock::new(Some(self.database)) });
+        let writer = write::Writer::start(Arc::clone(&database), hook)?;
+        Ok(Store { database, writer })
     }
 }
 
@@ -91,12 +105,12 @@ impl Store {
         }
         let database = builder().open(path).map_err(|error| StoreError::opening(path, error))?;
         let database = migrate::bring_up_to_date(database, path)?;
-        Ok(Opened { database: Arc::new(database) })
+        Ok(Opened { database })
     }
 
     /// Looks at one consistent snapshot. Keep it short: a snapshot pins pages while others write.
     pub fn read<T, E: From<StoreError>>(&self, look: impl FnOnce(&Snapshot) -> Result<T, E>) -> Result<T, E> {
-        look(&Snapshot::of(&self.database)?)
+        self.database.with(|database| look(&Snapshot::of(database)?))
     }
 
     /// Writes one batch. The answer comes only after the commit that holds it is durable.
@@ -104,9 +118,10 @@ impl Store {
         self.writer.commit(batch).await
     }
 
-    /// Waits until everything submitted so far is durable and stops the writer.
+    /// Waits until everything submitted so far is durable, stops the writer and closes the file.
     pub async fn close(&self) {
         self.writer.close().await;
+        drop(self.database.database.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Whether the last commit worked; an empty commit finds out.

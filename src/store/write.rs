@@ -5,8 +5,8 @@ use std::sync::Arc;
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
 use super::table::{self, Table};
+use super::{Shared, StoreError};
 use crate::base::bound;
 
 /// One row to write, or to delete where `value` is `None`.
@@ -90,7 +90,7 @@ enum Message {
 }
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>, hook: Box<dyn CommitHook>) -> Result<Self, StoreError> {
+    pub(super) fn start(database: Arc<Shared>, hook: Box<dyn CommitHook>) -> Result<Self, StoreError> {
         let (queue, messages) = mpsc::channel(bound::COMMIT_QUEUE_BATCHES_MAX);
         std::thread::Builder::new()
             .name("store-writer".into())
@@ -120,7 +120,7 @@ impl Writer {
 
 type Waiting = (Batch, oneshot::Sender<Result<Acknowledgement, StoreError>>);
 
-fn run(database: &Database, mut hook: Box<dyn CommitHook>, mut messages: mpsc::Receiver<Message>) {
+fn run(database: &Shared, mut hook: Box<dyn CommitHook>, mut messages: mpsc::Receiver<Message>) {
     while let Some(message) = messages.blocking_recv() {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut bytes = 0;
@@ -154,11 +154,11 @@ fn run(database: &Database, mut hook: Box<dyn CommitHook>, mut messages: mpsc::R
     }
 }
 
-fn commit_all(database: &Database, hook: &mut dyn CommitHook, waiting: Vec<Waiting>) {
+fn commit_all(database: &Shared, hook: &mut dyn CommitHook, waiting: Vec<Waiting>) {
     let leaves: Vec<&[u8]> = waiting.iter().flat_map(|(batch, _)| batch.leaves.iter().map(Vec::as_slice)).collect();
     let sealed = if leaves.is_empty() { Sealed::default() } else { hook.seal(&leaves) };
     let puts = waiting.iter().flat_map(|(batch, _)| &batch.puts).chain(&sealed.puts);
-    let outcome = write(database, puts);
+    let outcome = database.with(|database| write(database, puts));
     if outcome.is_ok() && !leaves.is_empty() {
         hook.committed();
     }

@@ -17,7 +17,7 @@ const TEMPLATE: &str = "sekisho://{library}/{path}";
 const MEDIA_TYPE: &str = "text/markdown";
 
 /// Documents as resources.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LibraryShelf {
     libraries: Arc<Libraries>,
 }
@@ -25,6 +25,15 @@ pub struct LibraryShelf {
 impl LibraryShelf {
     pub fn new(libraries: Arc<Libraries>) -> Self {
         Self { libraries }
+    }
+
+    /// Scans of the store are kept away from the threads that serve.
+    async fn scan<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Self) -> Result<T, LibraryError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let own = self.clone();
+        Ok(tokio::task::spawn_blocking(move || look(&own)).await.map_err(Refusal::internal)??)
     }
 
     fn page(&self, cursor: Option<String>) -> Result<ShelfPage, LibraryError> {
@@ -97,7 +106,7 @@ impl Shelf for LibraryShelf {
     }
 
     fn list<'a>(&'a self, _cx: &'a Cx, cursor: Option<String>) -> BoxFuture<'a, Result<ShelfPage, Refusal>> {
-        Box::pin(async move { Ok(self.page(cursor)?) })
+        Box::pin(self.scan(move |shelf| shelf.page(cursor)))
     }
 
     fn templates(&self) -> Vec<ResourceItem> {
@@ -133,6 +142,7 @@ impl Shelf for LibraryShelf {
         start: &'a str,
         context: &'a Value,
     ) -> BoxFuture<'a, Result<Vec<String>, Refusal>> {
-        Box::pin(async move { Ok(self.values(variable, start, context)?) })
+        let (variable, start, context) = (variable.to_owned(), start.to_owned(), context.clone());
+        Box::pin(self.scan(move |shelf| shelf.values(&variable, &start, &context)))
     }
 }

@@ -45,7 +45,12 @@ fn ten_clients_search_and_the_owner_is_killed_in_the_middle() {
         }
     }
     for client in clients {
-        assert_eq!(client.close(), Some(0));
+        let id = client.id();
+        let code = client.close();
+        if code != Some(0) {
+            for e in std::fs::read_dir(installation.data().join("logs")).unwrap() { eprintln!("{id} {}", std::fs::read_to_string(e.unwrap().path()).unwrap()); }
+        }
+        assert_eq!(code, Some(0));
     }
     installation.verify();
 }
@@ -64,6 +69,24 @@ fn a_subscription_survives_the_owner() {
     crate::harness::write(&folder.join("a.md"), "# A\n\nquokka\n");
     installation.json(&["library", "sync", "demo"]);
     assert_eq!(other.hear("notifications/resources/updated")["params"]["uri"], "sekisho://demo/a.md");
+}
+
+#[test]
+fn a_starting_server_gets_the_directory_from_a_client() {
+    let installation = Installation::new();
+    installation.add_library("demo", &[("a.md", "# A\n\nzebra\n")]);
+    let mut clients = [installation.stdio(), installation.stdio(), installation.stdio()];
+    let server = installation.serve();
+    for client in &mut clients {
+        assert!(is_found(&search(client)));
+    }
+    let owner = std::fs::read_to_string(installation.data().join("sekisho.lock")).unwrap();
+    assert_eq!(owner.trim(), server.id().to_string());
+    assert_eq!(server.terminate(), Some(0));
+    for client in &mut clients {
+        assert!(is_found(&search(client)), "one of the clients owns it again");
+    }
+    installation.verify();
 }
 
 #[test]

@@ -11,24 +11,24 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a hang ends as a failure with its place.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub const MODERN: &str = "2026-07-28";
+pub(crate) const MODERN: &str = "2026-07-28";
 
 /// Full counts with `tests/run --soak`, small ones otherwise.
-pub fn is_soak() -> bool {
+pub(crate) fn is_soak() -> bool {
     std::env::var_os("SEKISHO_SOAK").is_some()
 }
 
 /// A data directory of its own.
-pub struct Installation {
+pub(crate) struct Installation {
     directory: TempDir,
     settings: Vec<(String, String)>,
 }
 
 impl Installation {
     /// Initialised, with rates that no test meets by accident.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let installation = Self::bare();
         let output = installation.run(&["init"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -36,7 +36,7 @@ impl Installation {
     }
 
     /// A directory that does not exist yet.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let mut installation = Self { directory: tempfile::tempdir().unwrap(), settings: Vec::new() };
         installation.set("HTTP_LISTEN", "127.0.0.1:0");
         installation.set("RATE_PER_MINUTE", "1000000");
@@ -44,26 +44,26 @@ impl Installation {
         installation
     }
 
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.settings.push((format!("SEKISHO_{name}"), value.to_owned()));
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
     /// A folder beside the data directory.
-    pub fn folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
         let folder = self.directory.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         folder
     }
 
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         std::fs::read_to_string(self.data().join("http-token")).unwrap().trim().to_owned()
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("SEKISHO_") {
@@ -75,39 +75,39 @@ impl Installation {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs a command that must succeed, and gives its `--json` output.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[&["--json"], arguments].concat());
         assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stdout)))
     }
 
     /// The audit log's last entries.
-    pub fn entries(&self) -> Vec<Value> {
+    pub(crate) fn entries(&self) -> Vec<Value> {
         let output = self.run(&["--json", "audit", "tail", "-n", "1000"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    pub fn verify(&self) {
+    pub(crate) fn verify(&self) {
         let output = self.run(&["audit", "verify"]);
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     }
 
-    pub fn serve(&self) -> Server {
+    pub(crate) fn serve(&self) -> Server {
         Server::start(self, &["serve"])
     }
 
-    pub fn stdio(&self) -> StdioClient {
+    pub(crate) fn stdio(&self) -> StdioClient {
         StdioClient::start(self)
     }
 
     /// A small library under `name`.
-    pub fn add_library(&self, name: &str, documents: &[(&str, &str)]) -> PathBuf {
+    pub(crate) fn add_library(&self, name: &str, documents: &[(&str, &str)]) -> PathBuf {
         let folder = self.folder(name);
         for (path, content) in documents {
             write(&folder.join(path), content);
@@ -117,17 +117,17 @@ impl Installation {
     }
 }
 
-pub fn write(path: &Path, content: &str) {
+pub(crate) fn write(path: &Path, content: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Lines of a child's output, with patience.
-pub struct Lines(mpsc::Receiver<String>);
+pub(crate) struct Lines(mpsc::Receiver<String>);
 
 impl Lines {
     fn of(output: impl std::io::Read + Send + 'static) -> Self {
@@ -143,7 +143,7 @@ impl Lines {
     }
 
     /// The next line; `None` at the end.
-    pub fn next(&self) -> Option<String> {
+    pub(crate) fn next(&self) -> Option<String> {
         match self.0.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
@@ -153,15 +153,15 @@ impl Lines {
 }
 
 /// A running server; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: SocketAddr,
-    pub said: Vec<String>,
+    pub(crate) address: SocketAddr,
+    pub(crate) said: Vec<String>,
     token: String,
 }
 
 impl Server {
-    pub fn start(installation: &Installation, arguments: &[&str]) -> Self {
+    pub(crate) fn start(installation: &Installation, arguments: &[&str]) -> Self {
         let mut child = installation
             .command(arguments)
             .stdin(Stdio::null())
@@ -184,34 +184,30 @@ impl Server {
         panic!("the server did not start: {said:?} {errors}");
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Asks it to stop, and gives its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         signal(self.child.id(), "TERM");
         self.child.wait().unwrap().code()
     }
 
-    pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-
     /// A request as it is, with no header added.
-    pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let reply = request(self.address, method, path, headers, body);
         reply.check_always(&self.token);
         reply
     }
 
     /// A message of the newest protocol with the token.
-    pub fn modern(&self, method: &str, mut params: Value) -> Reply {
+    pub(crate) fn modern(&self, method: &str, mut params: Value) -> Reply {
         params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}});
         let name = params["name"].as_str().or(params["uri"].as_str()).unwrap_or_default().to_owned();
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
@@ -225,14 +221,14 @@ impl Server {
     }
 
     /// Calls a tool and gives its result.
-    pub fn call(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Value {
         let reply = self.modern("tools/call", json!({"name": tool, "arguments": arguments}));
         assert_eq!(reply.status, 200, "{}", reply.body);
         reply.message()["result"].clone()
     }
 
     /// A message within a session of an older protocol.
-    pub fn legacy(&self, session: Option<&str>, message: &Value) -> Reply {
+    pub(crate) fn legacy(&self, session: Option<&str>, message: &Value) -> Reply {
         let authorization = format!("Bearer {}", self.token);
         let mut headers = base_headers(&authorization);
         if let Some(session) = session {
@@ -250,7 +246,7 @@ impl Drop for Server {
     }
 }
 
-pub fn base_headers(authorization: &str) -> Vec<(&str, &str)> {
+pub(crate) fn base_headers(authorization: &str) -> Vec<(&str, &str)> {
     vec![
         ("Host", "localhost"),
         ("Authorization", authorization),
@@ -261,19 +257,19 @@ pub fn base_headers(authorization: &str) -> Vec<(&str, &str)> {
 
 /// An HTTP response, read to its end.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The JSON-RPC answer, from a JSON body or an event stream.
-    pub fn message(&self) -> Value {
+    pub(crate) fn message(&self) -> Value {
         if let Ok(value) = serde_json::from_str(&self.body) {
             return value;
         }
@@ -293,7 +289,7 @@ impl Reply {
 }
 
 /// One HTTP/1.1 exchange on a connection of its own.
-pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+pub(crate) fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
@@ -337,13 +333,13 @@ fn unchunked(mut body: &str) -> String {
 }
 
 /// A stdio client of an older protocol.
-pub struct StdioClient {
+pub(crate) struct StdioClient {
     child: Child,
     input: Option<ChildStdin>,
     output: Lines,
     next: u64,
     /// Notifications that came between answers.
-    pub heard: Vec<Value>,
+    pub(crate) heard: Vec<Value>,
 }
 
 impl StdioClient {
@@ -352,7 +348,7 @@ impl StdioClient {
             .command(&["stdio"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let output = Lines::of(child.stdout.take().unwrap());
@@ -365,26 +361,26 @@ impl StdioClient {
         client
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn send(&mut self, message: &Value) {
+    pub(crate) fn send(&mut self, message: &Value) {
         let input = self.input.as_mut().unwrap();
         writeln!(input, "{message}").unwrap();
         input.flush().unwrap();
     }
 
-    pub fn send_line(&mut self, line: &str) {
+    pub(crate) fn send_line(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    pub fn tell(&mut self, method: &str, params: Value) {
+    pub(crate) fn tell(&mut self, method: &str, params: Value) {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
     }
 
     /// Asks without waiting; gives the id.
-    pub fn begin(&mut self, method: &str, params: Value) -> u64 {
+    pub(crate) fn begin(&mut self, method: &str, params: Value) -> u64 {
         self.next += 1;
         let id = self.next;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
@@ -392,14 +388,14 @@ impl StdioClient {
     }
 
     /// The next message of any kind; it must be JSON-RPC, for stdout carries nothing else.
-    pub fn message(&mut self) -> Value {
+    pub(crate) fn message(&mut self) -> Value {
         let line = self.output.next().expect("the server closed its output");
         let message: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(message["jsonrpc"], "2.0", "{line}");
         message
     }
 
-    pub fn answer(&mut self, id: u64) -> Value {
+    pub(crate) fn answer(&mut self, id: u64) -> Value {
         loop {
             let message = self.message();
             if message["id"] == id {
@@ -409,17 +405,17 @@ impl StdioClient {
         }
     }
 
-    pub fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         let id = self.begin(method, params);
         self.answer(id)
     }
 
-    pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
+    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Value {
         self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
     }
 
     /// Waits until a notification with this method was heard.
-    pub fn hear(&mut self, method: &str) -> Value {
+    pub(crate) fn hear(&mut self, method: &str) -> Value {
         if let Some(at) = self.heard.iter().position(|message| message["method"] == method) {
             return self.heard.remove(at);
         }
@@ -432,13 +428,13 @@ impl StdioClient {
         }
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Closes its input, as a client that leaves does, and gives the exit code.
-    pub fn close(mut self) -> Option<i32> {
+    pub(crate) fn close(mut self) -> Option<i32> {
         self.input = None;
         self.child.wait().unwrap().code()
     }
@@ -452,7 +448,7 @@ impl Drop for StdioClient {
     }
 }
 
-pub fn signal(process: u32, name: &str) {
+pub(crate) fn signal(process: u32, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status().unwrap();
     assert!(status.success());
 }
