@@ -26,7 +26,8 @@ where
     let door = Door { handler, known: known.clone(), handle: handle.clone() };
     let (read, write) = tokio::io::split(stream);
     let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(bound::LINE_BYTES_MAX);
-    match rmcp::service::serve_server_with_ct(door, transport, stop).await {
+    // A child: rmcp cancels the token that it is given when this one session ends.
+    match rmcp::service::serve_server_with_ct(door, transport, stop.child_token()).await {
         Ok(running) => {
             if let Err(error) = running.waiting().await {
                 tracing::error!(%error, "a stdio session ended badly");

@@ -348,7 +348,7 @@ impl StdioClient {
             .command(&["stdio"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let output = Lines::of(child.stdout.take().unwrap());
