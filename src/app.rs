@@ -20,7 +20,7 @@ use crate::audit::{self, Audit, AuditError};
 use crate::auth::token::{self, TokenRecord};
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
-use crate::base::id::NoEntropy;
+use crate::base::id::{NoEntropy, random_bytes};
 use crate::base::principal::Role;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
@@ -36,6 +36,7 @@ use crate::pipeline::Pipeline;
 use crate::schema::NotASchema;
 use crate::search::{Index, SearchError};
 use crate::store::lock::{DirectoryLock, LockError};
+use crate::store::table::Table;
 use crate::store::{Batch, Put, Store, StoreError};
 use crate::telemetry::metric::Metrics;
 use crate::tool::{self, shelf::Shelves};
@@ -126,57 +127,67 @@ pub fn init(places: &Places) -> Result<Made, AppError> {
         made.config = true;
     }
     let database = places.database();
-    // The token first: a database that knows no token could not be told one without a writer.
     let (token, fresh) = match read_token(&places.http_token())? {
         Some(token) => (token, false),
         None => (token::make()?, true),
     };
-    if fresh {
-        write_new(&places.http_token(), &[token.expose_secret(), b"\n"].concat())?;
-        made.token = true;
-    }
-    let record = TokenRecord { name: "quickstart".into(), role: Role::Reader, made: SystemClock::default().now() };
+    let record = TokenRecord { name: token::QUICKSTART.into(), role: Role::Reader, made: SystemClock::default().now() };
     let row = token::row(&token, &record)?;
+    // The file of the token last: one that no database knows would look right and open nothing.
     if database.exists() {
         if fresh {
-            add_token(&database, row)?;
+            replace_token(&database, row)?;
         }
     } else {
         let mut rows = audit::first_rows()?;
+        rows.push(Put::new(Table::Meta, b"database_id", random_bytes::<16>()?.to_vec()));
         rows.push(row);
         Store::create(&database, &rows)?;
         made.database = true;
+    }
+    if fresh {
+        write_new(&places.http_token(), &[token.expose_secret(), b"\n"].concat())?;
+        made.token = true;
     }
     Ok(made)
 }
 
 fn read_token(path: &Path) -> Result<Option<Secret>, AppError> {
     match fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text.trim()))),
-        Ok(_) => {
-            // A crash between making and filling it.
-            fs::remove_file(path).map_err(at(path))?;
-            Ok(None)
-        }
+        Ok(text) => Ok(Some(Secret::new(text.trim())).filter(|token| !token.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(AppError::File { path: path.to_owned(), error }),
     }
 }
 
-fn add_token(database: &Path, row: Put) -> Result<(), AppError> {
+/// Makes the new token valid, and every older one of its name invalid: deleting the file withdraws a token.
+fn replace_token(database: &Path, row: Put) -> Result<(), AppError> {
     let opened = Store::open(database)?;
+    let mut rows = opened.read(token::rows_of_quickstart)?;
+    rows.push(row);
     let hook = audit::log::LogHook::of(&opened)?;
     let store = opened.start(Box::new(hook))?;
     futures::executor::block_on(async {
-        store.commit(Batch::puts(vec![row])).await?;
+        store.commit(Batch::puts(rows)).await?;
         store.close().await;
         Ok(())
     })
 }
 
+/// Writes a file that is there whole or not at all.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), AppError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(at(path))
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(at(&temporary))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(at(&temporary))?;
+    fs::rename(&temporary, path).map_err(at(path))
 }
 
 impl App {
@@ -293,6 +304,9 @@ impl App {
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        if let Err(error) = self.audit.append_unwritten().await {
+            tracing::error!(%error, "folded refusals could not be recorded");
+        }
         if let Err(error) = self.note(Event::Lifecycle, "stopped").await {
             tracing::error!(%error, "the stop could not be recorded");
         }
@@ -374,6 +388,14 @@ struct Facts {
     pipeline: std::sync::Weak<Pipeline>,
 }
 
+impl Facts {
+    /// Whether the token in the file opens anything; `None` where there is none.
+    fn is_token_known(&self) -> Option<bool> {
+        let token = read_token(&self.places.http_token()).ok()??;
+        token::is_known(&self.store, &token).ok()
+    }
+}
+
 impl Look for Facts {
     fn look(&self) -> BoxFuture<'_, Result<Value, Refusal>> {
         Box::pin(async {
@@ -390,6 +412,7 @@ impl Look for Facts {
                 "schema": crate::store::migrate::SCHEMA,
                 "store_bytes": bytes(&self.places.database()),
                 "store_writable": self.store.is_writable().await,
+                "http_token_known": self.is_token_known(),
                 "index_bytes": index,
                 "index_passages": self.libraries.passages(),
                 "libraries": self.libraries.list()?.len(),

@@ -20,6 +20,13 @@ struct Address {
 }
 
 impl Folded {
+    /// What was counted and not written yet, by address; for the end.
+    pub(super) fn drain(&self) -> Vec<(String, u64)> {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = addresses.drain().map(|(address, known)| (address, known.unwritten));
+        counted.filter(|(_, unwritten)| *unwritten > 0).collect()
+    }
+
     /// `Some(n)`: write an entry, which also stands for `n` earlier ones. `None`: this one was counted.
     pub(super) fn admit(&self, address: &str, now: Timestamp) -> Option<u64> {
         let second = now.0 / 1000;

@@ -6,7 +6,7 @@ use crate::base::bound;
 use crate::base::id::hex;
 use crate::crypto::digest::{Hash, sha256};
 use crate::store::table::Table;
-use crate::store::{CommitHook, Opened, Put, Sealed, Snapshot, StoreError};
+use crate::store::{CommitHook, Opened, Put, Sealed, Snapshot, Store, StoreError};
 
 const KEY_FRONTIER: &[u8] = b"audit/frontier";
 
@@ -133,55 +133,56 @@ impl Verdict {
     }
 }
 
-/// Reads every leaf, in order, and compares the tree it makes with the stored frontier.
-pub fn verify(snapshot: &Snapshot) -> Result<Verdict, StoreError> {
-    let Some(stored) = snapshot
-        .get(Table::Meta, KEY_FRONTIER)?
-        .map_or_else(|| Some(Frontier::default()), |bytes| Frontier::from_bytes(&bytes))
-    else {
-        return Ok(Verdict::Tampered {
-            sequence: None,
-            expected: "a frontier".into(),
-            found: "a malformed one".into(),
-        });
+/// Reads every leaf that was there at the beginning, in order, and compares the tree it makes with the frontier of
+/// then. Entries that come meanwhile are for the next check.
+pub fn verify(store: &Store) -> Result<Verdict, StoreError> {
+    let stored = match store.read(|snapshot| snapshot.get(Table::Meta, KEY_FRONTIER))? {
+        None => Frontier::default(),
+        Some(bytes) => match Frontier::from_bytes(&bytes) {
+            Some(frontier) => frontier,
+            None => return Ok(tampered(None, "a frontier", "a malformed one")),
+        },
     };
     let mut made = Frontier::default();
-    loop {
-        let rows = snapshot.scan(
-            Table::AuditEntries,
-            &made.size.to_be_bytes(),
-            &[u8::MAX; 9],
-            bound::AUDIT_PAGE_ENTRIES_MAX,
-        )?;
+    while made.size < stored.size {
+        let rows_max =
+            bound::AUDIT_PAGE_ENTRIES_MAX.min(usize::try_from(stored.size - made.size).unwrap_or(usize::MAX));
+        let from = made.size.to_be_bytes();
+        let rows = store.read(|snapshot| snapshot.scan(Table::AuditEntries, &from, &AFTER_ALL, rows_max))?;
         if rows.is_empty() {
-            break;
+            let (expected, found) = (format!("{} entries", stored.size), format!("{} entries", made.size));
+            return Ok(tampered(Some(made.size), &expected, &found));
         }
         for (key, leaf) in rows {
             if key != made.size.to_be_bytes() {
-                let found = key
-                    .try_into()
-                    .map_or_else(|_| "a malformed key".into(), |key| format!("entry {}", u64::from_be_bytes(key)));
-                return Ok(Verdict::Tampered {
-                    sequence: Some(made.size),
-                    expected: format!("entry {}", made.size),
-                    found,
-                });
+                return Ok(tampered(Some(made.size), &format!("entry {}", made.size), &name_of(&key)));
             }
             made.append(leaf_hash(&leaf));
         }
     }
-    if made.size != stored.size {
-        let (expected, found) = (format!("{} entries", stored.size), format!("{} entries", made.size));
-        return Ok(Verdict::Tampered { sequence: Some(made.size.min(stored.size)), expected, found });
-    }
     if made != stored {
-        return Ok(Verdict::Tampered {
-            sequence: None,
-            expected: format!("root {}", hex(&stored.root())),
-            found: format!("root {}", hex(&made.root())),
-        });
+        return Ok(tampered(None, &format!("root {}", hex(&stored.root())), &format!("root {}", hex(&made.root()))));
     }
-    Ok(Verdict::Sound { size: made.size, root: made.root() })
+    beyond(store).map(|added| added.unwrap_or(Verdict::Sound { size: made.size, root: made.root() }))
+}
+
+const AFTER_ALL: [u8; 9] = [u8::MAX; 9];
+
+/// An entry beyond what the frontier knows of, if there is one.
+fn beyond(store: &Store) -> Result<Option<Verdict>, StoreError> {
+    store.read(|snapshot| {
+        let size = frontier(snapshot)?.size;
+        let added = snapshot.scan(Table::AuditEntries, &size.to_be_bytes(), &AFTER_ALL, 1)?;
+        Ok(added.first().map(|(key, _)| tampered(Some(size), "no more entries", &name_of(key))))
+    })
+}
+
+fn tampered(sequence: Option<u64>, expected: &str, found: &str) -> Verdict {
+    Verdict::Tampered { sequence, expected: expected.to_owned(), found: found.to_owned() }
+}
+
+fn name_of(key: &[u8]) -> String {
+    key.try_into().map_or_else(|_| "a malformed key".into(), |key| format!("entry {}", u64::from_be_bytes(key)))
 }
 
 #[cfg(test)]

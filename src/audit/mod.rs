@@ -14,7 +14,7 @@ use crate::base::id::hex;
 use crate::crypto::digest::{Hash, hmac_sha256};
 use crate::store::table::Table;
 use crate::store::{Batch, Opened, Put, Store, StoreError, codec};
-use entry::{Draft, Entry, Outcome};
+use entry::{Draft, Entry, Event, Outcome};
 use fold::Folded;
 
 const KEY_ARGUMENT_DIGEST: &[u8] = b"keys/argument_digest";
@@ -96,14 +96,29 @@ impl Audit {
         Ok(sequence)
     }
 
-    /// Writes a refusal from before authentication, folded: the first of an address in a second gets an
-    /// entry of its own, the others of that second are counted into the next one.
+    /// Writes a refusal folded, so that nobody fills the disk with them: the first of an address in a second gets an
+    /// entry of its own, the others of that second are counted into the next one, whatever they were.
     pub async fn append_folded(&self, draft: Draft, reason: String) -> Result<(), AuditError> {
         let Some(others) = self.folded.admit(draft.peer.as_deref().unwrap_or_default(), self.clock.now()) else {
             return Ok(());
         };
-        let reason = if others == 0 { reason } else { format!("{reason} (and {others} more like it before)") };
+        let reason = if others == 0 {
+            reason
+        } else {
+            format!("{reason} (and {others} earlier refusals of this address without an entry)")
+        };
         self.append(draft, Outcome::Refused, Some(reason)).await.map(drop)
+    }
+
+    /// Writes down what was only counted so far; for the end.
+    pub async fn append_unwritten(&self) -> Result<(), AuditError> {
+        for (address, unwritten) in self.folded.drain() {
+            let mut draft = Draft::new(Event::Call, "internal", self.clock.now());
+            draft.peer = Some(address).filter(|address| !address.is_empty());
+            let reason = format!("{unwritten} earlier refusals of this address without an entry");
+            self.append(draft, Outcome::Refused, Some(reason)).await?;
+        }
+        Ok(())
     }
 
     /// Entries as they become durable. A slow reader loses the oldest and is told how many.
@@ -125,9 +140,9 @@ impl Audit {
         rows.into_iter().map(|(key, value)| numbered(&key, &value)).collect()
     }
 
-    /// Checks the whole log against its Merkle frontier.
+    /// Checks the whole log against its Merkle frontier. Short looks, so that a long log pins no pages.
     pub fn verify(&self) -> Result<log::Verdict, AuditError> {
-        Ok(self.store.read(log::verify)?)
+        Ok(log::verify(&self.store)?)
     }
 }
 

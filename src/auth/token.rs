@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::bound;
 use crate::base::clock::Timestamp;
 use crate::base::id::{NoEntropy, hex, random_bytes};
 use crate::base::principal::Role;
@@ -10,7 +11,7 @@ use crate::config::mask::{TOKEN_BODY_CHARS, TOKEN_PREFIX};
 use crate::crypto::digest::sha256;
 use crate::store::codec::{self, Record};
 use crate::store::table::Table;
-use crate::store::{Put, Store, StoreError};
+use crate::store::{Put, Snapshot, Store, StoreError};
 
 /// What is known of a token; the token itself is not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,25 @@ pub fn make() -> Result<Secret, NoEntropy> {
 /// The row that makes `token` valid.
 pub fn row(token: &Secret, record: &TokenRecord) -> Result<Put, StoreError> {
     Ok(Put::new(Table::Tokens, sha256(&[token.expose_secret()]), codec::encode(record)?))
+}
+
+/// The name of the token that `init` makes for HTTP clients.
+pub const QUICKSTART: &str = "quickstart";
+
+/// Deletions of every token of the name [`QUICKSTART`].
+pub fn rows_of_quickstart(snapshot: &Snapshot) -> Result<Vec<Put>, StoreError> {
+    let mut deletions = Vec::new();
+    for (key, value) in snapshot.scan(Table::Tokens, &[], &[u8::MAX; 33], bound::TOKENS_MAX)? {
+        if codec::decode::<TokenRecord>(&value)?.name == QUICKSTART {
+            deletions.push(Put::delete(Table::Tokens, key));
+        }
+    }
+    Ok(deletions)
+}
+
+/// Whether `token` opens anything.
+pub fn is_known(store: &Store, token: &Secret) -> Result<bool, StoreError> {
+    find(store, token).map(|found| found.is_some())
 }
 
 /// What is known of `token`. The look-up goes by its hash, so its time says nothing about near misses.

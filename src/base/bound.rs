@@ -73,6 +73,8 @@ pub const JSON_NODES_MAX: usize = 100_000;
 pub const SCHEMA_MESSAGE_CHARS_MAX: usize = 300;
 /// Principals with a rate bucket before full buckets are dropped.
 pub const QUOTA_PRINCIPALS_MAX: usize = 10_000;
+/// Bearer tokens of one installation.
+pub const TOKENS_MAX: usize = 10_000;
 /// Sessions at once; the quietest makes room.
 pub const SESSIONS_MAX: usize = 10_000;
 /// How often timed-out sessions are looked for.

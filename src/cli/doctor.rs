@@ -48,7 +48,10 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
         });
     }
     match file::load(&places.config, &context.environment) {
-        Ok(_) => findings.push(good(format!("configuration {} is valid", places.config.display()))),
+        Ok(_) if places.config.exists() => {
+            findings.push(good(format!("configuration {} is valid", places.config.display())));
+        }
+        Ok(_) => findings.push(good(format!("there is no {}; the defaults are in force", places.config.display()))),
         Err(error) => {
             findings.push(bad(error.to_string(), format!("mend {}", places.config.display())));
             return report(context, &findings, &Value::Null);
@@ -86,6 +89,10 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
             .push(good(format!("store is writable ({} bytes, schema {})", status["store_bytes"], status["schema"])));
     } else if !status.is_null() {
         findings.push(bad("the store cannot be written", "is the disk full or read-only?"));
+    }
+    if status["http_token_known"] == false {
+        let way_out = "delete the file and run `sekisho init` while no server runs; clients need the new token";
+        findings.push(bad("the HTTP token in the file is not one that the database knows", way_out));
     }
     findings
         .push(good(format!("index holds {} passages of {} libraries", status["index_passages"], status["libraries"])));

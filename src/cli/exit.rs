@@ -117,6 +117,7 @@ impl From<AppError> for Failure {
         let code = match &error {
             AppError::Lock(LockError::Held { .. }) | AppError::Store(StoreError::InUse(_)) => TEMPORARY,
             AppError::Store(StoreError::Missing(_)) => NO_INPUT,
+            AppError::Lock(LockError::Foreign { .. }) => NOT_ALLOWED,
             AppError::File { .. } | AppError::Lock(LockError::File { .. }) | AppError::Control { .. } => CANNOT_CREATE,
             _ => SOFTWARE,
         };

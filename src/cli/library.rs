@@ -81,11 +81,18 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
                 .flatten()
                 .filter_map(|library| library["name"].as_str())
                 .collect();
+            // One vanished folder holds up no other library.
+            let mut failed = None;
             for name in names {
-                let result = with_progress(reach, "library.sync", json!({"name": name})).await?;
-                tell(context, &result, || report(&result["report"]))?;
+                match with_progress(reach, "library.sync", json!({"name": name})).await {
+                    Ok(result) => drop(tell(context, &result, || report(&result["report"]))?),
+                    Err(failure) => {
+                        print::error_line(&format!("{name}: {failure}"));
+                        failed = Some(failure);
+                    }
+                }
             }
-            Ok(0)
+            failed.map_or(Ok(0), Err)
         }
     }
 }
@@ -145,6 +152,9 @@ fn report(report: &Value) -> Result<(), Failure> {
         }
         Ok::<(), Failure>(())
     };
+    if number("documents") == 0 {
+        print::line("  No file here is a document: the known endings are md, markdown, mdx, html, htm, rst and txt.")?;
+    }
     each(report, "failed", "not read", print::BAD)?;
     if number("failed_more") > 0 {
         print::line(&format!("  and {} more", number("failed_more")))?;

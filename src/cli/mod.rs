@@ -1,4 +1,5 @@
 //! The command line: what can be typed, and what code it ends with.
+#![allow(clippy::doc_markdown, reason = "clap shows these comments to people as they are")]
 
 mod audit;
 mod doctor;
@@ -24,7 +25,7 @@ use exit::Failure;
 
 const EXIT_CODES: &str = "Exit codes:
   0   done
-  1   the answer is no: a check failed, the log is not sound, nothing was found to work on
+  1   the answer is no: nothing was found, a check failed, or the log is not sound
   2   a check could not be completed
   64  the command line is wrong
   66  there is no such library, document or file
@@ -39,10 +40,10 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "sekisho", version, after_help = EXIT_CODES, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
-    /// Where everything is kept [default: $`SEKISHO_DATA_DIR`, else the XDG data directory]
+    /// Where everything is kept [default: $SEKISHO_DATA_DIR, else the XDG data directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The configuration file [default: $`SEKISHO_CONFIG`, else sekisho.toml in the data directory]
+    /// The configuration file [default: $SEKISHO_CONFIG, else sekisho.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print JSON instead of text (streams: JSON Lines)

@@ -48,7 +48,7 @@ impl Reach {
         loop {
             match DirectoryLock::acquire(&places.data) {
                 Ok(lock) => return Self::own(context, &places, lock).await,
-                Err(LockError::Held { .. }) if is_answering(&places.control).await => {
+                Err(LockError::Held { .. } | LockError::Foreign { .. }) if is_answering(&places.control).await => {
                     return Ok(Self::Remote { socket: places.control });
                 }
                 // The owner is starting or stopping.

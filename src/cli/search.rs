@@ -10,7 +10,7 @@ use super::{Context, print};
 #[derive(Debug, Args)]
 pub(crate) struct Search {
     /// What to look for, in any words
-    #[arg(required = true)]
+    #[arg(required = true, allow_negative_numbers = true)]
     query: Vec<String>,
     /// Search this library only (may be given again)
     #[arg(long, value_name = "NAME")]
@@ -31,7 +31,9 @@ pub(crate) struct Search {
 
 #[derive(Debug, Args)]
 pub(crate) struct Read {
+    /// Name of the library
     library: String,
+    /// Path of the document, as search shows it
     path: String,
     /// Anchor of a section: read only that
     #[arg(long)]
@@ -74,7 +76,11 @@ fn show(result: &Value, offset: u64) -> Result<(), Failure> {
         let text = |key: &str| print::harmless(hit[key].as_str().unwrap_or_default());
         let trail: Vec<String> =
             hit["trail"].as_array().into_iter().flatten().filter_map(Value::as_str).map(print::harmless).collect();
-        let heading = std::iter::once(text("title")).chain(trail).collect::<Vec<_>>().join(" > ");
+        let heading = {
+            let title = text("title");
+            let below = trail.into_iter().skip_while(|first| *first == title);
+            std::iter::once(title.clone()).chain(below).collect::<Vec<_>>().join(" > ")
+        };
         let anchor = text("anchor");
         let anchor = if anchor.is_empty() { anchor } else { format!("#{anchor}") };
         print::line(&format!("{number:>3}. {}", print::painted(print::TITLE, &heading)))?;
@@ -84,10 +90,12 @@ fn show(result: &Value, offset: u64) -> Result<(), Failure> {
         ))?;
         print::line(&format!("     {}\n", highlighted(hit)))?;
     }
-    print::line(&print::painted(
-        print::FAINT,
-        &format!("{} passages match. Read one: sekisho read LIBRARY PATH --section ANCHOR", result["total"]),
-    ))
+    let more = result["next_offset"].as_u64().map_or_else(String::new, |next| format!(" More: --offset {next}."));
+    let text = format!(
+        "Matching passages: {}, at most two of a document shown.{more} Read one: sekisho read LIBRARY PATH --section ANCHOR",
+        result["total"]
+    );
+    print::line(&print::painted(print::FAINT, &text))
 }
 
 /// The snippet with its matches painted. `highlights` counts characters.

@@ -9,6 +9,7 @@ use hyper::{Method, Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
@@ -49,6 +50,8 @@ pub(super) async fn stdio(context: &Context) -> Result<u8, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
+    let listen = |kind| signal(kind).map_err(Failure::internal);
+    let mut signals = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut lines = read_lines();
     let mut memory = Memory::default();
     let mut owned: Option<Owned> = None;
@@ -62,7 +65,7 @@ pub(super) async fn stdio(context: &Context) -> Result<u8, Failure> {
         let replay = if first { Vec::new() } else { memory.replay() };
         first = false;
         let wanted = owned.as_ref().map(|owned| owned.app.give_up_when_asked()).unwrap_or_default();
-        match relay(stream, &mut lines, &mut memory, replay, &wanted).await {
+        match relay(stream, &mut lines, &mut memory, replay, &wanted, &mut signals).await {
             End::ClientLeft => break Ok(0),
             End::ServerLost if owned.is_some() => break Err(Failure::internal("the server in this process ended")),
             End::ServerLost => yielded = false,
@@ -204,6 +207,7 @@ async fn relay(
     memory: &mut Memory,
     replay: Vec<String>,
     wanted: &CancellationToken,
+    signals: &mut (Signal, Signal),
 ) -> End {
     let (read, mut write) = tokio::io::split(stream);
     // A server's line is as long as its largest result.
@@ -216,6 +220,8 @@ async fn relay(
     let mut client_left = false;
     loop {
         tokio::select! {
+            // A desktop client that ends us this way is gone as well.
+            () = told_to_stop(signals) => return End::ClientLeft,
             () = wanted.cancelled() => return End::ServerStarts,
             line = lines.recv(), if !client_left => match line {
                 Some(Ok(line)) => {
@@ -250,6 +256,13 @@ async fn relay(
                 Some(Err(_)) | None => return End::ServerLost,
             },
         }
+    }
+}
+
+async fn told_to_stop((terminate, interrupt): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }
 

@@ -165,7 +165,8 @@ impl Check {
 
     fn tls(&mut self, http: &raw::Http) -> Option<Tls> {
         let expected = "tls_certificate and tls_key together, or neither";
-        match (&http.tls_certificate, &http.tls_key) {
+        let set = |path: &Option<String>| path.clone().filter(|path| !path.is_empty());
+        match (set(&http.tls_certificate), set(&http.tls_key)) {
             (Some(certificate), Some(key)) => return Some(Tls { certificate: certificate.into(), key: key.into() }),
             (None, None) => {}
             (Some(_), None) => self.impossible("http.tls_key", expected, "no tls_key"),

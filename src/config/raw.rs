@@ -1,5 +1,7 @@
 //! The configuration as it is written. These doc comments are the manual: the JSON Schema, the commented
 //! file of `init` and the list of environment variables derive from them.
+#![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
+#![allow(rustdoc::bare_urls, reason = "as above")]
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,16 +28,16 @@ pub struct Raw {
 pub struct Http {
     /// Address and port to listen on. Port 0 takes any free port.
     pub listen: String,
-    /// Host names, with or without a port, that requests may name beside localhost, 127.0.0.1 and [`::1`]. Anything else is refused (DNS rebinding).
+    /// Host names, with or without a port, that requests may name beside localhost, 127.0.0.1 and [::1]. Anything else is refused (DNS rebinding).
     pub allowed_hosts: Vec<String>,
-    /// Web origins, such as "<https://app.example.org>", whose pages may call. Requests without an Origin header are not affected.
+    /// Web origins, such as "https://app.example.org", whose pages may call. Requests without an Origin header are not affected.
     pub allowed_origins: Vec<String>,
     /// "bearer": each request to /mcp shows a token. "none": anybody who reaches the port is the reader "anonymous"; only on loopback.
     pub authentication: Authentication,
-    /// PEM file with the certificate chain; TLS 1.3 is served when it and `tls_key` are set.
+    /// PEM file with the certificate chain, such as "/etc/sekisho/chain.pem"; TLS 1.3 is served when it and tls_key are set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<String>,
-    /// PEM file with the private key of `tls_certificate`.
+    /// PEM file with the private key of tls_certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<String>,
     /// The largest request body, in bytes.

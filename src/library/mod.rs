@@ -85,6 +85,7 @@ impl From<LibraryError> for Refusal {
         let code = match &error {
             LibraryError::NoLibrary(_) | LibraryError::NoDocument { .. } => Code::NotFound,
             LibraryError::Exists(_) | LibraryError::Busy(_) | LibraryError::Builtin => Code::Conflict,
+            LibraryError::Source(SourceError::Folder { .. }) => Code::NotFound,
             LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
             LibraryError::Cancelled => Code::Cancelled,
             LibraryError::Store(_) | LibraryError::Search(_) | LibraryError::Body(_) | LibraryError::Worker(_) => {
@@ -125,7 +126,8 @@ impl Libraries {
         source::check(&source)?;
         let _busy = self.occupy(name)?;
         let known = self.list()?;
-        if known.iter().any(|library| library.name == name) {
+        // One that was never synced is what an interrupted `add` leaves; it is in nobody's way.
+        if known.iter().any(|library| library.name == name && library.synced.is_some()) {
             return Err(LibraryError::Exists(name.into()));
         }
         if known.len() >= bound::LIBRARIES_MAX {

@@ -3,7 +3,6 @@
 use super::parse::{self, Format, Parsed};
 use super::record::{DocumentRecord, SectionRecord};
 use super::source::Found;
-use crate::base::bound;
 use crate::crypto::digest::Hash;
 use crate::search::Passage;
 
@@ -23,11 +22,7 @@ pub(super) fn document_of(file: &Found, hash: Hash, parsed: &Parsed) -> Document
         removed: false,
         title: parsed.title.clone(),
         description: parsed.description.clone(),
-        facets: facets
-            .filter(|(name, _)| name != "format")
-            .chain(format_facet)
-            .take(bound::DOCUMENT_FACETS_MAX)
-            .collect(),
+        facets: format_facet.into_iter().chain(facets.filter(|(name, _)| name != "format")).collect(),
         format: file.format,
         source_bytes: file.bytes,
         source_modified_ns: file.modified_ns,

@@ -35,10 +35,20 @@ pub(super) struct Listing {
     pub(super) passed_over: Vec<(String, String)>,
 }
 
+impl Listing {
+    /// Whether `path` may still be there, although it was not listed: what could not be looked at is not gone.
+    pub(super) fn may_hide(&self, path: &str) -> bool {
+        self.passed_over.iter().any(|(unread, _)| {
+            unread.is_empty()
+                || path.strip_prefix(unread.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
+
 /// Why a source cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("the folder {root} cannot be opened: {error}; the library keeps what it has")]
+    #[error("the folder {root} cannot be opened: {error}")]
     Folder { root: String, error: io::Error },
     #[error("{pattern:?} is not a glob: {reason}; write for example \"guides/**/*.md\"")]
     Glob { pattern: String, reason: String },
@@ -133,8 +143,10 @@ fn list_folder(root: &str, include: &GlobSet, exclude: &GlobSet) -> Result<Listi
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                let path = error.path().map(|path| path.display().to_string()).unwrap_or_default();
-                listing.passed_over.push((path, error.to_string()));
+                let below = error.path().map(|path| path.strip_prefix(root).unwrap_or(path));
+                let path = below.and_then(portable).unwrap_or_default();
+                let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                listing.passed_over.push((path, reason));
                 continue;
             }
         };
@@ -220,6 +232,16 @@ mod tests {
             opened.read(outside).unwrap_err();
         }
         assert_eq!(opened.read("a.md").unwrap(), b"x");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_gone() {
+        let unread = |path: &str| Listing { files: Vec::new(), passed_over: vec![(path.to_owned(), "denied".to_owned())] };
+        assert!(unread("sub").may_hide("sub/a.md"));
+        assert!(unread("sub").may_hide("sub"));
+        assert!(!unread("sub").may_hide("subway.md"));
+        assert!(unread("").may_hide("a.md"), "not even the root could be read");
+        assert!(!Listing::default().may_hide("a.md"));
     }
 
     #[test]

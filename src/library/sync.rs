@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::parse::{self, Parsed};
 use super::passage::{document_of, passages};
 use super::record::{self, DocumentRecord, LibraryRecord};
-use super::source::{self, Found};
+use super::source::{self, Found, Listing};
 use super::upkeep::generations;
 use super::{Libraries, LibraryError, page};
 use crate::base::bound;
@@ -181,15 +181,15 @@ impl<'a> Sync<'a> {
         }
         let total = listing.files.len();
         let mut seen = Vec::with_capacity(total);
-        for (done, file) in listing.files.into_iter().enumerate() {
+        for (done, file) in listing.files.iter().enumerate() {
             if cancel.is_cancelled() {
                 return Err(LibraryError::Cancelled);
             }
-            self.file(&opened, &file)?;
+            self.file(&opened, file)?;
             progress(SyncProgress { done: done + 1, total, path: file.path.clone() });
-            seen.push(file.path);
+            seen.push(file.path.as_str());
         }
-        self.remove_all_but(&seen)?;
+        self.remove_all_but(&seen, &listing)?;
         self.make_visible()?;
         Ok(self.report)
     }
@@ -200,6 +200,15 @@ impl<'a> Sync<'a> {
             before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
         }) {
             self.keep(before);
+            return Ok(());
+        }
+        if file.bytes > bound::DOCUMENT_BYTES_MAX as u64 {
+            let reason = format!(
+                "it has {} bytes, more than the {} of a document; split it or leave it out",
+                file.bytes,
+                bound::DOCUMENT_BYTES_MAX
+            );
+            self.fail(&file.path, reason, before);
             return Ok(());
         }
         let bytes = match opened.read(&file.path) {
@@ -310,16 +319,20 @@ impl<'a> Sync<'a> {
         self.library.bytes += body_bytes;
     }
 
-    fn remove_all_but(&mut self, seen: &[String]) -> Result<(), LibraryError> {
+    fn remove_all_but(&mut self, seen: &[&str], listing: &Listing) -> Result<(), LibraryError> {
         let mut gone: Vec<(String, u64)> = self
             .before
             .iter()
-            .filter(|(path, _)| seen.binary_search(path).is_err())
+            .filter(|(path, _)| seen.binary_search(&path.as_str()).is_err())
             .map(|(path, before)| (path.clone(), before.generation))
             .collect();
         gone.sort_unstable();
         let tombstone = codec::encode(&DocumentRecord::tombstone())?;
         for (path, generation) in gone {
+            if listing.may_hide(&path) {
+                self.keep(self.before.get(&path).copied());
+                continue;
+            }
             let key = record::document_key(&self.library.name, &path, self.generation);
             self.write(Put::new(Table::Documents, key.clone(), tombstone.clone()))?;
             let at = DocumentKey { library: &self.library.name, path: &path };

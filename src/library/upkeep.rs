@@ -84,17 +84,19 @@ fn sweep_orphans(
     runtime: &tokio::runtime::Handle,
     known: &[LibraryRecord],
 ) -> Result<(), LibraryError> {
-    let mut from = Vec::new();
-    loop {
-        let rows = libraries.store.read(|snapshot| snapshot.scan(Table::Documents, &from, &[u8::MAX; 4], 1))?;
-        let Some((key, _)) = rows.first() else { return Ok(()) };
-        let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
-        let prefix = [name, &[0]].concat();
-        if !known.iter().any(|library| library.name.as_bytes() == name) {
-            runtime.block_on(delete_rows(libraries, &String::from_utf8_lossy(name)))?;
+    for table in [Table::Documents, Table::Bodies] {
+        let mut from = Vec::new();
+        loop {
+            let rows = libraries.store.read(|snapshot| snapshot.scan(table, &from, &[u8::MAX; 4], 1))?;
+            let Some((key, _)) = rows.first() else { break };
+            let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
+            if !known.iter().any(|library| library.name.as_bytes() == name) {
+                runtime.block_on(delete_rows(libraries, &String::from_utf8_lossy(name)))?;
+            }
+            from = after_prefix(&[name, &[0]].concat());
         }
-        from = after_prefix(&prefix);
     }
+    Ok(())
 }
 
 /// Puts the documents of `library` that are newer than `mark` into the index again.

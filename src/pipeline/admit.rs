@@ -46,8 +46,9 @@ pub(super) fn meter(quota: &Quota, known: Known) -> Result<Known, (Known, Refusa
         Ok(()) => Ok(known.metered()),
         Err(wait) => {
             let seconds = wait.as_secs_f64().ceil().max(1.0);
-            let public =
-                format!("Too many calls. Come back in {seconds} s; the limit is rate.per_minute in the configuration.");
+            let public = format!(
+                "Too many calls. Come back in {seconds} s; the limits are rate.per_minute and rate.burst_limit."
+            );
             Err((known, Refusal::new(Code::TooManyRequests, public).with_retry_after(wait)))
         }
     }

@@ -40,12 +40,14 @@ pub(super) fn inspect(catalog: &Catalog, admitted: Admitted, measure: impl FnOnc
     if asked.completion.is_none()
         && let Err(mismatch) = registered.input.check(&asked.arguments)
     {
-        let place = if mismatch.pointer.is_empty() {
-            "The arguments as a whole".to_owned()
+        let public = if mismatch.pointer.is_empty() {
+            format!("The arguments of {} do not fit its input schema: {}.", about.name, mismatch.message)
         } else {
-            format!("The argument at {}", mismatch.pointer)
+            format!(
+                "The argument at {} does not fit the input schema of {}: {}.",
+                mismatch.pointer, about.name, mismatch.message
+            )
         };
-        let public = format!("{place} of {} do not fit its input schema: {}.", about.name, mismatch.message);
         return Err(Refusal::new(Code::Invalid, public)
             .with_data(json!({"pointer": mismatch.pointer, "message": mismatch.message})));
     }

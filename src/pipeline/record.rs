@@ -85,8 +85,14 @@ pub(super) async fn record(
         metrics.listed();
         return Recorded { reply };
     }
-    match audit.append(draft, outcome, reason).await {
-        Ok(_) => Recorded { reply },
+    // Whoever is over a limit can be so without end: their refusals are folded.
+    let over = matches!(&reply, Err(refusal) if matches!(refusal.code, Code::TooManyRequests | Code::Busy));
+    let written = match reason {
+        Some(reason) if over => audit.append_folded(draft, reason).await,
+        reason => audit.append(draft, outcome, reason).await.map(drop),
+    };
+    match written {
+        Ok(()) => Recorded { reply },
         Err(error) => {
             tracing::error!(%error, "a call is refused because it cannot be recorded");
             Recorded { reply: Err(unavailable(&error)) }

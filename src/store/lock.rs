@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Held as long as this process owns the data directory. The kernel lets go of it when the process
@@ -16,6 +16,11 @@ pub struct DirectoryLock {
 impl DirectoryLock {
     pub fn acquire(directory: &Path) -> Result<Self, LockError> {
         let path = directory.join("sekisho.lock");
+        let owner =
+            fs::metadata(directory).map_err(|error| LockError::File { path: directory.to_owned(), error })?.uid();
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(LockError::Foreign { directory: directory.to_owned(), owner });
+        }
         let failed = |error| LockError::File { path: path.clone(), error };
         // Not truncated on opening: until we hold the lock, the content is the owner's.
         let mut file = OpenOptions::new()
@@ -45,6 +50,9 @@ impl DirectoryLock {
 pub enum LockError {
     #[error("{} is in use by another Sekisho{}; stop that one first, or choose another --data-dir", directory.display(), of_process(*process))]
     Held { directory: PathBuf, process: Option<u32> },
+    /// What this process wrote there, the owner could not open.
+    #[error("{} belongs to the user with id {owner}; run this as that user, for example with `sudo -u '#{owner}'`", directory.display())]
+    Foreign { directory: PathBuf, owner: u32 },
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
 }

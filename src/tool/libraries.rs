@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{schema_of, to_json};
+use super::{result_schema_of, schema_of, to_json};
 use crate::base::refusal::Refusal;
 use crate::library::Libraries;
 use crate::library::record::LibraryRecord;
@@ -44,7 +44,7 @@ impl ListLibraries {
         let description = "Lists the document libraries that can be searched and read here, with their sizes and when each was last synced.";
         let mut about =
             About::reading(Kind::Tool, "list_libraries", "List libraries", description, schema_of::<Arguments>());
-        about.output = Some(schema_of::<Listed>());
+        about.output = Some(result_schema_of::<Listed>());
         Self { about, libraries }
     }
 }

@@ -13,6 +13,8 @@ pub mod uri;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -34,14 +36,29 @@ pub fn register(catalog: &Catalog, libraries: &Arc<Libraries>, shelves: &Arc<She
     protocol::register(catalog)
 }
 
-/// The JSON Schema of `T`, with everything in place: clients need not follow references.
+/// The JSON Schema of arguments, with everything in place: clients need not follow references.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
-    let settings =
-        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    generated::<T>(SchemaSettings::draft2020_12())
+}
+
+/// The JSON Schema of a result. It differs from that of arguments in what may be missing: clients check it.
+pub(crate) fn result_schema_of<T: JsonSchema>() -> Value {
+    generated::<T>(SchemaSettings::draft2020_12().for_serialize())
+}
+
+fn generated<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    let settings = settings
+        .with(|settings| settings.inline_subschemas = true)
+        .with_transform(RecursiveTransform(without_rust_format));
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     // The name of a Rust type tells a client nothing.
     schema.remove("title");
     schema.to_value()
+}
+
+/// `uint64` and its like are no formats of JSON Schema, and clients warn of each; `minimum` says the same.
+fn without_rust_format(schema: &mut schemars::Schema) {
+    schema.remove("format");
 }
 
 /// Arguments that fit their schema, as a type. That they do not parse now is our own bug.

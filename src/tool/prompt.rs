@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::search::heading;
 use super::{arguments, schema_of, uri};
 use crate::base::bound;
 use crate::base::refusal::Refusal;
@@ -69,7 +70,7 @@ impl Operation for AnswerFromLibrary {
                  Name the library and path of every document that you rely on. If the libraries do not answer the question, say so."
             );
             let passages = found.hits.into_iter().map(|hit| {
-                let heading = [std::slice::from_ref(&hit.title), &hit.trail].concat().join(" > ");
+                let heading = heading(&hit.title, &hit.trail);
                 let text = format!("{heading}\n{}/{}#{}\n\n{}", hit.library, hit.path, hit.anchor, hit.snippet);
                 let content = Content {
                     uri: uri::of_document(&hit.library, &hit.path),

@@ -40,6 +40,17 @@ fn a_lost_token_is_made_anew_and_works() {
     assert_ne!(installation.token(), old);
     let server = installation.serve();
     assert!(server.call("list_libraries", serde_json::json!({}))["structuredContent"].is_object());
+    let withdrawn = format!("Bearer {old}");
+    assert_eq!(server.raw("POST", "/mcp", &crate::harness::base_headers(&withdrawn), "{}").status, 401);
+}
+
+#[test]
+fn a_token_that_the_database_does_not_know_is_found_by_doctor() {
+    let installation = Installation::new();
+    fs::write(installation.data().join("http-token"), format!("sks_{}\n", "0".repeat(64))).unwrap();
+    let output = installation.run(&["doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("not one that the database knows"), "{}", text(&output.stdout));
 }
 
 #[test]
