@@ -121,13 +121,17 @@ pub fn init(places: &Places) -> Result<Made, AppError> {
         // A umask cannot widen this, and a parent that was made on the way is nobody else's business either.
         fs::set_permissions(&places.data, fs::Permissions::from_mode(0o700)).map_err(at(&places.data))?;
     }
+    let (database, token) = (places.database(), places.http_token());
+    if places.config.exists() && database.exists() && token.exists() {
+        // Nothing to do, and so nothing to disturb: another process may be at work there.
+        return Ok(made);
+    }
     let _lock = DirectoryLock::acquire(&places.data)?;
     if !places.config.exists() {
         write_new(&places.config, file::commented().as_bytes())?;
         made.config = true;
     }
-    let database = places.database();
-    let (token, fresh) = match read_token(&places.http_token())? {
+    let (token, fresh) = match read_token(&token)? {
         Some(token) => (token, false),
         None => (token::make()?, true),
     };

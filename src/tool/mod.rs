@@ -58,7 +58,9 @@ fn generated<T: JsonSchema>(settings: SchemaSettings) -> Value {
 
 /// `uint64` and its like are no formats of JSON Schema, and clients warn of each; `minimum` says the same.
 fn without_rust_format(schema: &mut schemars::Schema) {
-    schema.remove("format");
+    if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+        schema.remove("format");
+    }
 }
 
 /// Arguments that fit their schema, as a type. That they do not parse now is our own bug.
