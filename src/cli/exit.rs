@@ -1,11 +1,9 @@
 //! Exit codes (after sysexits.h) and how a failure is told.
 
 use std::fmt::Display;
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::print;
 use crate::app::AppError;
 use crate::config::file::ConfigError;
 use crate::store::StoreError;
@@ -86,17 +84,20 @@ impl Failure {
         Self { code, message, data: refusal.clone() }
     }
 
-    pub(super) fn report(&self, as_json: bool) -> ExitCode {
+    pub(super) fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// What standard error says of it; `None` where there is nothing to say.
+    pub(super) fn told(&self, as_json: bool) -> Option<String> {
         if self.code == 0 {
-            return ExitCode::SUCCESS;
+            return None;
         }
         if as_json {
             let data = if self.data.is_null() { json!({"message": self.message}) } else { self.data.clone() };
-            print::error_line(&json!({"error": data, "exit_code": self.code}).to_string());
-        } else {
-            print::error_line(&format!("sekisho: {}", self.message));
+            return Some(json!({"error": data, "exit_code": self.code}).to_string());
         }
-        ExitCode::from(self.code)
+        Some(format!("sekisho: {}", self.message))
     }
 }
 

@@ -118,7 +118,12 @@ pub fn main() -> ExitCode {
     let context = Context { environment: Environment::read(), data_dir, config, json };
     match run(&context, command) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => failure.report(json),
+        Err(failure) => {
+            if let Some(text) = failure.told(json) {
+                print::error_line(&text);
+            }
+            ExitCode::from(failure.code())
+        }
     }
 }
 

@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_looked_at_is_not_gone() {
-        let unread = |path: &str| Listing { files: Vec::new(), passed_over: vec![(path.to_owned(), "denied".to_owned())] };
+        let unread =
+            |path: &str| Listing { files: Vec::new(), passed_over: vec![(path.to_owned(), "denied".to_owned())] };
         assert!(unread("sub").may_hide("sub/a.md"));
         assert!(unread("sub").may_hide("sub"));
         assert!(!unread("sub").may_hide("subway.md"));

@@ -127,7 +127,13 @@ impl McpHttp {
         request.extensions_mut().insert(known.clone());
         let mut service = self.service.clone();
         service.config.json_response = !prefers_stream(request.headers());
-        CALLER.scope(known.clone(), service.handle(request.map(Full::new))).await
+        let ends = request.method() == Method::DELETE;
+        let mut response = CALLER.scope(known.clone(), service.handle(request.map(Full::new))).await;
+        if ends && response.status() == StatusCode::ACCEPTED {
+            // rmcp says "later" of what it has done, and the Python SDK warns of that.
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        response
     }
 
     async fn read<B>(&self, body: B, bytes_max: usize) -> Result<Bytes, Refusal>

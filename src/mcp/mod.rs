@@ -130,7 +130,7 @@ impl Handler {
         name: &str,
         arguments: Value,
         cx: &RequestContext<RoleServer>,
-    ) -> Result<crate::pipeline::dispatch::Ran, ErrorData> {
+    ) -> Result<crate::pipeline::ran::Ran, ErrorData> {
         let (known, handle) = self.sender(cx)?;
         let asked = self.asked(kind, name, arguments, handle, cx);
         self.mcp.pipeline.run(known, asked).await.into_reply().map_err(|refusal| reply::error(&refusal))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Block, Body, Content, Effect, Job, Output, Question, ResourceItem, Speaker};
-use crate::pipeline::dispatch::Ran;
+use crate::pipeline::ran::Ran;
 use crate::pipeline::record::Recorded;
 
 /// JSON-RPC's range for a server's own errors: over a rate, or busy. `data` says when to come back.

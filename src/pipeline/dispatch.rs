@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::authorize::Allowed;
+use super::ran::Ran;
 use super::redact;
 use super::request::Asked;
 use crate::base::bound;
@@ -24,28 +25,7 @@ use crate::base::refusal::{Code, Refusal};
 use crate::config;
 use crate::crypto::aead::SealingKey;
 use crate::crypto::digest::sha256;
-use crate::operation::{Abilities, Ask, Caller, Catalog, Cx, Effect, Job, Kind, Outcome, Output, Progress, Question};
-
-/// What came of running it.
-pub enum Ran {
-    Done(Output),
-    /// The questions, and the operation's state, sealed.
-    Ask {
-        questions: Vec<(String, Question)>,
-        state: Option<String>,
-    },
-    Task(Job),
-}
-
-impl std::fmt::Debug for Ran {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Done(_) => "Done",
-            Self::Ask { .. } => "Ask",
-            Self::Task(_) => "Task",
-        })
-    }
-}
+use crate::operation::{Abilities, Ask, Caller, Catalog, Cx, Effect, Kind, Outcome, Output, Progress, Question};
 
 /// What dispatch borrows from the pipeline.
 pub(super) struct Shared<'a> {

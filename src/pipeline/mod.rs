@@ -8,6 +8,7 @@ pub mod authorize;
 pub mod dispatch;
 pub mod identify;
 pub mod inspect;
+pub mod ran;
 pub mod record;
 pub mod redact;
 pub mod request;

@@ -1,6 +1,6 @@
 //! Step 7: durable before it is answered. No entry, no reply.
 
-use super::dispatch::Ran;
+use super::ran::Ran;
 use super::redact::Clean;
 use crate::audit::entry::{Draft, Outcome};
 use crate::audit::{Audit, AuditError};

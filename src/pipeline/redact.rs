@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::dispatch::Ran;
+use super::ran::Ran;
 use crate::config::mask;
 use crate::operation::{Block, Body, Content, Kind, Output, Question};
 

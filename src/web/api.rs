@@ -19,8 +19,8 @@ use crate::base::bound;
 use crate::base::refusal::Refusal;
 use crate::operation::{Block, Caller, Kind, Output, Progress};
 use crate::pipeline::Pipeline;
-use crate::pipeline::dispatch::Ran;
 use crate::pipeline::identify::Known;
+use crate::pipeline::ran::Ran;
 use crate::pipeline::request::Asked;
 
 /// One line of an answer.

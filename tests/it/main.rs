@@ -11,3 +11,4 @@ mod mcp;
 mod notify;
 mod search;
 mod setup;
+mod snapshot;
