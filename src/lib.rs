@@ -13,24 +13,36 @@
 //! **Invariant:** there is no outbound connection, no static state, no environment read outside of [`config`],
 //! no clock outside of [`base::clock`], no default password, key or token, and nothing unbounded ([`base::bound`]).
 
-pub mod admin; // 9
-pub mod app; // 13
-pub mod audit; // 5
-pub mod auth; // 6
-pub mod base; // 0
-pub mod cli;
-pub mod config; // 1
-pub mod crypto; // 2
+#![cfg_attr(
+    test,
+    allow(
+        clippy::format_collect,
+        clippy::format_push_string,
+        clippy::duration_suboptimal_units,
+        clippy::unnecessary_wraps,
+        clippy::single_range_in_vec_init,
+        reason = "tests build texts and times in the plainest way"
+    )
+)]
+
+pub mod base; // floor 0: words that all share
+pub mod config; // 1: what was chosen
+pub mod crypto; // 2: the only door to ciphers
+pub mod schema; // 2: JSON Schema with bounds
+pub mod telemetry; // 2: what the program says of itself
+pub mod search; // 3: tantivy
+pub mod store; // 3: redb
+pub mod audit; // 5: what happened
+pub mod auth; // 6: who asks, and how often
+pub mod library; // 7: documents
+pub mod operation; // 8: what can be asked
+pub mod tool; // 9: operations for agents
+pub mod admin; // 9: operations for operators
 #[cfg(feature = "conformance-fixtures")]
-pub mod fixture; // 9
-pub mod http; // 12
-pub mod library; // 7
-pub mod mcp; // 11
-pub mod operation; // 8
-pub mod pipeline; // 10
-pub mod schema; // 2
-pub mod search; // 3
-pub mod store; // 3
-pub mod telemetry; // 2
-pub mod tool; // 9
-pub mod web; // 11 // 14
+pub mod fixture; // 9: operations for the conformance suite
+pub mod pipeline; // 10: the one path
+pub mod mcp; // 11: rmcp
+pub mod web; // 11: what is served beside MCP
+pub mod http; // 12: the listeners
+pub mod app; // 13: composition
+pub mod cli; // 14: the command line

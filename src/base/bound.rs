@@ -173,6 +173,9 @@ pub const SNIPPET_SOURCE_BYTES_MAX: usize = 12 * 1024;
 pub const DOCUMENT_KEY_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of one `name=value` facet: beyond that it is text, and is cut (also when asked for).
 pub const FACET_BYTES_MAX: usize = 256;
+/// Bytes of a document's prose that are indexed a second time as a whole: the largest page of the known corpora has
+/// 350 KB. What a longer one says after that still counts for its own passages.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Memory of the one indexing thread before it writes a segment; 15 MB is tantivy's own minimum.
 pub const INDEX_WRITER_MEMORY_BYTES: usize = 50 * 1000 * 1000;
 /// An index up to this size is read through and its checksums verified when opened: about a quarter of a second.

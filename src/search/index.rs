@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tantivy::directory::MmapDirectory;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
 use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use crate::base::bound::{
@@ -19,6 +19,7 @@ use crate::base::bound::{
 };
 use crate::search::analyze::{Analyzer, Stems};
 use crate::search::cut::Cutter;
+use crate::search::page::score_pages;
 use crate::search::query::{Plan, plan, read};
 use crate::search::rank::{Ranked, Ranking};
 use crate::search::schema::{Fields, SCHEMA_VERSION, TOKENIZER, key_term, schema};
@@ -101,7 +102,7 @@ impl Index {
             return Ok(nothing);
         }
         let searcher = self.reader.searcher();
-        let Some(Plan { query, worth }) = plan(&searcher, &self.fields, &reading, request)? else {
+        let Some(Plan { query, pages, worth }) = plan(&searcher, &self.fields, &reading, request)? else {
             return Ok(nothing);
         };
         let skip = request.offset.min(RANKED_HITS_MAX);
@@ -112,7 +113,9 @@ impl Index {
         scopes.dedup();
         // A prefix that is a document's whole path asks to search within it.
         let whole = scopes.clone();
-        let ranking = Ranking { count: end.max(1), scopes, whole };
+        let pages = score_pages(&searcher, self.fields.page, pages.as_ref())?;
+        let segments = searcher.segment_readers().len();
+        let ranking = Ranking { count: end.max(1), scopes, whole, pages, segments };
         let Ranked { total, hits: ranked } = searcher.search(query.as_ref(), &ranking)?;
 
         let mut snippets = Snippets::new(&worth, cutter, stems);
@@ -196,22 +199,27 @@ impl Writer {
         facets: &[(String, String)],
         passages: &[Passage],
     ) -> Result<(), SearchError> {
-        self.remove(key)?;
-        for passage in passages {
-            self.inner.add_document(self.fields.document(key, facets, passage))?;
-        }
+        let delete = UserOperation::Delete(self.term(key)?);
+        let adds = self.fields.documents(key, facets, passages).into_iter().map(UserOperation::Add);
+        let operations: Vec<_> = std::iter::once(delete).chain(adds).collect();
+        // One group goes to one segment: there a document's passages find the score of their page.
+        self.inner.run(operations)?;
         Ok(())
     }
 
     pub fn remove(&mut self, key: &DocumentKey<'_>) -> Result<(), SearchError> {
+        self.inner.delete_term(self.term(key)?);
+        Ok(())
+    }
+
+    /// The term of all passages of a document.
+    fn term(&self, key: &DocumentKey<'_>) -> Result<Term, SearchError> {
         let found = key.library.len() + key.path.len();
         let nul = key.library.contains('\0') || key.path.contains('\0');
         if nul || key.library.is_empty() || key.path.is_empty() || found > DOCUMENT_KEY_BYTES_MAX {
             return Err(SearchError::Key { found, max: DOCUMENT_KEY_BYTES_MAX });
         }
-        let term = Term::from_field_text(self.fields.key, &key_term(key.library, key.path));
-        self.inner.delete_term(term);
-        Ok(())
+        Ok(Term::from_field_text(self.fields.key, &key_term(key.library, key.path)))
     }
 
     pub fn remove_library(&mut self, library: &str) -> Result<(), SearchError> {

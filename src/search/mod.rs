@@ -8,6 +8,7 @@ mod cut;
 mod fold;
 mod index;
 mod markdown;
+mod page;
 mod query;
 mod rank;
 mod schema;

@@ -1,8 +1,10 @@
 //! From an agent's text to a tree of tantivy queries; no text is an error, and nothing in it is syntax.
 //!
 //!     Must  each facet: any of its values             (score 0)
-//!     Must  any of the terms, in any field            (BM25 of the body, a little more for title, headings, code;
+//!     Must  any of the terms, in any field            (BM25 of prose or code, a little more for title and headings;
 //!                                                      pairs of neighbours once more as phrases)
+//!
+//! The same terms make a second tree that is put to whole documents: `page` says why.
 //!
 //! Libraries and path prefixes are not in the tree: `rank` compares key ordinals, which costs less than a clause that
 //! nearly every passage matches. Stop words are looked for only where no content term is known to the index. Beside
@@ -13,7 +15,9 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, PhraseQuery, Query, TermQuery};
+use tantivy::query::{
+    BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, Occur, PhraseQuery, Query, TermQuery,
+};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
@@ -27,13 +31,14 @@ use crate::search::schema::{Fields, facet_term};
 use crate::search::script::{hiragana, katakana};
 use crate::search::stop::is_stop_word;
 
-/// Weights beside the body's 1. Measured together on Cranfield, `SciFact`, Expo's and React's pages; a title counted
-/// twice or thrice hurts wherever there are titles, because the body already holds it.
-const TITLE_WEIGHT: f32 = 0.25;
-const HEADING_WEIGHT: f32 = 0.3;
+/// Weights beside the body's 1 (and the page's). Measured together on Cranfield, `SciFact`, and on Expo's and React's
+/// pages with the texts of their own links as queries. More title hurts where every document is one passage; less
+/// heading finds pages better and their sections worse, more heading the other way round.
+const TITLE_WEIGHT: f32 = 0.7;
+const HEADING_WEIGHT: f32 = 0.35;
 const CODE_WEIGHT: f32 = 0.5;
 /// Two neighbours of the query found as neighbours.
-const PHRASE_WEIGHT: f32 = 0.15;
+const PHRASE_WEIGHT: f32 = 0.2;
 /// A part of a compound whose whole is known: the whole already says it.
 const PART_WEIGHT: f32 = 0.5;
 /// A pair with one or two hiragana, which is mostly a particle or an ending.
@@ -48,6 +53,8 @@ const EXPANSION_WEIGHT: f32 = 0.3;
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) query: Box<dyn Query>,
+    /// The same terms, looked for in whole documents.
+    pub(super) pages: Box<dyn Query>,
     /// Indexed terms and what each is worth, for snippets.
     pub(super) worth: HashMap<String, f32>,
 }
@@ -133,7 +140,7 @@ pub(super) fn plan(
     let known = reading.clues.iter().map(|it| tree.known(it)).collect::<tantivy::Result<Vec<_>>>()?;
     let is_known = |index: usize| known.get(index).is_some_and(|it| !it.is_empty());
 
-    let (mut content, mut stops) = (Vec::new(), Vec::new());
+    let (mut content, mut stops) = (Clauses::default(), Clauses::default());
     for (index, (clue, found)) in reading.clues.iter().zip(&known).enumerate() {
         let weight = weight(clue, clue.whole.is_some_and(is_known));
         // A single character may be a term of its own at the end of a run and begin pairs elsewhere: always widened.
@@ -143,15 +150,11 @@ pub(super) fn plan(
         } else {
             tree.clauses(&clue.term, found, weight)
         };
-        if clue.stop {
-            stops.extend(clauses);
-        } else {
-            content.extend(clauses);
-        }
+        let kind = if clue.stop { &mut stops } else { &mut content };
+        kind.passages.extend(clauses.passages);
+        kind.pages.extend(clauses.pages);
     }
-    if content.is_empty() {
-        content = stops;
-    }
+    let Clauses { passages: mut content, pages } = if content.passages.is_empty() { stops } else { content };
     if content.is_empty() {
         return Ok(None);
     }
@@ -166,7 +169,7 @@ pub(super) fn plan(
         let facets = facets.into_iter().map(|it| (Occur::Must, it));
         query = Box::new(BooleanQuery::new(facets.chain([(Occur::Must, query)]).collect()));
     }
-    Ok(Some(Plan { query, worth: tree.worth }))
+    Ok(Some(Plan { query, pages: any(pages), worth: tree.worth }))
 }
 
 fn weight(clue: &Clue, whole_known: bool) -> f32 {
@@ -194,6 +197,13 @@ fn neighbours(a: &Clue, b: &Clue) -> bool {
     a.position + 1 == b.position && says(a) && says(b) && a.whole.is_none() && b.whole.is_none()
 }
 
+/// What is looked for in passages, and what in whole documents.
+#[derive(Default)]
+struct Clauses {
+    passages: Vec<Box<dyn Query>>,
+    pages: Vec<Box<dyn Query>>,
+}
+
 /// Builds clauses against one state of the index and notes what terms are worth.
 struct Tree<'a> {
     searcher: &'a Searcher,
@@ -219,19 +229,29 @@ impl Tree<'_> {
         Ok(found)
     }
 
-    fn clauses(&mut self, term: &str, found: &[(Field, f32, u64)], weight: f32) -> Vec<Box<dyn Query>> {
+    fn clauses(&mut self, term: &str, found: &[(Field, f32, u64)], weight: f32) -> Clauses {
         let documents = found.iter().map(|it| it.2).max().unwrap_or_default();
         self.worth.insert(term.to_owned(), weight * rarity(documents, self.searcher.num_docs()));
-        let clause = |&(field, by_field, _): &(Field, f32, u64)| {
+        let clause = |field, weight| {
             let query = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
-            boost(Box::new(query), weight * by_field)
+            boost(Box::new(query), weight)
         };
-        found.iter().map(clause).collect()
+        let Fields { body, code, page, .. } = *self.fields;
+        let (said, more): (Vec<_>, Vec<_>) = found.iter().partition(|it| it.0 == body || it.0 == code);
+        let weigh = |&(field, by_field, _): &(Field, f32, u64)| clause(field, weight * by_field);
+        let mut said: Vec<_> = said.iter().map(weigh).collect();
+        // A word that prose and code both use is still one word of the query: the better of the two counts, or a page
+        // with one of the words in a listing would stand before a page with both.
+        if said.len() > 1 {
+            said = vec![Box::new(DisjunctionMaxQuery::new(said))];
+        }
+        let passages = said.into_iter().chain(more.iter().map(weigh)).collect();
+        Clauses { passages, pages: vec![clause(page, weight)] }
     }
 
     /// What is looked for where a term has no exact hit. Typing mistakes belong here too, as boosted terms of their
     /// own (a fuzzy query scores 1 for everything and highlights nothing): not built yet.
-    fn stand_ins(&mut self, clue: &Clue, weight: f32, last: bool) -> tantivy::Result<Vec<Box<dyn Query>>> {
+    fn stand_ins(&mut self, clue: &Clue, weight: f32, last: bool) -> tantivy::Result<Clauses> {
         let (prefix, weight) = match clue.kind {
             // One character sought: whatever term begins with it, at full weight, for it is there.
             Kind::Lone => (&clue.term, weight),
@@ -239,7 +259,7 @@ impl Tree<'_> {
             Kind::Word | Kind::Part if last && !clue.stop && clue.surface.chars().count() >= 3 => {
                 (&clue.surface, weight * EXPANSION_WEIGHT)
             }
-            _ => return Ok(Vec::new()),
+            _ => return Ok(Clauses::default()),
         };
         // Terms are stems: of `permissio` the index holds `permiss`, so a few letters less are tried too.
         let mut found = self.terms_from(self.fields.body, prefix)?;
@@ -249,11 +269,13 @@ impl Tree<'_> {
                 found = self.terms_from(self.fields.body, prefix.get(..at).unwrap_or(prefix))?;
             }
         }
-        let mut clauses = Vec::new();
+        let mut clauses = Clauses::default();
         for (term, documents) in found {
-            clauses.extend(self.clauses(&term, &[(self.fields.body, 1.0, documents)], weight));
+            let Clauses { passages, pages } = self.clauses(&term, &[(self.fields.body, 1.0, documents)], weight);
+            clauses.passages.extend(passages);
+            clauses.pages.extend(pages);
         }
-        if clue.kind == Kind::Lone && !clauses.is_empty() {
+        if clue.kind == Kind::Lone && !clauses.passages.is_empty() {
             self.worth.insert(clue.term.clone(), weight);
         }
         Ok(clauses)

@@ -12,6 +12,7 @@ use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader, TantivyError};
 
 use crate::base::bound::DOCUMENT_HITS_MAX;
+use crate::search::page::{PageScores, SegmentPages};
 use crate::search::schema::{KEY, ORDINAL};
 
 /// Scores are compared in steps of this: a sum of floats depends on its order, which differs between segments.
@@ -32,6 +33,9 @@ pub(super) struct Ranking {
     pub(super) count: usize,
     pub(super) scopes: Vec<String>,
     pub(super) whole: Vec<String>,
+    pub(super) pages: PageScores,
+    /// How many there are: the hits of a single one are settled, and their keys need not be read.
+    pub(super) segments: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -61,8 +65,11 @@ pub(super) struct SegmentRanking {
     /// Ordinals of the keys that may be seen: sorted, disjoint.
     scopes: Vec<Range<u64>>,
     whole: HashSet<u64>,
+    /// Whether keys are compared with those of other segments.
+    named: bool,
     keys: StrColumn,
     ordinals: Column<u64>,
+    pages: SegmentPages,
     total: u64,
     /// What a passage must reach to be among the best; exact once `best` was full.
     floor: u64,
@@ -88,6 +95,7 @@ impl SegmentCollector for SegmentRanking {
             return;
         }
         self.total += 1;
+        let score = score + self.pages.score(key);
         // Scores are positive and far below 2^50 steps, so the cast keeps their order.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and small, see above")]
         let step = (score * SCORE_STEPS) as u64;
@@ -107,7 +115,9 @@ impl SegmentCollector for SegmentRanking {
         let mut found = Vec::with_capacity(self.best.len());
         for Candidate { step, key, ordinal, score, address } in self.best {
             let mut name = String::new();
-            self.keys.ord_to_str(key, &mut name)?;
+            if self.named {
+                self.keys.ord_to_str(key, &mut name)?;
+            }
             found.push(Candidate { step, key: name, ordinal, score, address });
         }
         Ok((self.total, found))
@@ -138,8 +148,9 @@ impl Collector for Ranking {
         }
         scopes.sort_unstable_by_key(|it| it.start);
         let ordinals = reader.fast_fields().u64(ORDINAL)?;
-        let (count, best) = (self.count, Vec::new());
-        Ok(SegmentRanking { segment, count, scopes, whole, keys, ordinals, total: 0, floor: 0, best })
+        let (count, named, best) = (self.count, self.segments > 1, Vec::new());
+        let pages = self.pages.segment(segment);
+        Ok(SegmentRanking { segment, count, scopes, whole, named, keys, ordinals, pages, total: 0, floor: 0, best })
     }
 
     fn requires_scoring(&self) -> bool {
@@ -154,7 +165,9 @@ impl Collector for Ranking {
             total += matched;
             all.extend(best);
         }
-        settle(&mut all, self.count, |key| self.whole.contains(key));
+        if self.segments > 1 {
+            settle(&mut all, self.count, |key| self.whole.contains(key));
+        }
         let hits = all.into_iter().map(|it| (it.score, it.address)).collect();
         Ok(Ranked { total, hits })
     }

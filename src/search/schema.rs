@@ -9,6 +9,7 @@
 //! | title, heading | terms | yes | a little extra for matches there |
 //! | body | terms and positions | | title, trail and prose in one: the field that BM25 counts on |
 //! | code | terms | | fenced code, apart so that its length does not weigh on the prose |
+//! | page | terms | | title, trails and prose of the whole document, with its first passage only |
 //! | anchor, text, ordinal (fast) | | yes | showing |
 //!
 //! There is no field for identifiers: their whole and split forms stand in `body` and `code`, so that `javascript`
@@ -17,11 +18,11 @@
 use tantivy::TantivyDocument;
 use tantivy::schema::{FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value};
 
-use crate::base::bound::FACET_BYTES_MAX;
+use crate::base::bound::{FACET_BYTES_MAX, PAGE_BYTES_MAX};
 use crate::search::{DocumentKey, Passage, markdown};
 
 /// Changes when the fields or the analysis change: an index of another version is made anew.
-pub(super) const SCHEMA_VERSION: u64 = 1;
+pub(super) const SCHEMA_VERSION: u64 = 2;
 
 pub(super) const TOKENIZER: &str = "sekisho";
 pub(super) const KEY: &str = "key";
@@ -37,6 +38,7 @@ pub(super) struct Fields {
     pub(super) heading: Field,
     pub(super) body: Field,
     pub(super) code: Field,
+    pub(super) page: Field,
     anchor: Field,
     text: Field,
     ordinal: Field,
@@ -57,6 +59,7 @@ pub(super) fn schema() -> (Schema, Fields) {
         heading: builder.add_text_field("heading", text(IndexRecordOption::WithFreqs) | STORED),
         body: builder.add_text_field("body", text(IndexRecordOption::WithFreqsAndPositions)),
         code: builder.add_text_field("code", text(IndexRecordOption::WithFreqs)),
+        page: builder.add_text_field("page", text(IndexRecordOption::WithFreqs)),
         anchor: builder.add_text_field("anchor", STORED),
         text: builder.add_text_field("text", STORED),
         ordinal: builder.add_u64_field(ORDINAL, FAST | STORED),
@@ -78,12 +81,44 @@ pub(super) fn facet_term(name: &str, value: &str) -> String {
 }
 
 impl Fields {
-    pub(super) fn document(
+    /// What is indexed of a document: one entry per passage, the first of which also carries the page.
+    pub(super) fn documents(
+        &self,
+        key: &DocumentKey<'_>,
+        facets: &[(String, String)],
+        passages: &[Passage],
+    ) -> Vec<TantivyDocument> {
+        let mut page = Vec::new();
+        let (mut bytes, mut before): (usize, &[String]) = (0, &[]);
+        let mut documents = Vec::with_capacity(passages.len());
+        for passage in passages {
+            let (document, prose) = self.document(key, facets, passage);
+            documents.push(document);
+            let shared = passage.trail.iter().zip(before).take_while(|(a, b)| a == b).count();
+            before = &passage.trail;
+            let headings = passage.trail.iter().skip(shared).filter(|it| **it != passage.title).cloned();
+            for text in headings.chain([prose]) {
+                bytes += text.len();
+                if bytes <= PAGE_BYTES_MAX {
+                    page.push(text);
+                }
+            }
+        }
+        if let (Some(first), Some(passage)) = (documents.first_mut(), passages.first()) {
+            first.add_text(self.page, &passage.title);
+            for text in page {
+                first.add_text(self.page, text);
+            }
+        }
+        documents
+    }
+
+    fn document(
         &self,
         key: &DocumentKey<'_>,
         facets: &[(String, String)],
         passage: &Passage,
-    ) -> TantivyDocument {
+    ) -> (TantivyDocument, String) {
         let mut document = TantivyDocument::new();
         document.add_text(self.key, key_term(key.library, key.path));
         document.add_text(self.library, key.library);
@@ -101,14 +136,14 @@ impl Fields {
             }
         }
         let split = markdown::split(&passage.text);
-        document.add_text(self.body, split.prose);
+        document.add_text(self.body, &split.prose);
         if !split.code.is_empty() {
             document.add_text(self.code, split.code);
         }
         document.add_text(self.anchor, &passage.anchor);
         document.add_text(self.text, &passage.text);
         document.add_u64(self.ordinal, u64::from(passage.ordinal));
-        document
+        (document, split.prose)
     }
 
     pub(super) fn stored(&self, document: &TantivyDocument) -> Stored {

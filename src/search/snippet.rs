@@ -23,8 +23,7 @@ pub(super) struct Snippet {
 #[derive(Debug)]
 pub(super) struct Snippets<'a> {
     worth: &'a HashMap<String, f32>,
-    /// How those terms begin.
-    leads: Vec<(char, Option<char>)>,
+    leads: Leads,
     cutter: Cutter,
     stems: Stems,
 }
@@ -38,10 +37,7 @@ struct Match {
 
 impl<'a> Snippets<'a> {
     pub(super) fn new(worth: &'a HashMap<String, f32>, cutter: Cutter, stems: Stems) -> Self {
-        let mut leads: Vec<_> = worth.keys().filter_map(|it| lead(it.chars())).collect();
-        leads.sort_unstable();
-        leads.dedup();
-        Self { worth, leads, cutter, stems }
+        Self { worth, leads: Leads::of(worth.keys()), cutter, stems }
     }
 
     pub(super) fn make(&mut self, passage: &str) -> Snippet {
@@ -55,39 +51,106 @@ impl<'a> Snippets<'a> {
     fn matches(&mut self, source: &str) -> Vec<Match> {
         let Self { worth, leads, cutter, stems } = self;
         let mut matches = Vec::new();
-        cutter.cut(source, |cut| {
-            let Some((first, second)) = lead(cut.chars()) else {
-                return;
-            };
-            let begins = |it: &(char, Option<char>)| it.0 == first && (it.1.is_none() || it.1 == second);
-            if !leads.iter().any(begins) {
-                return;
+        let mut at = 0;
+        // No term holds white space, so what stands between can be cut alone, and most of it need not be.
+        for piece in source.split_inclusive(char::is_whitespace) {
+            let start = at;
+            at += piece.len();
+            if !leads.may_begin_in(piece) {
+                continue;
             }
-            let term = match cut.kind {
-                // A single character sought stands for the pairs that begin with it, and is what is shown.
-                Kind::Pair | Kind::Tail | Kind::Lone => {
-                    let alone = first.to_string();
-                    if let Some(&worth) = worth.get(&alone) {
-                        matches.push(Match { bytes: cut.from..cut.first_to(), term: alone, worth });
-                        return;
+            cutter.cut(piece, |cut| {
+                let Some(first) = cut.chars().next().filter(|_| leads.begin(cut.chars())) else {
+                    return;
+                };
+                let term = match cut.kind {
+                    // A single character sought stands for the pairs that begin with it, and is what is shown.
+                    Kind::Pair | Kind::Tail | Kind::Lone => {
+                        let alone = first.to_string();
+                        if let Some(&worth) = worth.get(&alone) {
+                            let bytes = start + cut.from..start + cut.first_to();
+                            matches.push(Match { bytes, term: alone, worth });
+                            return;
+                        }
+                        cut.text()
                     }
-                    cut.text()
+                    Kind::Word | Kind::Whole | Kind::Part => stems.stem(&cut),
+                };
+                if let Some(&worth) = worth.get(&term) {
+                    matches.push(Match { bytes: start + cut.from..start + cut.to, term, worth });
                 }
-                Kind::Word | Kind::Whole | Kind::Part => stems.stem(&cut),
-            };
-            if let Some(&worth) = worth.get(&term) {
-                matches.push(Match { bytes: cut.from..cut.to, term, worth });
-            }
-        });
+            });
+        }
         matches
     }
 }
 
-/// The first two characters, which stemming keeps but for `y` to `i` (dying, die): most words of a passage need not be
-/// stemmed to know that they do not match.
+/// How the terms sought begin: their first two characters, which stemming keeps but for `y` to `i` (dying, die). Most
+/// words of a passage need not even be cut to know that they do not match.
+#[derive(Debug)]
+struct Leads {
+    /// By an ASCII character, the ASCII characters that may follow it, a bit each.
+    ascii: [u128; 128],
+    /// Leads with other characters, sorted.
+    others: Vec<(char, Option<char>)>,
+}
+
+impl Leads {
+    fn of<'a>(terms: impl Iterator<Item = &'a String>) -> Self {
+        let mut leads = Self { ascii: [0; 128], others: Vec::new() };
+        for (first, second) in terms.filter_map(|it| lead(it.chars())) {
+            let (bit, row) = (second.map_or(Some(u128::MAX), bit), leads.ascii.get_mut(first as usize));
+            match (bit, row) {
+                (Some(bit), Some(row)) => *row |= bit,
+                _ => leads.others.push((first, second)),
+            }
+        }
+        leads.others.sort_unstable();
+        leads.others.dedup();
+        leads
+    }
+
+    /// Whether a term sought may begin as these characters do.
+    fn begin(&self, chars: impl Iterator<Item = char>) -> bool {
+        let Some((first, second)) = lead(chars) else {
+            return false;
+        };
+        let row = self.ascii.get(first as usize).copied().unwrap_or_default();
+        let is_other = |it| self.others.binary_search(&it).is_ok();
+        row == u128::MAX
+            || row & second.and_then(bit).unwrap_or_default() != 0
+            || is_other((first, second))
+            || is_other((first, None))
+    }
+
+    /// Whether a term sought may begin somewhere in a text: at once yes where it is not all ASCII, for what folding
+    /// makes of other characters is not known before.
+    fn may_begin_in(&self, text: &str) -> bool {
+        let mut before = b' ';
+        let mut bytes = text.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            if !byte.is_ascii() {
+                return true;
+            }
+            // Terms begin where a word does, or where camel case is cut.
+            let begins = byte.is_ascii_uppercase() || !before.is_ascii_alphanumeric();
+            before = byte;
+            let chars = [byte, *bytes.peek().unwrap_or(&b' ')].map(|it| char::from(it.to_ascii_lowercase()));
+            if begins && self.begin(chars.into_iter()) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 fn lead(mut chars: impl Iterator<Item = char>) -> Option<(char, Option<char>)> {
     let first = chars.next()?;
     Some((first, chars.next().map(|it| if it == 'y' { 'i' } else { it })))
+}
+
+fn bit(char: char) -> Option<u128> {
+    char.is_ascii().then(|| 1 << u32::from(char))
 }
 
 /// Where the best window begins: at the match from which a snippet's length covers the most worth.
@@ -242,6 +305,26 @@ mod tests {
     }
 
     proptest! {
+        /// Against cutting the passage in one and looking up each term.
+        #[test]
+        fn no_match_is_missed(text in "(?s)([ \n]|[a-dyCI]|camera|Dying|foo_bar|[.C+#'_:/-]|[副作用ｶﾞＡé\u{301}]|.){0,80}") {
+            let terms = ["camera", "die", "foo_bar", "bar", "c++", ".net", "a", "b", "副作", "用", "ガ", "ｃ", "é", "cab"];
+            let worth: HashMap<_, _> = terms.iter().map(|it| ((*it).to_owned(), 1.0)).collect();
+            let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
+            let mut expect = Vec::new();
+            cutter.cut(&text, |cut| {
+                let first = cut.chars().next().map(String::from).unwrap_or_default();
+                let pair = matches!(cut.kind, Kind::Pair | Kind::Tail | Kind::Lone);
+                if pair && worth.contains_key(&first) {
+                    expect.push(cut.from..cut.first_to());
+                } else if worth.contains_key(&stems.stem(&cut)) {
+                    expect.push(cut.from..cut.to);
+                }
+            });
+            let found = Snippets::new(&worth, Cutter::default(), Stems::new()).matches(&text);
+            prop_assert_eq!(found.into_iter().map(|it| it.bytes).collect::<Vec<_>>(), expect);
+        }
+
         #[test]
         fn any_text_gives_a_bounded_snippet(text in "(?s)(.|[ab ]|[副作用ｶﾞ\n\u{301}]){0,600}") {
             let found = snippet(&text, &["a", "b", "副作", "用", "ガ", "ab"]);

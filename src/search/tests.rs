@@ -183,6 +183,52 @@ fn pages_fit_together_and_ties_are_ordered_by_path() {
     assert_eq!(page(10, usize::MAX).len(), 0);
 }
 
+/// A passage is found before its equals where its document says the rest of the query.
+#[test]
+fn a_document_speaks_for_its_passages() {
+    let index = Index::in_memory().unwrap();
+    let same = "what is set up is cleaned up by the cleanup";
+    // Two commits make two segments: the score of a document is found in each.
+    for (whole, half) in [("b.md", "a.md"), ("d.md", "c.md")] {
+        let mut writer = index.writer().unwrap();
+        put(&mut writer, half, "ios", &[passage(0, "x", "x", same), passage(1, "x", "x", "a paragraph about others")]);
+        put(
+            &mut writer,
+            whole,
+            "ios",
+            &[passage(0, "x", "x", same), passage(1, "x", "x", "a paragraph about effects")],
+        );
+        writer.commit(&BTreeMap::new()).unwrap();
+    }
+    let mut found = places(&search(&index, "effect cleanup"));
+    found.retain(|it| it.ends_with("#0"));
+    assert_eq!(found, ["b.md#0", "d.md#0", "a.md#0", "c.md#0"]);
+}
+
+/// BM25 panics where more documents hold a term than there are, and a document that was replaced is still counted.
+#[test]
+fn a_document_is_replaced_often_in_one_commit() {
+    let index = Index::in_memory().unwrap();
+    let mut writer = index.writer().unwrap();
+    for _ in 0..9 {
+        put(&mut writer, "a.md", "ios", &[passage(0, "Camera", "x", "the camera")]);
+    }
+    writer.commit(&BTreeMap::new()).unwrap();
+    assert_eq!(places(&search(&index, "camera")), ["a.md#0"]);
+}
+
+#[test]
+fn a_word_in_prose_and_code_counts_once() {
+    let index = Index::in_memory().unwrap();
+    let mut writer = index.writer().unwrap();
+    put(&mut writer, "a.md", "ios", &[passage(0, "x", "x", "The camera.\n```\ncamera\n```")]);
+    put(&mut writer, "c.md", "ios", &[passage(0, "x", "x", "The lens.\n```\ncamera\n```")]);
+    put(&mut writer, "b.md", "ios", &[passage(0, "x", "x", "The camera.")]);
+    writer.commit(&BTreeMap::new()).unwrap();
+    let hits = search(&index, "camera").hits;
+    assert_eq!(hits[0].score.to_bits(), hits[1].score.to_bits());
+}
+
 #[test]
 fn long_queries_are_read_in_part() {
     let index = index();

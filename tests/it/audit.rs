@@ -86,6 +86,8 @@ fn a_token_is_in_no_file_of_the_installation_but_its_own() {
 
 const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_entries");
 
+type Change = fn(&mut redb::Table<&'static [u8], &'static [u8]>);
+
 /// What somebody with access to the file could do.
 fn tamper(installation: &Installation, change: impl FnOnce(&mut redb::Table<&'static [u8], &'static [u8]>)) {
     let database = Database::open(installation.data().join("sekisho.redb")).unwrap();
@@ -96,7 +98,7 @@ fn tamper(installation: &Installation, change: impl FnOnce(&mut redb::Table<&'st
 
 #[test]
 fn changed_deleted_swapped_and_added_entries_are_found() {
-    let cases: [(&str, fn(&mut redb::Table<&'static [u8], &'static [u8]>)); 4] = [
+    let cases: [(&str, Change); 4] = [
         ("changed", |table| {
             let mut leaf = table.get(1_u64.to_be_bytes().as_slice()).unwrap().unwrap().value().to_vec();
             *leaf.last_mut().unwrap() ^= 1;

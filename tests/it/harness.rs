@@ -179,6 +179,7 @@ impl Server {
                 return Self { child, address, said, token };
             }
         }
+        child.wait().unwrap();
         let mut errors = String::new();
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         panic!("the server did not start: {said:?} {errors}");
@@ -274,8 +275,8 @@ impl Reply {
             return value;
         }
         let events = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
-        let answers = events.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-        answers.filter(|message| message.get("id").is_some()).last().unwrap_or_else(|| panic!("no answer in {self:?}"))
+        let mut answers = events.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        answers.rfind(|message| message.get("id").is_some()).unwrap_or_else(|| panic!("no answer in {self:?}"))
     }
 
     /// What must hold for every response.

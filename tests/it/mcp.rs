@@ -105,7 +105,7 @@ fn mistakes_are_told_so_that_a_model_can_mend_them() {
 
 #[test]
 fn an_older_client_has_a_session_and_leaves_it() {
-    let (_installation, server) = with_library();
+    let (installation, server) = with_library();
     let hello =
         json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
     let begun = server.legacy(None, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}));
@@ -117,7 +117,7 @@ fn an_older_client_has_a_session_and_leaves_it() {
     let listed =
         server.legacy(Some(&session), &json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}));
     assert_eq!(listed.message()["result"]["structuredContent"]["libraries"][0]["name"], "demo");
-    let authorization = format!("Bearer {}", _installation.token());
+    let authorization = format!("Bearer {}", installation.token());
     let mut headers = crate::harness::base_headers(&authorization);
     headers.push(("Mcp-Session-Id", &session));
     assert!(server.raw("DELETE", "/mcp", &headers, "").status < 300);
