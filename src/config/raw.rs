@@ -1,7 +1,7 @@
 //! The configuration as it is written. These doc comments are the manual: the JSON Schema, the commented
 //! file of `init` and the list of environment variables derive from them.
 #![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
-#![allow(rustdoc::bare_urls, reason = "as above")]
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

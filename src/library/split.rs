@@ -2,7 +2,7 @@
 //!
 //! A heading without a body of its own joins what follows (the child, or the next sibling): alone it would be a search
 //! hit with nothing to read, and its words are in the text of the section, and in the child's trail, anyway. At the end
-//! of a document it joins what precedes. Its anchor stays known in [`Outline::anchors`].
+//! of a document it joins what precedes. Its anchor stays known in `Outline::anchors`.
 
 mod mark;
 
