@@ -1,8 +1,10 @@
 //! From an agent's text to a tree of tantivy queries; no text is an error, and nothing in it is syntax.
 //!
-//!     Must  each facet: any of its values             (score 0)
-//!     Must  any of the terms, in any field            (BM25 of prose or code, a little more for title and headings;
-//!                                                      pairs of neighbours once more as phrases)
+//! ```text
+//! Must  each facet: any of its values             (score 0)
+//! Must  any of the terms, in any field            (BM25 of prose or code, a little more for title and headings;
+//!                                                  pairs of neighbours once more as phrases)
+//! ```
 //!
 //! The same terms make a second tree that is put to whole documents: `page` says why.
 //!
