@@ -43,6 +43,9 @@ const CODE_WEIGHT: f32 = 0.5;
 const PHRASE_WEIGHT: f32 = 0.2;
 /// A part of a compound whose whole is known: the whole already says it.
 const PART_WEIGHT: f32 = 0.5;
+/// An identifier as a whole, such as `useCameraPermissions`: whoever writes one wants that one, and it stands in code,
+/// where a term counts half. A hyphen makes no identifier: prose writes the same words with and without.
+const NAME_WEIGHT: f32 = 2.0;
 /// A pair with one or two hiragana, which is mostly a particle or an ending.
 const MIXED_PAIR_WEIGHT: f32 = 0.6;
 const HIRAGANA_PAIR_WEIGHT: f32 = 0.25;
@@ -82,6 +85,13 @@ struct Clue {
     whole: Option<usize>,
     /// Pairs of the katakana word it is in; 1 elsewhere.
     siblings: u32,
+}
+
+impl Reading {
+    /// How many parts the compound at `whole` has.
+    fn parts(&self, whole: usize) -> u32 {
+        u32::try_from(self.clues.iter().filter(|it| it.whole == Some(whole)).count()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Reads the terms of a query. `None` where there is nothing to look for.
@@ -144,7 +154,9 @@ pub(super) fn plan(
 
     let (mut content, mut stops) = (Clauses::default(), Clauses::default());
     for (index, (clue, found)) in reading.clues.iter().zip(&known).enumerate() {
-        let weight = weight(clue, clue.whole.is_some_and(is_known));
+        let inside =
+            clue.whole.filter(|it| is_known(*it)).and_then(|it| Some((reading.clues.get(it)?, reading.parts(it))));
+        let weight = weight(clue, inside);
         // A single character may be a term of its own at the end of a run and begin pairs elsewhere: always widened.
         let clauses = if found.is_empty() || clue.kind == Kind::Lone {
             let last = index + 1 == reading.clues.len();
@@ -174,10 +186,17 @@ pub(super) fn plan(
     Ok(Some(Plan { query, pages: any(pages), worth: tree.worth }))
 }
 
-fn weight(clue: &Clue, whole_known: bool) -> f32 {
+/// `inside`: the compound that the clue is a part of, where the index knows it, and how many parts that has.
+fn weight(clue: &Clue, inside: Option<(&Clue, u32)>) -> f32 {
     let mut soft = clue.term.chars().map(hiragana);
     let kind = match clue.kind {
-        Kind::Part if whole_known => PART_WEIGHT,
+        Kind::Part => match inside {
+            // All parts together say less than the name itself.
+            Some((whole, parts)) if is_name(whole) => PART_WEIGHT / small(parts.max(1)),
+            Some(_) => PART_WEIGHT,
+            None => 1.0,
+        },
+        Kind::Whole if is_name(clue) => NAME_WEIGHT,
         Kind::Pair => match (soft.next(), soft.next()) {
             (Some(true), Some(true)) => HIRAGANA_PAIR_WEIGHT,
             (Some(false), Some(false)) => (KATAKANA_WORD_WEIGHT / small(clue.siblings)).min(1.0),
@@ -186,6 +205,10 @@ fn weight(clue: &Clue, whole_known: bool) -> f32 {
         _ => 1.0,
     };
     kind * small(clue.count)
+}
+
+fn is_name(whole: &Clue) -> bool {
+    !whole.surface.contains('-')
 }
 
 /// Counts of at most `QUERY_TERMS_MAX`.

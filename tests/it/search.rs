@@ -86,6 +86,11 @@ fn real_documents_answer_real_questions() {
     let server = installation.serve();
     let camera = first_paths(&server, "expo", "ask for camera permission");
     assert!(camera[..3].iter().any(|path| path.contains("camera")), "{camera:?}");
+    // Whoever writes a whole identifier wants that one, not the words in it.
+    let found =
+        server.call("search_documents", json!({"query": "useCameraPermissions", "libraries": ["expo"], "limit": 1}));
+    let snippet = found["structuredContent"]["hits"][0]["snippet"].as_str().unwrap().to_owned();
+    assert!(snippet.contains("useCameraPermissions"), "{snippet}");
     let effects = first_paths(&server, "react-ja", "副作用のクリーンアップ");
     assert!(effects[..5].iter().any(|path| path.to_lowercase().contains("effect")), "{effects:?}");
 }
