@@ -22,9 +22,10 @@ use crate::base::id::SessionId;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::config::Config;
+use crate::operation::Kind;
 use crate::pipeline::Pipeline;
 use crate::pipeline::identify::Known;
-use crate::pipeline::request::Via;
+use crate::pipeline::request::{Asked, Via};
 
 pub type ReplyBody = BoxBody<Bytes, Infallible>;
 
@@ -114,12 +115,19 @@ impl McpHttp {
             let refusal = Refusal::new(Code::NotFound, "There is no such session; begin a new one with initialize.");
             return refused(&refusal, &Value::Null);
         }
+        let handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
+        if request.method() == Method::GET {
+            // The stream of an older session: it is asked for and recorded like a subscription of the newest protocol.
+            let asked = Asked::new(Kind::Protocol, "subscriptions/listen", json!({"resources": []}), handle.clone());
+            if let Err(refusal) = self.pipeline.run(known.clone(), asked).await.into_reply() {
+                return refused(&refusal, &Value::Null);
+            }
+        }
         if request.method() == Method::POST {
             let message = match parse(request.body()) {
                 Ok(message) => message,
                 Err(response) => return *response,
             };
-            let handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
             if let Err(refusal) = screen::screen(&self.pipeline, known, &handle, &message).await {
                 return refused(&refusal, &message["id"]);
             }
