@@ -79,9 +79,10 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
     tracing::info!(%address, "serving");
     if introduce {
         print::line(&format!("\n{}\n", setup::snippets(context, places, &url)?))?;
-        print::line(
-            "Next, in another terminal: sekisho library add NAME PATH, then sekisho search WORDS. sekisho doctor looks whether all is well.",
-        )?;
+        let command = setup::typed(context, places)?;
+        print::line(&format!(
+            "Next, in another terminal:\n\n  {command} library add NAME PATH\n  {command} search WORDS\n  {command} doctor\n"
+        ))?;
     }
     if app.config.http.authentication == Authentication::None {
         print::error_line(

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::exit::Failure;
 use super::{Context, print};
 use crate::app::{self, Made};
+use crate::config::env::Environment;
 use crate::config::place::Places;
 
 pub(super) fn init(context: &Context) -> Result<u8, Failure> {
@@ -43,39 +44,47 @@ pub(super) fn tell(places: &Places, made: &Made) -> Result<(), Failure> {
     say("HTTP token", &places.http_token(), made.token)
 }
 
-/// What each client wants to be told, with nothing secret in it.
-pub(super) fn snippets(context: &Context, places: &Places, url: &str) -> Result<String, Failure> {
+/// The words that start this program on this data directory from anywhere. A client, and a person in another terminal,
+/// has another environment and may not have us on its path: what is not the default must be said.
+fn invocation(context: &Context, places: &Places) -> Result<(String, Vec<String>), Failure> {
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let program = program.display().to_string();
     let mut arguments: Vec<String> = Vec::new();
-    // A client starts us with its own environment: what is not the default must be said.
-    let default = Places::find(
-        None,
-        None,
-        &crate::config::env::Environment { data_dir: None, config: None, ..context.environment.clone() },
-    );
+    let elsewhere = Environment { data_dir: None, config: None, ..context.environment.clone() };
+    let default = Places::find(None, None, &elsewhere);
     if default.as_ref().is_none_or(|default| default.data != places.data) {
         arguments.extend(["--data-dir".into(), places.data.display().to_string()]);
     }
     if places.config != places.data.join("sekisho.toml") {
         arguments.extend(["--config".into(), places.config.display().to_string()]);
     }
+    Ok((program.display().to_string(), arguments))
+}
+
+/// As [`invocation`], to be typed into a shell.
+pub(super) fn typed(context: &Context, places: &Places) -> Result<String, Failure> {
+    let (program, arguments) = invocation(context, places)?;
+    let words: Vec<String> = std::iter::once(program).chain(arguments).map(|word| quoted(&word)).collect();
+    Ok(words.join(" "))
+}
+
+/// What each client wants to be told, with nothing secret in it.
+pub(super) fn snippets(context: &Context, places: &Places, url: &str) -> Result<String, Failure> {
+    let (program, mut arguments) = invocation(context, places)?;
     arguments.push("stdio".into());
     let server = json!({"command": program, "args": arguments});
-    let mut typed = server.clone();
-    typed["type"] = json!("stdio");
+    let mut with_type = server.clone();
+    with_type["type"] = json!("stdio");
     let pretty = |value: &Value| serde_json::to_string_pretty(value).map_err(Failure::internal);
-    let command: Vec<String> = std::iter::once(program).chain(arguments).map(|word| quoted(&word)).collect();
     let token = quoted(&places.http_token().display().to_string());
     Ok(format!(
         "Claude Desktop (claude_desktop_config.json) and Cursor (~/.cursor/mcp.json):\n\n{}\n\n\
          VS Code (.vscode/mcp.json):\n\n{}\n\n\
-         Claude Code:\n\n  claude mcp add sekisho -- {}\n\n\
+         Claude Code:\n\n  claude mcp add sekisho -- {} stdio\n\n\
          Any client over HTTP: the URL is {url}, and the token lies in {}. With Claude Code:\n\n  \
          claude mcp add --transport http sekisho {url} --header \"Authorization: Bearer $(cat {token})\"",
         pretty(&json!({"mcpServers": {"sekisho": server}}))?,
-        pretty(&json!({"servers": {"sekisho": typed}}))?,
-        command.join(" "),
+        pretty(&json!({"servers": {"sekisho": with_type}}))?,
+        typed(context, places)?,
         places.http_token().display(),
     ))
 }
