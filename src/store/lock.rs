@@ -18,7 +18,8 @@ impl DirectoryLock {
         let path = directory.join("sekisho.lock");
         let owner =
             fs::metadata(directory).map_err(|error| LockError::File { path: directory.to_owned(), error })?.uid();
-        if owner != rustix::process::geteuid().as_raw() {
+        // Only root could do this harm: any other user is kept out by the directory's mode, or let in on purpose.
+        if owner != 0 && rustix::process::geteuid().is_root() {
             return Err(LockError::Foreign { directory: directory.to_owned(), owner });
         }
         let failed = |error| LockError::File { path: path.clone(), error };
@@ -64,6 +65,16 @@ fn of_process(process: Option<u32>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_does_not_write_into_somebody_elses_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let nobody = rustix::process::Uid::from_raw(65_534);
+        // Only root can give a directory away; for everybody else there is nothing to refuse.
+        let given = rustix::fs::chown(directory.path(), Some(nobody), None).is_ok();
+        let refused = matches!(DirectoryLock::acquire(directory.path()), Err(LockError::Foreign { owner: 65_534, .. }));
+        assert_eq!(refused, given);
+    }
 
     #[test]
     fn the_second_owner_is_told_the_first_ones_process() {
