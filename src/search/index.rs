@@ -84,6 +84,9 @@ impl Index {
             .memory_budget_per_thread(INDEX_WRITER_MEMORY_BYTES)
             .build();
         let writer = self.inner.writer_with_options(options)?;
+        // A writer that was killed leaves files behind under the very names that this one will choose; whatever no
+        // commit and no reader knows goes first.
+        writer.garbage_collect_files().wait()?;
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(INDEX_DELETED_RATIO_MAX);
         writer.set_merge_policy(Box::new(policy));

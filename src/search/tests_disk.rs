@@ -84,3 +84,40 @@ fn another_version_is_thrown_away() {
     assert!(opened.rebuilt.is_some_and(|it| it.contains("another version")));
     assert_eq!(opened.index.passages(), 0);
 }
+
+/// Found by killing a sync fifty times: what the killed writer had begun stood in the way of every writer after it,
+/// because tantivy names its files of deletions by a counter that starts again.
+#[test]
+fn what_a_killed_writer_left_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |dir: &Path| {
+        let index = Index::open(dir).unwrap().index;
+        let mut writer = index.writer().unwrap();
+        put(&mut writer, "a.md", "ios", &[passage(0, "Camera", "x", "another camera")]);
+        writer.commit(&BTreeMap::from([("expo".to_owned(), 8)])).unwrap();
+        search(&index, "another").total
+    };
+    let copy = |from: &Path, to: &Path, wanted: &dyn Fn(&Path) -> bool| {
+        let files = fs::read_dir(from).unwrap().map(|it| it.unwrap().path());
+        for file in files.filter(|it| wanted(it)) {
+            fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+        }
+    };
+    let index = Index::open(dir.path()).unwrap().index;
+    let mut writer = index.writer().unwrap();
+    // So many that one deletion is no reason to merge.
+    for path in ["a.md", "b.md", "c.md", "d.md", "e.md", "f.md", "g.md", "h.md", "i.md", "j.md"] {
+        put(&mut writer, path, "ios", &[passage(0, "Camera", "x", "the camera")]);
+    }
+    writer.commit(&BTreeMap::from([("expo".to_owned(), 7)])).unwrap();
+    drop(index);
+    // A second writer does its work in a copy; killed before the last step, it would have left all but `meta.json`.
+    let killed = tempfile::tempdir().unwrap();
+    copy(dir.path(), killed.path(), &|_| true);
+    assert_eq!(write(killed.path()), 1);
+    assert!(
+        fs::read_dir(killed.path()).unwrap().any(|it| it.unwrap().path().extension().is_some_and(|it| it == "del"))
+    );
+    copy(killed.path(), dir.path(), &|file| file.file_name().is_some_and(|name| name != "meta.json"));
+    assert_eq!(write(dir.path()), 1);
+}
