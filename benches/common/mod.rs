@@ -215,7 +215,8 @@ pub(crate) fn print_load() {
     std::thread::sleep(Duration::from_secs(1));
     let after = jiffies();
     let (all, idle) = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let cores = stat.lines().filter(|line| line.starts_with("cpu")).count().saturating_sub(1);
     let busy = 100 * all.saturating_sub(idle) / all.max(1);
     println!("{cores} cores; in the second before this, others kept them {busy} % busy");
 }
