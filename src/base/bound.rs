@@ -8,8 +8,20 @@ pub const STORE_CACHE_BYTES: usize = 64 << 20;
 pub const KEY_BYTES_MAX: usize = 2048;
 /// One record: a document with thousands of headings fits, and a hostile length does not.
 pub const RECORD_BYTES_MAX: usize = 512 << 10;
+/// Room that a record is given at first: most fit, and growing costs a copy.
+pub const RECORD_BYTES_TYPICAL: usize = 384;
 /// One commit: larger ones would stall every acknowledgement behind them.
 pub const COMMIT_BYTES_MAX: usize = 1 << 20;
+/// Rows that one removal takes in one commit: a prune of thousands is quick, and nobody waits a second behind it.
+pub const REMOVAL_ROWS_MAX: usize = 10_000;
+/// Least time between two attempts to reopen a failing database, or two looks for room on a full disk: reopening
+/// reads the whole file, and refused callers come by the hundred.
+pub const STORE_RETRY_INTERVAL_MS: u64 = 1000;
+/// Blocks kept aside for a full disk: an alarm and a prune are a few copied pages each, far below a mebibyte.
+pub const BALLAST_BYTES: u64 = 1 << 20;
+/// Room beyond the ballast before a full disk counts as free again: two commits of the largest size with their
+/// copied pages, so that the store does not swing between full and writable.
+pub const BALLAST_MARGIN_BYTES: u64 = 4 << 20;
 /// Batches in one commit; more gains nothing measurable.
 pub const COMMIT_BATCHES_MAX: usize = 1024;
 /// Batches that wait for the writer; whoever comes then waits to queue.
@@ -19,6 +31,18 @@ pub const SCAN_ROWS_MAX: usize = 256;
 
 // Audit.
 
+/// Leaves of a tree that is built or proved: nobody writes as many, and sums of two sizes cannot overflow.
+pub const TREE_LEAVES_MAX: u64 = 1 << 63;
+/// Hashes of a proof that is read: a tree of 2^64 leaves needs 64, and one more where a consistency proof begins.
+pub const PROOF_HASHES_MAX: usize = 65;
+/// Tiles that one reader of proofs keeps: a consistency proof touches at most two on each of four levels.
+pub const TILES_CACHED_MAX: usize = 8;
+/// A signed note: the 16 signatures of 5 kB that its specification demands fit twice, and the text of a checkpoint.
+pub const NOTE_BYTES_MAX: usize = 256 << 10;
+/// Signatures of one note, of which each may cost a verification; the specification demands 16.
+pub const NOTE_SIGNATURES_MAX: usize = 64;
+/// The name of a key that signs notes: the longest origin that witnesses of checkpoints take.
+pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// Entries that a slow follower of the live feed may lag behind.
 pub const AUDIT_FEED_ENTRIES_MAX: usize = 4096;
 /// Entries read at once.
@@ -27,6 +51,130 @@ pub const AUDIT_PAGE_ENTRIES_MAX: usize = 1000;
 pub const FOLDED_ADDRESSES_MAX: usize = 4096;
 /// A name from outside in an entry; longer ones are cut.
 pub const AUDIT_NAME_CHARS_MAX: usize = 256;
+
+/// Hashes of one tile of the Merkle tree, as tiled transparency logs have it.
+pub const TILE_HASHES: usize = 256;
+/// Signed checkpoints that the file keeps, newest last: an hour and more at one a second.
+pub const CHECKPOINTS_KEPT_MAX: usize = 4096;
+/// Time between checkpoints while the log grows: what was written since is what nobody has vouched for yet.
+pub const CHECKPOINT_MS: u64 = 1000;
+/// Verifying keys and checkpoints that a log is held against, as JSON: thousands of them.
+pub const VERIFY_ARGUMENT_BYTES_MAX: usize = 4 << 20;
+/// A file of exported checkpoints: months of them; then it begins anew beside the one before.
+pub const EXPORT_FILE_BYTES_MAX: u64 = 64 << 20;
+/// Rows that one commit of a prune removes; other commits go between.
+pub const PRUNE_ROWS_MAX: usize = 2048;
+/// Subjects whose keys are kept at hand; beyond, all are looked up anew.
+pub const SUBJECTS_CACHED_MAX: usize = 4096;
+/// Uses of a subject's key that are counted ahead, so that not every entry writes the count.
+pub const SUBJECT_USES_RESERVED: u64 = 4096;
+/// Arguments that an entry keeps, sealed, where the operator asked for it; longer ones are cut.
+pub const AUDIT_ARGUMENT_BYTES_MAX: usize = 8 << 10;
+/// A user agent in an entry; longer ones are cut.
+pub const AUDIT_USER_AGENT_CHARS_MAX: usize = 256;
+
+// Audit: exports, bundles, reports.
+
+/// An application protocol in CEF (`app`): the length that its dictionary gives.
+pub const CEF_APPLICATION_CHARS_MAX: usize = 31;
+/// A text in CEF (`suser`, `reason`, ...): the length that its dictionary gives.
+pub const CEF_TEXT_CHARS_MAX: usize = 1023;
+/// A custom string in CEF (`cs1` to `cs6`): the length that its dictionary gives.
+pub const CEF_CUSTOM_CHARS_MAX: usize = 4000;
+/// A bundle's README.txt: the one that we know has 4 KB, one of a later version may be longer.
+pub const BUNDLE_README_BYTES_MAX: usize = 64 << 10;
+/// A bundle's manifest.json: 63 peaks, 65 hashes and 64 long keys take half of it.
+pub const BUNDLE_MANIFEST_BYTES_MAX: usize = 64 << 10;
+/// A line of a bundle's leaves.jsonl: the largest record in base64, and its sequence.
+pub const BUNDLE_LEAF_LINE_BYTES_MAX: usize = RECORD_BYTES_MAX / 3 * 4 + 128;
+/// A line of a bundle's personal.jsonl: the largest record, should each of its bytes need six in JSON.
+pub const BUNDLE_PERSONAL_LINE_BYTES_MAX: usize = 6 * RECORD_BYTES_MAX + 1024;
+/// Bytes of a bundle that are read or copied at once.
+pub const BUNDLE_CHUNK_BYTES: usize = 64 << 10;
+/// Places in a bundle's readable file that are remembered to tell where it was changed: 48 bytes each.
+pub const BUNDLE_MARKS_MAX: usize = 4096;
+/// What a verdict quotes of a bundle, which may be hostile; a line on a terminal.
+pub const BUNDLE_EXCERPT_CHARS_MAX: usize = 120;
+/// The version of a program in a bundle's manifest; ours has 5, and a build's name may follow.
+pub const PROGRAM_VERSION_BYTES_MAX: usize = 64;
+/// A time on the command line; the longest form that is taken has 35 characters, a span of many units is longer.
+pub const TIME_TEXT_CHARS_MAX: usize = 64;
+/// A pattern of a filter: as long as a name in an entry.
+pub const FILTER_PATTERN_CHARS_MAX: usize = AUDIT_NAME_CHARS_MAX;
+/// Names that one table of a report tells apart: exact up to here, with a stated error beyond.
+pub const REPORT_NAMES_MAX: usize = 1024;
+/// Operations whose durations a report keeps apart: each takes 4 KiB, and no Sekisho has as many operations.
+pub const REPORT_OPERATIONS_MAX: usize = 256;
+/// Periods in a report: a month of hours; beyond, periods become longer.
+pub const REPORT_PERIODS_MAX: usize = 31 * 24;
+/// Intents without an outcome that a report remembers; what is beyond is only counted.
+pub const REPORT_INTENTS_MAX: usize = 16_384;
+/// Subjects that a report names: those with the most calls.
+pub const REPORT_SUBJECTS_MAX: usize = 10;
+/// Rows of any other table of a report: more is for a query, not for a report.
+pub const REPORT_ROWS_MAX: usize = 50;
+/// Periods that a report shows on a terminal, the newest ones: a day of hours.
+pub const REPORT_PERIODS_SHOWN_MAX: usize = 24;
+/// A name in a report on a terminal; longer ones are cut.
+pub const REPORT_NAME_CHARS_MAX: usize = 60;
+/// The longest bar of a report on a terminal.
+pub const REPORT_BAR_CHARS_MAX: usize = 40;
+
+// Vault.
+
+/// PBKDF2-HMAC-SHA256 iterations of a new vault, and the fewest it may have: OWASP's figure, a tenth of a second here.
+pub const KDF_ITERATIONS_DEFAULT: u32 = 600_000;
+/// The fewest that may be asked for explicitly: what older configurations have.
+pub const KDF_ITERATIONS_WEAK: u32 = 100_000;
+/// More would hang us for seconds at every try: a file that says so is hostile.
+pub const KDF_ITERATIONS_MAX: u32 = 10_000_000;
+/// A passphrase, or the content of a key file: four times a 4096-bit key in hexadecimal digits.
+pub const VAULT_SECRET_BYTES_MAX: u64 = 4096;
+/// How long the longest wait after wrong secrets is: it stops guessing, and a person who mistyped still gets in.
+pub const UNSEAL_WAIT_SECONDS_MAX: u64 = 60;
+/// Uses of a key that are counted ahead, so that not every sealing writes the count.
+pub const NONCE_RESERVATION: u64 = 65_536;
+/// Rows in turn that hold one key's count: a commit that comes late overwrites a count that is this many blocks old.
+pub const NONCE_COUNT_ROWS_MAX: u64 = 64;
+/// Uses after which a key is to be rotated: `OpenBao`'s figure, from NIST SP 800-38D, section 8.3, for random nonces.
+pub const KEY_USES_ROTATE: u64 = 3_865_470_566;
+/// Uses after which a key seals no more: 2^32, the bound of NIST SP 800-38D, section 8.3, itself.
+pub const KEY_USES_MAX: u64 = 1 << 32;
+/// Versions of one key in the keyring: all of them fit into a record, and a rotation each day lasts most of a year.
+pub const KEY_VERSIONS_MAX: usize = 256;
+/// A chunk of a sealed stream: what is read ahead of its check, and 16 bytes of tag are nothing beside it.
+pub const STREAM_CHUNK_BYTES: usize = 64 << 10;
+/// Credentials of one installation.
+pub const CREDENTIALS_MAX: u64 = 1000;
+/// Rows of history of removed credentials before a removal takes its history along; the audit log remembers longer.
+pub const CREDENTIAL_HISTORY_ROWS_MAX: u64 = 20_000;
+/// A credential's name stands in keys and on command lines.
+pub const CREDENTIAL_NAME_BYTES_MAX: usize = 64;
+/// A credential's value: a certificate chain with its key fits many times.
+pub const CREDENTIAL_VALUE_BYTES_MAX: usize = 64 << 10;
+/// What an operator notes about a credential.
+pub const CREDENTIAL_NOTE_CHARS_MAX: usize = 500;
+/// Old versions of one credential, with their sealed values.
+pub const CREDENTIAL_VERSIONS_MAX: usize = 16;
+/// A page of re-sealed rows stays below [`COMMIT_BYTES_MAX`], which others share.
+pub const RESEAL_BATCH_BYTES: usize = 512 << 10;
+/// A `.env` file that is imported.
+pub const IMPORT_BYTES_MAX: usize = 1 << 20;
+
+// Custody.
+
+/// Characters of a passphrase at the least: shorter ones are guessed in spite of PBKDF2.
+pub const PASSPHRASE_CHARS_MIN: usize = 12;
+/// A secret on standard input: a certificate chain with its key fits.
+pub const SECRET_INPUT_BYTES_MAX: usize = 64 << 10;
+/// First round of housekeeping after the start, when the start itself is over.
+pub const HOUSE_FIRST_SECONDS: u64 = 30;
+/// Time between rounds of housekeeping: retention and backups count in hours.
+pub const HOUSE_SECONDS: u64 = 600;
+/// Time between looks at a store that is not well.
+pub const STORE_PROBE_MS: u64 = 1000;
+/// The header of a backup: keys and a manifest.
+pub const BACKUP_HEADER_BYTES_MAX: usize = 64 << 10;
 
 // Configuration and log.
 

@@ -43,8 +43,13 @@ pub struct NoEntropy(String);
 /// Bytes from the operating system's generator, for keys, tokens and ids.
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
-    rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|error| NoEntropy(error.to_string()))?;
+    fill_random(&mut bytes)?;
     Ok(bytes)
+}
+
+/// As [`random_bytes`], into where they stay: a key that is not moved leaves no copy behind.
+pub fn fill_random(bytes: &mut [u8]) -> Result<(), NoEntropy> {
+    rand::rngs::SysRng.try_fill_bytes(bytes).map_err(|error| NoEntropy(error.to_string()))
 }
 
 pub fn hex(bytes: &[u8]) -> String {
@@ -56,6 +61,14 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// What [`hex`] wrote; `None` for anything else.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    bytes.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +78,14 @@ mod tests {
         let one = SessionId::random().unwrap();
         assert_ne!(one, SessionId::random().unwrap());
         assert_eq!(SessionId::parse(one.as_str()), Some(one));
+    }
+
+    #[test]
+    fn hexadecimal_goes_both_ways() {
+        assert_eq!(unhex(&hex(&[0, 1, 0xfe])), Some(vec![0, 1, 0xfe]));
+        for text in ["0", "0g", "\u{e9}"] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,5 +4,6 @@ pub mod bound;
 pub mod clock;
 pub mod id;
 pub mod principal;
+pub mod process;
 pub mod refusal;
 pub mod secret;

@@ -5,6 +5,8 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::id::{NoEntropy, fill_random};
+
 /// A token, key or password in memory.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(Vec<u8>);
@@ -12,6 +14,13 @@ pub struct Secret(Vec<u8>);
 impl Secret {
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
+    }
+
+    /// A new key: 256 bits from the operating system.
+    pub fn random() -> Result<Self, NoEntropy> {
+        let mut key = Self(vec![0; 32]);
+        fill_random(&mut key.0)?;
+        Ok(key)
     }
 
     /// The bytes themselves. Look at each caller: what it does with them must not outlive the call.

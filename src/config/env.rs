@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::secret::Secret;
+
 const PREFIX: &str = "SEKISHO_";
 
 /// What Sekisho takes from the environment, read once at start.
@@ -17,6 +19,10 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     pub xdg_data_home: Option<PathBuf>,
     pub xdg_runtime_dir: Option<PathBuf>,
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts a service's credentials.
+    pub credentials_directory: Option<PathBuf>,
+    /// `SEKISHO_VAULT_SECRET`: the weakest place for it.
+    pub vault_secret: Option<Secret>,
 }
 
 impl Environment {
@@ -31,6 +37,7 @@ impl Environment {
                 settings.insert(setting.to_owned(), value.to_owned());
             }
         }
+        let vault_secret = settings.remove("VAULT_SECRET").filter(|text| !text.is_empty()).map(Secret::new);
         // Where things are is no setting; the last two are the test runner's.
         for place in ["DATA_DIR", "CONFIG", "CORPORA", "SOAK"] {
             settings.remove(place);
@@ -42,7 +49,15 @@ impl Environment {
             home: path("HOME"),
             xdg_data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
+            credentials_directory: path("CREDENTIALS_DIRECTORY").filter(|path| path.is_absolute()),
+            vault_secret,
         }
+    }
+
+    /// A variable that a command names, for importing what is in it.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn variable(&self, name: &str) -> Option<Secret> {
+        std::env::var(name).ok().map(Secret::new)
     }
 
     /// The data directory: as asked, else `SEKISHO_DATA_DIR`, else the XDG data directory.

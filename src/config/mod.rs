@@ -20,7 +20,9 @@ pub struct Config {
     pub session: Session,
     pub rate: Rate,
     pub limits: Limits,
-    pub audit_all: bool,
+    pub audit: Audit,
+    pub vault: Vault,
+    pub backup: Backup,
     pub log: Log,
     /// As written, defaults and overrides included: what `config show` prints.
     pub raw: Raw,
@@ -67,6 +69,38 @@ pub struct Limits {
     pub output_bytes_max: usize,
 }
 
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Lists are recorded too.
+    pub all: bool,
+    /// Arguments are kept, sealed.
+    pub arguments: bool,
+    pub retention: Retention,
+    pub checkpoint_file: Option<PathBuf>,
+    pub checkpoint_syslog: bool,
+}
+
+/// How long entries are kept; `None` sets no bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Retention {
+    pub age_max: Option<Duration>,
+    pub bytes_max: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Vault {
+    pub key_file: Option<PathBuf>,
+    /// Age at which data keys are rotated; `None`: never by themselves.
+    pub rotation: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Backup {
+    pub directory: Option<PathBuf>,
+    pub every: Duration,
+    pub keep: usize,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     pub level: LogLevel,
@@ -98,7 +132,16 @@ impl Config {
                 burst_limit: check.rate("rate.burst_limit", raw.rate.burst_limit),
             },
             limits: check.limits(&raw.limits),
-            audit_all: raw.audit.level == raw::AuditLevel::All,
+            audit: check.audit(&raw.audit),
+            vault: Vault {
+                key_file: check.path("vault.key_file", raw.vault.key_file.as_deref()),
+                rotation: check.days("vault.rotation_days", raw.vault.rotation_days),
+            },
+            backup: Backup {
+                directory: check.path("backup.directory", raw.backup.directory.as_deref()),
+                every: Duration::from_secs(3600 * check.within("backup.every_hours", raw.backup.every_hours, 1, 8760)),
+                keep: check.size("backup.keep", raw.backup.keep, 1, 1000),
+            },
             log: Log {
                 level: raw.log.level,
                 format: raw.log.format,
@@ -145,6 +188,32 @@ impl Check {
             call_timeout: self.wait("limits.call_timeout_ms", limits.call_timeout_ms),
             output_bytes_max: self.size("limits.output_bytes_max", limits.output_bytes_max, 4096, 64 << 20),
         }
+    }
+
+    fn audit(&mut self, audit: &raw::Audit) -> Audit {
+        let bytes = audit.retention_bytes_max;
+        let bytes_max = (bytes > 0).then(|| self.within("audit.retention_bytes_max", bytes, 1 << 20, 1 << 50));
+        Audit {
+            all: audit.level == raw::AuditLevel::All,
+            arguments: audit.arguments == raw::AuditArguments::Sealed,
+            retention: Retention { age_max: self.days("audit.retention_days", audit.retention_days), bytes_max },
+            checkpoint_file: self.path("audit.checkpoint_file", audit.checkpoint_file.as_deref()),
+            checkpoint_syslog: audit.checkpoint_syslog,
+        }
+    }
+
+    /// A path that means the same from any directory.
+    fn path(&mut self, key: &'static str, path: Option<&str>) -> Option<PathBuf> {
+        let path = PathBuf::from(path.filter(|path| !path.is_empty())?);
+        if !path.is_absolute() {
+            self.impossible(key, "an absolute path", &path.display().to_string());
+        }
+        Some(path)
+    }
+
+    /// Zero sets no bound.
+    fn days(&mut self, key: &'static str, value: u64) -> Option<Duration> {
+        (value > 0).then(|| Duration::from_secs(86_400 * self.within(key, value, 1, 36_500)))
     }
 
     fn listen(&mut self, listen: &str) -> SocketAddr {

@@ -41,6 +41,16 @@ impl Places {
         self.data.join("logs")
     }
 
+    /// The secret that opens the vault, unless `vault.key_file` or a systemd credential says otherwise.
+    pub fn vault_key(&self) -> PathBuf {
+        self.data.join("vault-key")
+    }
+
+    /// Signed checkpoints of the audit log, unless `audit.checkpoint_file` says where.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.data.join("checkpoints.log")
+    }
+
     /// The bearer token of the HTTP client that `init` sets up, mode 0600.
     pub fn http_token(&self) -> PathBuf {
         self.data.join("http-token")

@@ -17,8 +17,12 @@ pub struct Raw {
     pub rate: Rate,
     /// What one call, and all calls together, may use.
     pub limits: Limits,
-    /// What is written into the audit log.
+    /// What is written into the audit log, how long it is kept, and where its checkpoints go.
     pub audit: Audit,
+    /// The vault: where its secret comes from, and how old its keys may grow.
+    pub vault: Vault,
+    /// Backups that are made by themselves.
+    pub backup: Backup,
     /// The program's own log, in the data directory's logs/.
     pub log: Log,
 }
@@ -127,11 +131,77 @@ impl Default for Limits {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
     /// "calls": every call, refusal, authentication, session and administrative event. "all": lists too.
     pub level: AuditLevel,
+    /// "digest": an entry has only a keyed digest of a call's arguments. "sealed": the arguments too, sealed with the subject's key.
+    pub arguments: AuditArguments,
+    /// Days after which entries are pruned, in whole tiles of 256. 0 keeps them for ever.
+    pub retention_days: u64,
+    /// Bytes of entries after which the oldest are pruned, in whole tiles of 256. 0 sets no bound.
+    pub retention_bytes_max: u64,
+    /// File to which signed checkpoints are appended: put it on another disk or a mounted share, where whoever changes the database cannot change it. Empty: checkpoints.log in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_file: Option<String>,
+    /// Send signed checkpoints to the system log as well.
+    pub checkpoint_syslog: bool,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            level: AuditLevel::Calls,
+            arguments: AuditArguments::Digest,
+            retention_days: 0,
+            retention_bytes_max: 0,
+            checkpoint_file: None,
+            checkpoint_syslog: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditArguments {
+    #[default]
+    Digest,
+    Sealed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vault {
+    /// File with the secret that opens the vault, mode 0400. Empty: vault-key in the data directory. A systemd credential named sekisho-vault comes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// Days after which data keys are rotated by themselves. 0 leaves it to you.
+    pub rotation_days: u64,
+}
+
+impl Default for Vault {
+    fn default() -> Self {
+        Self { key_file: None, rotation_days: 90 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Folder for backups that a running server makes by itself. Empty: none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// Hours between them.
+    pub every_hours: u64,
+    /// How many are kept; the oldest go.
+    pub keep: u64,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { directory: None, every_hours: 24, keep: 7 }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -16,17 +16,39 @@ pub fn sha256(parts: &[&[u8]]) -> Hash {
 
 pub fn hmac_sha256(key: &Hash, message: &[u8]) -> Hash {
     // HMAC pads a key with zeros to the block of its hash, 64 bytes for SHA-256.
-    let mut block = [0; 64];
+    let mut block = zeroize::Zeroizing::new([0; 64]);
     block[..key.len()].copy_from_slice(key);
-    let mut mac = Hmac::<Sha256>::new(&block.into());
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
     mac.update(message);
     mac.finalize().into_bytes().into()
+}
+
+/// SHA-256 over what comes in pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub fn finish(self) -> Hash {
+        self.0.finalize().into()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::id::hex;
+
+    #[test]
+    fn pieces_hash_like_the_whole() {
+        let mut hasher = Hasher::default();
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        assert_eq!(hasher.finish(), sha256(&[b"abc"]));
+    }
 
     #[test]
     fn sha256_of_abc_is_that_of_the_standard() {
