@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use crate::base::bound;
+use crate::base::secret::Secret;
 
 /// Format 1: bincode 2.0.1, standard configuration (little endian, variable-length integers).
 /// bincode is no longer developed; another codec would be format 2, without a flag day.
@@ -18,10 +19,13 @@ fn configuration() -> impl bincode::config::Config {
 /// A value that is stored: `TABLE` names it in errors.
 pub trait Record: Serialize + DeserializeOwned {
     const TABLE: &'static str;
+    /// The first byte. A record whose fields change takes another number, so that old bytes stay readable.
+    const FORMAT: u8 = FORMAT_BINCODE;
 }
 
 pub fn encode<R: Record>(record: &R) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = vec![FORMAT_BINCODE];
+    let mut bytes = Vec::with_capacity(bound::RECORD_BYTES_TYPICAL);
+    bytes.push(R::FORMAT);
     bincode::serde::encode_into_std_write(record, &mut bytes, configuration()).map_err(|error| damaged::<R>(error))?;
     if bytes.len() > bound::RECORD_BYTES_MAX {
         return Err(damaged::<R>(format!(
@@ -33,9 +37,39 @@ pub fn encode<R: Record>(record: &R) -> Result<Vec<u8>, StoreError> {
     Ok(bytes)
 }
 
+/// As [`encode`], for records that hold keys: the bytes are measured first, so that the buffer never moves and leaves
+/// nothing behind.
+pub fn encode_secret<R: Record>(record: &R) -> Result<Secret, StoreError> {
+    let mut length = Length(1);
+    bincode::serde::encode_into_std_write(record, &mut length, configuration()).map_err(|error| damaged::<R>(error))?;
+    let Length(length) = length;
+    if length > bound::RECORD_BYTES_MAX {
+        let limit = bound::RECORD_BYTES_MAX;
+        return Err(damaged::<R>(format!("{length} bytes are more than the {limit} that a record may have")));
+    }
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(length));
+    bytes.push(R::FORMAT);
+    bincode::serde::encode_into_std_write(record, &mut *bytes, configuration()).map_err(|error| damaged::<R>(error))?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
     match bytes.split_first() {
-        Some((&FORMAT_BINCODE, body)) => {
+        Some((format, body)) if *format == R::FORMAT => {
             let (record, consumed) =
                 bincode::serde::decode_from_slice(body, configuration()).map_err(|error| damaged::<R>(error))?;
             if consumed != body.len() {
@@ -43,7 +77,7 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, StoreError> {
             }
             Ok(record)
         }
-        Some((format, _)) => Err(damaged::<R>(format!("format {format} is not known, only {FORMAT_BINCODE}"))),
+        Some((format, _)) => Err(damaged::<R>(format!("format {format} is not known, only {}", R::FORMAT))),
         None => Err(damaged::<R>("it is empty")),
     }
 }
@@ -74,7 +108,9 @@ mod tests {
         #[test]
         fn what_was_encoded_decodes(name: String, values: Vec<u64>, maybe: Option<bool>) {
             let record = Sample { name, values, maybe };
-            prop_assert_eq!(decode::<Sample>(&encode(&record).unwrap()).unwrap(), record);
+            let bytes = encode(&record).unwrap();
+            prop_assert_eq!(encode_secret(&record).unwrap(), Secret::new(bytes.as_slice()));
+            prop_assert_eq!(decode::<Sample>(&bytes).unwrap(), record);
         }
 
         #[test]

@@ -2,14 +2,19 @@
 
 #[path = "../../migrations/0001_first_tables.rs"]
 mod m0001_first_tables;
+#[path = "../../migrations/0002_strongroom.rs"]
+mod m0002_strongroom;
 
-use std::fs::{self, File};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase as _, WriteTransaction};
+use redb::{Database, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
-use super::table::{self, Table};
-use super::{Put, StoreError, builder};
+use super::disk::{self, Disk};
+use super::engine::{self, Live};
+use super::table::Table;
+use super::{Batch, Put, Store, StoreError};
 
 /// One step from schema `number - 1` to `number`.
 pub(super) struct Migration {
@@ -19,7 +24,10 @@ pub(super) struct Migration {
 }
 
 /// All migrations, in order, from 1 without a gap.
-const ALL: &[Migration] = &[Migration { number: 1, name: "first_tables", apply: m0001_first_tables::apply }];
+const ALL: &[Migration] = &[
+    Migration { number: 1, name: "first_tables", apply: m0001_first_tables::apply },
+    Migration { number: 2, name: "strongroom", apply: m0002_strongroom::apply },
+];
 
 /// The newest schema that this binary knows.
 #[allow(clippy::cast_possible_truncation, reason = "there are few migrations")]
@@ -32,37 +40,51 @@ pub(super) fn initialise(database: &Database, first: &[Put]) -> Result<(), Store
     for migration in ALL {
         apply(database, migration)?;
     }
-    super::write::write(database, first.iter())
+    super::write::write(database, [&Batch::puts(first.to_vec())].into_iter(), &[]).map(drop)
 }
 
-/// Applies what is missing. `path` is copied first, so that a failed migration costs nothing.
-pub(super) fn bring_up_to_date(database: Database, path: &Path) -> Result<Database, StoreError> {
-    bring_up_to_date_by(database, path, ALL)
+/// Applies what is missing. The database is copied first, and the copy checked, so that a failed migration costs
+/// nothing.
+pub(super) fn bring_up_to_date(live: Live, disk: &dyn Disk) -> Result<Live, StoreError> {
+    bring_up_to_date_by(live, disk, ALL)
 }
 
-fn bring_up_to_date_by(database: Database, path: &Path, all: &[Migration]) -> Result<Database, StoreError> {
+/// Refuses a schema that is newer than this binary.
+pub(super) fn check_known(database: &Database) -> Result<(), StoreError> {
+    known_schema_of(database, ALL).map(drop)
+}
+
+fn known_schema_of(database: &Database, all: &[Migration]) -> Result<u32, StoreError> {
     let known = u32::try_from(all.len()).unwrap_or(u32::MAX);
-    let found = schema_of(&database)
-        .map_err(|error| StoreError::Damaged { path: path.to_owned(), reason: error.to_string() })?;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
+    match schema_of(database)? {
+        found if found > known => Err(StoreError::Newer { found, known }),
+        found => Ok(found),
     }
-    if found == known {
-        return Ok(database);
+}
+
+fn bring_up_to_date_by(live: Live, disk: &dyn Disk, all: &[Migration]) -> Result<Live, StoreError> {
+    let path = disk.path();
+    let found = known_schema_of(&live.database, all).map_err(|error| match error {
+        StoreError::Newer { .. } => error,
+        other => StoreError::Damaged { path: path.to_owned(), reason: other.to_string() },
+    })?;
+    let missing = all.get(found as usize..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(live);
     }
     // Copying a live file is unsafe: close, copy, open again.
-    drop(database);
-    let copy = copy_before(path, found)?;
-    let database = builder().open(path).map_err(|error| StoreError::opening(path, error))?;
-    for migration in &all[found as usize..] {
-        apply(&database, migration).map_err(|error| StoreError::Migration {
+    live.database.close()?;
+    let copy = copy_before(disk, found)?;
+    let live = engine::open(disk)?;
+    for migration in missing {
+        apply(&live.database, migration).map_err(|error| StoreError::Migration {
             number: migration.number,
             name: migration.name,
             reason: error.to_string(),
             copy: copy.clone(),
         })?;
     }
-    Ok(database)
+    Ok(live)
 }
 
 fn apply(database: &Database, migration: &Migration) -> Result<(), StoreError> {
@@ -85,35 +107,48 @@ fn schema_of(database: &Database) -> Result<u32, StoreError> {
     Ok(u32::from_le_bytes(bytes))
 }
 
-/// `sekisho.redb` with schema 3 becomes `sekisho.redb.schema-3.copy`, durable before the first migration.
-fn copy_before(path: &Path, schema: u32) -> Result<PathBuf, StoreError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".schema-{schema}.copy"));
-    let copy = path.with_file_name(name);
-    fs::copy(path, &copy).map_err(|error| StoreError::file(&copy, error))?;
-    let synced = File::open(&copy).and_then(|file| file.sync_all());
-    synced.map_err(|error| StoreError::file(&copy, error))?;
+/// `sekisho.redb` with schema 3 becomes `sekisho.redb.schema-3.copy`, durable and checked before the first migration.
+/// What an earlier attempt left under that name is replaced only by a copy that was found sound.
+fn copy_before(disk: &dyn Disk, schema: u32) -> Result<PathBuf, StoreError> {
+    let copy = beside(disk.path(), &format!(".schema-{schema}.copy"));
+    let unchecked = beside(disk.path(), &format!(".schema-{schema}.copy.new"));
+    match fs::remove_file(&unchecked) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::copying(&unchecked, error)),
+        _ => {}
+    }
+    disk.copy_to(&unchecked).map_err(|error| StoreError::copying(&unchecked, error))?;
+    Store::is_sound(&unchecked)?;
+    fs::rename(&unchecked, &copy).map_err(|error| StoreError::copying(&copy, error))?;
+    disk::sync_directory_of(&copy).map_err(|error| StoreError::copying(&copy, error))?;
     Ok(copy)
 }
 
-/// Creates every table, so that a reader never meets a missing one. For the first migration only:
-/// later ones create what they bring.
-pub(super) fn create_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    for table in table::ALL {
-        transaction.open_table(table.definition())?;
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+/// Creates tables, so that a reader never meets a missing one. Each migration names those that it brings: what
+/// [`table::ALL`] has grown to since is not its affair.
+fn create_tables(transaction: &WriteTransaction, names: &[&str]) -> Result<(), StoreError> {
+    for name in names {
+        transaction.open_table(TableDefinition::<&[u8], &[u8]>::new(name))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::disk::FileDisk;
     use super::*;
 
-    fn database(directory: &Path) -> (PathBuf, Database) {
+    fn database(directory: &Path) -> (FileDisk, Live) {
         let path = directory.join("sekisho.redb");
-        super::super::Store::create(&path, &[]).unwrap();
-        let database = builder().open(&path).unwrap();
-        (path, database)
+        Store::create(&path, &[]).unwrap();
+        let disk = FileDisk::new(&path);
+        let live = engine::open(&disk).unwrap();
+        (disk, live)
     }
 
     fn mark(transaction: &WriteTransaction) -> Result<(), StoreError> {
@@ -126,11 +161,11 @@ mod tests {
         Err(StoreError::Engine("as the test wants".into()))
     }
 
-    fn later(apply: fn(&WriteTransaction) -> Result<(), StoreError>) -> [Migration; 2] {
-        [
-            Migration { number: 1, name: "first_tables", apply: m0001_first_tables::apply },
-            Migration { number: 2, name: "later", apply },
-        ]
+    const NEXT: u32 = SCHEMA + 1;
+
+    fn later(apply: fn(&WriteTransaction) -> Result<(), StoreError>) -> Vec<Migration> {
+        let now = ALL.iter().map(|known| Migration { number: known.number, name: known.name, apply: known.apply });
+        now.chain([Migration { number: NEXT, name: "later", apply }]).collect()
     }
 
     #[test]
@@ -143,21 +178,22 @@ mod tests {
     #[test]
     fn an_older_file_is_copied_then_migrated() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, database) = database(directory.path());
-        let database = bring_up_to_date_by(database, &path, &later(mark)).unwrap();
-        assert_eq!(schema_of(&database).unwrap(), 2);
-        let copy = builder().open(directory.path().join("sekisho.redb.schema-1.copy")).unwrap();
-        assert_eq!(schema_of(&copy).unwrap(), 1);
+        let (disk, live) = database(directory.path());
+        let live = bring_up_to_date_by(live, &disk, &later(mark)).unwrap();
+        assert_eq!(schema_of(&live.database).unwrap(), NEXT);
+        let copy = directory.path().join(format!("sekisho.redb.schema-{SCHEMA}.copy"));
+        let copy = Store::open_copy(&copy).unwrap();
+        assert_eq!(schema_of(&copy.live.database).unwrap(), SCHEMA);
     }
 
     #[test]
     fn a_failed_migration_leaves_the_old_schema() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, database) = database(directory.path());
-        let error = bring_up_to_date_by(database, &path, &later(fail)).unwrap_err();
-        assert!(error.to_string().contains("schema-1.copy"), "{error}");
-        let database = builder().open(&path).unwrap();
-        assert_eq!(schema_of(&database).unwrap(), 1);
+        let (disk, live) = database(directory.path());
+        let error = bring_up_to_date_by(live, &disk, &later(fail)).err().unwrap();
+        assert!(error.to_string().contains(&format!("schema-{SCHEMA}.copy")), "{error}");
+        let database = engine::open(&disk).unwrap().database;
+        assert_eq!(schema_of(&database).unwrap(), SCHEMA);
         let read = database.begin_read().unwrap();
         assert!(read.open_table(Table::Meta.definition()).unwrap().get(b"mark".as_slice()).unwrap().is_none());
     }
@@ -165,9 +201,9 @@ mod tests {
     #[test]
     fn a_newer_file_is_refused_with_both_numbers() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, database) = database(directory.path());
-        drop(bring_up_to_date_by(database, &path, &later(mark)).unwrap());
-        let error = super::super::Store::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 2, known: SCHEMA }), "{error}");
+        let (disk, live) = database(directory.path());
+        bring_up_to_date_by(live, &disk, &later(mark)).unwrap().database.close().unwrap();
+        let error = Store::open(disk.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: NEXT, known: SCHEMA }), "{error}");
     }
 }

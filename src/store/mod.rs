@@ -4,39 +4,34 @@ pub mod codec;
 pub mod lock;
 pub mod migrate;
 pub mod table;
+pub mod disk;
+mod backend;
+mod engine;
+mod error;
 mod write;
+mod writer;
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase as _};
+use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _};
+use tokio::sync::watch;
 
 use crate::base::bound;
+use crate::base::clock::{Clock, SystemClock};
+use disk::{Disk, FileDisk};
+pub use engine::Health;
+use engine::{Engine, Live, builder};
+pub use error::StoreError;
 use table::Table;
-pub use write::{Acknowledgement, Batch, CommitHook, Put, Sealed};
+pub use write::{Acknowledgement, Batch, CommitHook, Put, Removal, Sealed};
 
 /// The opened database. Reads see the last durable commit; writes go through [`Store::commit`].
 #[derive(Clone)]
 pub struct Store {
-    database: Arc<Shared>,
-    writer: write::Writer,
-}
-
-/// The database until it is closed. Whoever still holds a [`Store`] then is told so; the file is free.
-struct Shared {
-    /// Read for the length of a look or a commit, never across an await.
-    database: RwLock<Option<Database>>,
-}
-
-impl Shared {
-    fn with<T, E: From<StoreError>>(&self, work: impl FnOnce(&Database) -> Result<T, E>) -> Result<T, E> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        work(database.as_ref().ok_or(StoreError::Closed)?)
-    }
+    engine: Arc<Engine>,
+    writer: write::Submit,
 }
 
 impl std::fmt::Debug for Store {
@@ -48,7 +43,9 @@ impl std::fmt::Debug for Store {
 /// A database that is open and migrated, but has no writer yet: the hook that seals audit entries
 /// reads its own state from here first.
 pub struct Opened {
-    database: Database,
+    disk: Arc<dyn Disk>,
+    live: Live,
+    health: Health,
 }
 
 impl std::fmt::Debug for Opened {
@@ -59,58 +56,94 @@ impl std::fmt::Debug for Opened {
 
 impl Opened {
     pub fn read<T, E: From<StoreError>>(&self, look: impl FnOnce(&Snapshot) -> Result<T, E>) -> Result<T, E> {
-        look(&Snapshot::of(&self.database)?)
+        look(&Snapshot::of(&self.live.database)?)
     }
 
     /// Starts the writer's thread; `hook` joins every commit from now on.
     pub fn start(self, hook: Box<dyn CommitHook>) -> Result<Store, StoreError> {
-        let database = Arc::new(Shared { database: RwLock::new(Some(self.database)) });
-        let writer = write::Writer::start(Arc::clone(&database), hook)?;
-        Ok(Store { database, writer })
+        self.start_with_clock(hook, Arc::new(SystemClock::default()))
+    }
+
+    /// As [`Opened::start`], with the clock that tells when a failing or full disk is tried again.
+    pub fn start_with_clock(self, hook: Box<dyn CommitHook>, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+        let engine = Arc::new(Engine::new(self.disk, self.live, self.health));
+        let writer = write::Submit::start(Arc::clone(&engine), hook, clock)?;
+        Ok(Store { engine, writer })
+    }
+
+    /// Closes the file, which still writes to it: an error means that it is as after a crash.
+    pub fn close(self) -> Result<(), StoreError> {
+        Ok(self.live.database.close()?)
     }
 }
 
+/// A copy of the database was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    pub bytes: u64,
+    /// How long commits waited for it.
+    pub paused: Duration,
+}
+
 impl Store {
-    /// Makes a new database at `path`, whole or not at all: a temporary file is filled, closed, renamed
-    /// and the directory synced, because redb killed at its first sync leaves a file that never opens.
+    /// Makes a new database at `path`, whole or not at all.
     pub fn create(path: &Path, first: &[Put]) -> Result<(), StoreError> {
-        let directory = path.parent().unwrap_or(Path::new("."));
-        let temporary = path.with_extension("redb.new");
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::file(&temporary, error)),
-            _ => {}
+        Self::create_on(&FileDisk::new(path), first)
+    }
+
+    /// Makes a new database, whole or not at all: a draft is filled, closed and then published, because redb killed
+    /// at its first sync leaves a file that never opens.
+    pub fn create_on(disk: &dyn Disk, first: &[Put]) -> Result<(), StoreError> {
+        let failed = |error| StoreError::file(disk.path(), error);
+        let (backend, fault) = backend::Traced::over(disk.draft().map_err(failed)?);
+        let filled = fill(backend, first);
+        if filled.is_err() && fault.is_no_room() {
+            return Err(StoreError::Full { path: disk.path().to_owned() });
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(|error| StoreError::file(&temporary, error))?;
-        let database = builder().create_with_backend(FileBackend::new(file)?)?;
-        migrate::initialise(&database, first)?;
-        drop(database);
-        if path.exists() {
-            return Err(StoreError::Exists(path.to_owned()));
-        }
-        fs::rename(&temporary, path).map_err(|error| StoreError::file(path, error))?;
-        let handle = File::open(directory).map_err(|error| StoreError::file(directory, error))?;
-        handle.sync_all().map_err(|error| StoreError::file(directory, error))
+        filled?;
+        disk.publish().map_err(failed)
     }
 
     /// Opens what `create` made, checks it, and brings an older schema up to date after a copy.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        let database = builder().open(path).map_err(|error| StoreError::opening(path, error))?;
-        let database = migrate::bring_up_to_date(database, path)?;
-        Ok(Opened { database })
+        Self::open_on(Arc::new(FileDisk::new(path)))
+    }
+
+    /// As [`Store::open`], from any disk. Sees to the ballast: on a full disk it is given back, and the store opens
+    /// as [`Health::Full`].
+    pub fn open_on(disk: Arc<dyn Disk>) -> Result<Opened, StoreError> {
+        let mut was_full = false;
+        let live = match engine::open(disk.as_ref()) {
+            Err(StoreError::Full { path }) => {
+                was_full = true;
+                disk.release_ballast().map_err(|error| StoreError::file(&path, error))?;
+                engine::open(disk.as_ref())?
+            }
+            other => other?,
+        };
+        let live = migrate::bring_up_to_date(live, disk.as_ref())?;
+        let is_full = was_full || !engine::has_room(disk.as_ref());
+        Ok(Opened { disk, live, health: if is_full { Health::Full } else { Health::Writable } })
+    }
+
+    /// Opens a private copy of a database: checks every page, and migrates nothing. The check writes to the file, so
+    /// it may be nobody else's, and a copy that is to stay byte for byte as it is wants a copy of its own.
+    /// [`StoreError::Unsound`] says why it is no good; [`StoreError::Newer`] names both schemas.
+    pub fn open_copy(path: &Path) -> Result<Opened, StoreError> {
+        let disk = Arc::new(FileDisk::new(path));
+        let live = engine::open(disk.as_ref()).map_err(|error| unsound(path, error))?;
+        migrate::check_known(&live.database).map_err(|error| unsound(path, error))?;
+        Ok(Opened { disk, live, health: Health::Writable })
+    }
+
+    /// Whether a copy opens; see [`Store::open_copy`].
+    pub fn is_sound(path: &Path) -> Result<(), StoreError> {
+        Self::open_copy(path)?.close().map_err(|error| unsound(path, error))
     }
 
     /// Looks at one consistent snapshot. Keep it short: a snapshot pins pages while others write.
     pub fn read<T, E: From<StoreError>>(&self, look: impl FnOnce(&Snapshot) -> Result<T, E>) -> Result<T, E> {
-        self.database.with(|database| look(&Snapshot::of(database)?))
+        self.engine.with(|database| look(&Snapshot::of(database)?))
     }
 
     /// Writes one batch. The answer comes only after the commit that holds it is durable.
@@ -118,22 +151,57 @@ impl Store {
         self.writer.commit(batch).await
     }
 
+    /// Copies the database to a new file at `path`, which only its owner may read, and syncs it. Commits wait for as
+    /// long as that takes, reads go on. Check it with [`Store::is_sound`], which takes nobody's time.
+    pub async fn copy_to(&self, path: &Path) -> Result<Copied, StoreError> {
+        self.writer.copy_to(path.to_owned()).await
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.engine.path()
+    }
+
+    /// How it stands with the store, and every change of that.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.engine.health()
+    }
+
+    /// Opens a failing database again, or looks whether a full disk has room, without waiting for somebody to
+    /// commit; for a task that does it every few seconds. Gives the health after that.
+    pub async fn probe(&self) -> Result<Health, StoreError> {
+        self.writer.probe().await
+    }
+
     /// Waits until everything submitted so far is durable, stops the writer and closes the file.
     pub async fn close(&self) {
         self.writer.close().await;
-        drop(self.database.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        // Once more for a writer that had ended before.
+        self.engine.close();
     }
 
-    /// Whether the last commit worked; an empty commit finds out.
+    /// Whether an ordinary commit works; an empty one finds out.
     pub async fn is_writable(&self) -> bool {
         self.writer.commit(Batch::default()).await.is_ok()
     }
 }
 
-fn builder() -> redb::Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(bound::STORE_CACHE_BYTES).set_check_integrity_on_open(true);
-    builder
+fn fill(backend: backend::Traced, first: &[Put]) -> Result<(), StoreError> {
+    let database = builder().create_with_backend(backend)?;
+    migrate::initialise(&database, first)?;
+    Ok(database.close()?)
+}
+
+/// Says of a copy what is said of the database itself otherwise: its ways out are not those of a copy.
+fn unsound(path: &Path, error: StoreError) -> StoreError {
+    let reason = match error {
+        StoreError::Damaged { reason, .. } | StoreError::Engine(reason) => reason,
+        StoreError::File { error, .. } => error.to_string(),
+        StoreError::Missing(_) => "there is no such file".into(),
+        StoreError::Full { .. } => "its disk is full, and checking it needs a little room".into(),
+        other => return other,
+    };
+    StoreError::Unsound { path: path.to_owned(), reason }
 }
 
 /// One consistent view of all tables.
@@ -158,6 +226,11 @@ impl Snapshot {
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let opened = self.transaction.open_table(table.definition())?;
         Ok(opened.get(key)?.map(|value| value.value().to_vec()))
+    }
+
+    /// How many rows the table has.
+    pub fn count(&self, table: Table) -> Result<u64, StoreError> {
+        Ok(self.transaction.open_table(table.definition())?.len()?)
     }
 
     /// The rows of `from..to` in key order, at most `rows_max` of them.
@@ -193,66 +266,10 @@ pub fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     vec![u8::MAX; bound::KEY_BYTES_MAX]
 }
 
-/// What can go wrong with the file.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("there is no Sekisho database at {}; make one with `sekisho init`", .0.display())]
-    Missing(PathBuf),
-    #[error("{} exists already; it was left as it is", .0.display())]
-    Exists(PathBuf),
-    #[error("another process has {} open", .0.display())]
-    InUse(PathBuf),
-    #[error("{}: {error}", path.display())]
-    File { path: PathBuf, error: io::Error },
-    #[error("{} is not a database that Sekisho can open ({reason}); restore a backup, or move it away and run `sekisho init`", path.display())]
-    Damaged { path: PathBuf, reason: String },
-    #[error(
-        "the database has schema {found}, made by a newer Sekisho; this one knows schemas up to {known}: use the newer version, or restore the copy that it made before migrating"
-    )]
-    Newer { found: u32, known: u32 },
-    #[error("migration {number} ({name}) failed: {reason}; the copy made before it is {}", copy.display())]
-    Migration { number: u32, name: &'static str, reason: String, copy: PathBuf },
-    #[error("a record of table {table} does not decode: {reason}")]
-    Record { table: &'static str, reason: String },
-    #[error("the store takes at most {limit} bytes in one commit, this one has {found}")]
-    BatchTooLarge { found: usize, limit: usize },
-    #[error("the store is closed")]
-    Closed,
-    #[error("the store failed: {0}")]
-    Engine(String),
-}
-
-impl StoreError {
-    fn file(path: &Path, error: io::Error) -> Self {
-        Self::File { path: path.to_owned(), error }
-    }
-
-    fn opening(path: &Path, error: redb::DatabaseError) -> Self {
-        match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => Self::InUse(path.to_owned()),
-            redb::DatabaseError::Storage(redb::StorageError::Io(error))
-                if error.kind() != io::ErrorKind::InvalidData =>
-            {
-                Self::file(path, error)
-            }
-            other => Self::Damaged { path: path.to_owned(), reason: other.to_string() },
-        }
-    }
-}
-
-macro_rules! engine_errors {
-    ($($kind:ty),+) => {
-        $(impl From<$kind> for StoreError {
-            fn from(error: $kind) -> Self {
-                Self::Engine(error.to_string())
-            }
-        })+
-    };
-}
-engine_errors!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError);
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -7,7 +7,8 @@ use redb::TableDefinition;
 #[repr(usize)]
 pub enum Table {
     /// Small facts about this file. Key: a name. Value: as the owner of the name says.
-    /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier` see `audit::log`; `keys/argument_digest` 32 bytes.
+    /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier`, `audit/edge`, `audit/pruned` see `audit::log`;
+    /// `config/last` JSON of the configuration at the last start.
     Meta,
     /// Applied migrations. Key: number u32 BE. Value: name, UTF-8.
     Migrations,
@@ -21,10 +22,22 @@ pub enum Table {
     Bodies,
     /// The audit log's leaves. Key: sequence u64 BE. Value: the leaf's exact bytes.
     AuditEntries,
+    /// Keys that wrap keys. Key: a name. Value: see `vault`.
+    Vault,
+    /// Credentials as they are now. Key: name. Value: `vault::credential`.
+    Credentials,
+    /// Credentials as they were. Key: name, 0, version u32 BE. Value: `vault::credential`.
+    CredentialHistory,
+    /// Keys of persons whose data entries carry. Key: pseudonym. Value: `audit::subject`.
+    Subjects,
+    /// Full tiles of the Merkle tree. Key: `audit::tile::TileId`. Value: 256 hashes, no format byte.
+    AuditTiles,
+    /// Signed checkpoints. Key: size u64 BE. Value: the note, UTF-8, no format byte.
+    Checkpoints,
 }
 
 /// All tables, in the order of the enum.
-pub const ALL: [Table; 7] = [
+pub const ALL: [Table; 13] = [
     Table::Meta,
     Table::Migrations,
     Table::Tokens,
@@ -32,6 +45,12 @@ pub const ALL: [Table; 7] = [
     Table::Documents,
     Table::Bodies,
     Table::AuditEntries,
+    Table::Vault,
+    Table::Credentials,
+    Table::CredentialHistory,
+    Table::Subjects,
+    Table::AuditTiles,
+    Table::Checkpoints,
 ];
 
 impl Table {
@@ -44,6 +63,12 @@ impl Table {
             Self::Documents => "documents",
             Self::Bodies => "bodies",
             Self::AuditEntries => "audit_entries",
+            Self::Vault => "vault",
+            Self::Credentials => "credentials",
+            Self::CredentialHistory => "credential_history",
+            Self::Subjects => "subjects",
+            Self::AuditTiles => "audit_tiles",
+            Self::Checkpoints => "checkpoints",
         }
     }
 

@@ -1,13 +1,17 @@
-//! The writer: one thread takes what is queued, commits it once, and only then acknowledges.
+//! What is written: batches of rows, removals and leaves, in one durable transaction, and the handle to the writer.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
+use super::engine::{Engine, Health};
 use super::table::{self, Table};
-use super::{Shared, StoreError};
+use super::writer::{Message, Writer};
+use super::{Copied, Snapshot, StoreError};
 use crate::base::bound;
+use crate::base::clock::Clock;
 
 /// One row to write, or to delete where `value` is `None`.
 #[derive(Clone, Debug)]
@@ -31,26 +35,52 @@ impl Put {
     }
 }
 
+/// Rows to delete without naming them: those of `from..to`, in key order, at most `rows_max` of them and never more
+/// than [`bound::REMOVAL_ROWS_MAX`] in one commit. Whoever wants more repeats it until nothing was removed.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    pub table: Table,
+    pub from: Vec<u8>,
+    pub to: Vec<u8>,
+    pub rows_max: usize,
+}
+
 /// What must become durable together: rows, and leaves for the audit log.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Happen before the `puts` of the same batch.
+    pub removals: Vec<Removal>,
     pub puts: Vec<Put>,
     /// Canonical bytes of audit entries; the hook gives them their place in the log.
     pub leaves: Vec<Vec<u8>>,
+    /// Also goes onto a disk that is full, from the room kept aside: for the alarm that says so and for what frees
+    /// room. Nothing else may be urgent, or the room is gone when it is needed.
+    pub urgent: bool,
 }
 
 impl Batch {
     pub fn puts(puts: Vec<Put>) -> Self {
-        Self { puts, leaves: Vec::new() }
+        Self { puts, ..Self::default() }
     }
 
     pub fn leaf(leaf: Vec<u8>) -> Self {
-        Self { puts: Vec::new(), leaves: vec![leaf] }
+        Self { leaves: vec![leaf], ..Self::default() }
+    }
+
+    pub fn removal(removal: Removal) -> Self {
+        Self { removals: vec![removal], ..Self::default() }
+    }
+
+    /// The same batch, committed even while the store is [`Health::Full`].
+    pub fn urgent(self) -> Self {
+        Self { urgent: true, ..self }
     }
 
     /// What this batch weighs against [`bound::COMMIT_BYTES_MAX`].
     pub fn bytes(&self) -> usize {
-        self.puts.iter().map(Put::bytes).sum::<usize>() + self.leaves.iter().map(Vec::len).sum::<usize>()
+        self.removals.iter().map(|removal| removal.from.len() + removal.to.len()).sum::<usize>()
+            + self.puts.iter().map(Put::bytes).sum::<usize>()
+            + self.leaves.iter().map(Vec::len).sum::<usize>()
     }
 }
 
@@ -59,6 +89,8 @@ impl Batch {
 pub struct Acknowledgement {
     /// The sequence of the batch's first leaf, if it had one.
     pub sequence: Option<u64>,
+    /// Rows that its removals deleted.
+    pub removed_rows: u64,
 }
 
 /// Joins every commit: turns leaves into rows and keeps what sums them up in the same transaction.
@@ -68,6 +100,9 @@ pub trait CommitHook: Send + 'static {
     fn seal(&mut self, leaves: &[&[u8]]) -> Sealed;
     /// The rows of the last `seal` are durable.
     fn committed(&mut self);
+    /// The database was opened again after a failure: forget what was known of it and read it anew. A commit that
+    /// was answered with an error may be in there all the same.
+    fn reload(&mut self, snapshot: &Snapshot) -> Result<(), StoreError>;
 }
 
 /// What a hook adds to a commit.
@@ -80,23 +115,24 @@ pub struct Sealed {
 
 /// Handle onto the writer's thread.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub(super) struct Submit {
     queue: mpsc::Sender<Message>,
+    engine: Arc<Engine>,
 }
 
-enum Message {
-    Commit { batch: Batch, reply: oneshot::Sender<Result<Acknowledgement, StoreError>> },
-    Close { reply: oneshot::Sender<()> },
-}
-
-impl Writer {
-    pub(super) fn start(database: Arc<Shared>, hook: Box<dyn CommitHook>) -> Result<Self, StoreError> {
+impl Submit {
+    pub(super) fn start(
+        engine: Arc<Engine>,
+        hook: Box<dyn CommitHook>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let (queue, messages) = mpsc::channel(bound::COMMIT_QUEUE_BATCHES_MAX);
+        let writer = Writer::new(Arc::clone(&engine), hook, clock);
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(&database, hook, messages))
+            .spawn(move || writer.run(messages))
             .map_err(|error| StoreError::Engine(format!("the writer's thread did not start: {error}")))?;
-        Ok(Self { queue })
+        Ok(Self { queue, engine })
     }
 
     pub(super) async fn commit(&self, batch: Batch) -> Result<Acknowledgement, StoreError> {
@@ -104,9 +140,25 @@ impl Writer {
         if found > bound::COMMIT_BYTES_MAX {
             return Err(StoreError::BatchTooLarge { found, limit: bound::COMMIT_BYTES_MAX });
         }
+        // Opening reads the whole file: callers that come meanwhile are told so instead of waiting for it.
+        if let Some(reason) = self.engine.reopening() {
+            return Err(self.engine.unavailable(&reason));
+        }
+        self.ask(|reply| Message::Commit { batch, reply }).await?
+    }
+
+    pub(super) async fn copy_to(&self, path: PathBuf) -> Result<Copied, StoreError> {
+        self.ask(|reply| Message::Copy { path, reply }).await?
+    }
+
+    pub(super) async fn probe(&self) -> Result<Health, StoreError> {
+        self.ask(|reply| Message::Probe { reply }).await
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Message::Commit { batch, reply }).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.queue.send(message(reply)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::NotDurable { reason: "the writer broke off in the middle of it".into() })
     }
 
     pub(super) async fn close(&self) {
@@ -118,85 +170,65 @@ impl Writer {
     }
 }
 
-type Waiting = (Batch, oneshot::Sender<Result<Acknowledgement, StoreError>>);
-
-fn run(database: &Shared, mut hook: Box<dyn CommitHook>, mut messages: mpsc::Receiver<Message>) {
-    while let Some(message) = messages.blocking_recv() {
-        let mut waiting: Vec<Waiting> = Vec::new();
-        let mut bytes = 0;
-        let mut close = None;
-        let mut next = Some(message);
-        // No timer: whatever queued up while the last commit was under way goes into this one.
-        while let Some(message) = next.take() {
-            match message {
-                Message::Commit { batch, reply } => {
-                    bytes += batch.bytes();
-                    waiting.push((batch, reply));
-                }
-                Message::Close { reply } => {
-                    close = Some(reply);
-                    break;
-                }
-            }
-            if waiting.len() < bound::COMMIT_BATCHES_MAX && bytes < bound::COMMIT_BYTES_MAX {
-                next = messages.try_recv().ok();
-            }
-        }
-        if !waiting.is_empty() {
-            commit_all(database, hook.as_mut(), waiting);
-        }
-        if let Some(reply) = close {
-            messages.close();
-            // Whoever asked for the close may be gone; closed it is.
-            reply.send(()).unwrap_or_default();
-            return;
-        }
-    }
+/// One change of a transaction, in the order in which the batches came.
+enum Step<'a> {
+    Put(&'a Put),
+    Remove { removal: &'a Removal, batch: usize },
 }
 
-fn commit_all(database: &Shared, hook: &mut dyn CommitHook, waiting: Vec<Waiting>) {
-    let leaves: Vec<&[u8]> = waiting.iter().flat_map(|(batch, _)| batch.leaves.iter().map(Vec::as_slice)).collect();
-    let sealed = if leaves.is_empty() { Sealed::default() } else { hook.seal(&leaves) };
-    let puts = waiting.iter().flat_map(|(batch, _)| &batch.puts).chain(&sealed.puts);
-    let outcome = database.with(|database| write(database, puts));
-    if outcome.is_ok() && !leaves.is_empty() {
-        hook.committed();
+/// One transaction, two-phase and durable. Each table is opened once. Gives the rows removed for each batch.
+pub(super) fn write<'a>(
+    database: &Database,
+    batches: impl ExactSizeIterator<Item = &'a Batch>,
+    sealed: &'a [Put],
+) -> Result<Vec<u64>, StoreError> {
+    let mut removed_rows = vec![0; batches.len()];
+    let mut of_table: [Vec<Step>; table::ALL.len()] = std::array::from_fn(|_| Vec::new());
+    for (index, batch) in batches.enumerate() {
+        for removal in &batch.removals {
+            of_table[removal.table as usize].push(Step::Remove { removal, batch: index });
+        }
+        for put in &batch.puts {
+            of_table[put.table as usize].push(Step::Put(put));
+        }
     }
-    let mut sequence = sealed.first_sequence;
-    for (batch, reply) in waiting {
-        let answer = match &outcome {
-            Ok(()) => {
-                let first = (!batch.leaves.is_empty()).then_some(sequence);
-                sequence += batch.leaves.len() as u64;
-                Ok(Acknowledgement { sequence: first })
-            }
-            Err(error) => Err(StoreError::Engine(error.to_string())),
-        };
-        // The caller may have been cancelled while it waited; the commit stands all the same.
-        reply.send(answer).unwrap_or_default();
-    }
-}
-
-/// One transaction, two-phase and durable. Each table is opened once.
-pub(super) fn write<'a>(database: &Database, puts: impl Iterator<Item = &'a Put>) -> Result<(), StoreError> {
-    let mut of_table: [Vec<&Put>; table::ALL.len()] = Default::default();
-    for put in puts {
-        of_table[put.table as usize].push(put);
+    for put in sealed {
+        of_table[put.table as usize].push(Step::Put(put));
     }
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
-    for (table, puts) in table::ALL.into_iter().zip(&of_table) {
-        if puts.is_empty() {
+    for (table, steps) in table::ALL.into_iter().zip(&of_table) {
+        if steps.is_empty() {
             continue;
         }
         let mut opened = transaction.open_table(table.definition())?;
-        for put in puts {
-            match &put.value {
-                Some(value) => drop(opened.insert(put.key.as_slice(), value.as_slice())?),
-                None => drop(opened.remove(put.key.as_slice())?),
+        for step in steps {
+            match step {
+                Step::Put(Put { key, value: Some(value), .. }) => {
+                    drop(opened.insert(key.as_slice(), value.as_slice())?);
+                }
+                Step::Put(Put { key, value: None, .. }) => drop(opened.remove(key.as_slice())?),
+                Step::Remove { removal, batch } => removed_rows[*batch] += remove(&mut opened, removal)?,
             }
         }
     }
     transaction.commit()?;
-    Ok(())
+    Ok(removed_rows)
+}
+
+fn remove(table: &mut redb::Table<&[u8], &[u8]>, removal: &Removal) -> Result<u64, StoreError> {
+    // redb panics on a range that ends before it begins.
+    if removal.from >= removal.to {
+        return Ok(0);
+    }
+    let rows_max = removal.rows_max.min(bound::REMOVAL_ROWS_MAX);
+    let mut removed_rows = 0;
+    let mut extracted = table.extract_from_if(removal.from.as_slice()..removal.to.as_slice(), |_, _| true)?;
+    // Only rows that are read are removed.
+    for row in extracted.by_ref().take(rows_max) {
+        row?;
+        removed_rows += 1;
+    }
+    extracted.close()?;
+    Ok(removed_rows)
 }
