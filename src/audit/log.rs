@@ -1,93 +1,116 @@
-//! The Merkle tree over the entries (RFC 6962, section 2.1): its frontier, and the check of the whole.
+//! How leaves get into the log: the Merkle tree's frontier and tiles in the transaction of the entries.
 
-use serde_json::{Value, json};
-
+use super::entry::{self, Outcome};
+use super::tile::{Edge, TileId};
+use super::tree::{Frontier, leaf_hash};
 use crate::base::bound;
-use crate::base::id::hex;
-use crate::crypto::digest::{Hash, sha256};
+use crate::base::clock::Timestamp;
+use crate::crypto::digest::Hash;
 use crate::store::table::Table;
 use crate::store::{CommitHook, Opened, Put, Sealed, Snapshot, Store, StoreError};
 
 const KEY_FRONTIER: &[u8] = b"audit/frontier";
+/// The frontier of what was pruned: entries below its size are gone, and it stands for them.
+const KEY_PRUNED: &[u8] = b"audit/pruned";
+const KEY_KEYS: &[u8] = b"audit/keys";
 
-/// Hash of a leaf: SHA-256(0x00 || bytes).
-pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    sha256(&[&[0], leaf])
-}
-
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    sha256(&[&[1], left, right])
-}
-
-/// The roots of the perfect subtrees of a tree of `size` leaves, largest first: all that is needed to
-/// append and to tell the root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frontier {
-    size: u64,
-    peaks: Vec<Hash>,
-}
-
-impl Frontier {
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    pub fn append(&mut self, leaf: Hash) {
-        let mut hash = leaf;
-        // As many subtrees close as the old size ends in one bits.
-        for _ in 0..self.size.trailing_ones() {
-            if let Some(left) = self.peaks.pop() {
-                hash = node_hash(&left, &hash);
-            }
-        }
-        self.peaks.push(hash);
-        self.size += 1;
-    }
-
-    /// The Merkle tree hash; that of an empty tree is the hash of nothing.
-    pub fn root(&self) -> Hash {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(last) = peaks.next() else { return sha256(&[]) };
-        peaks.fold(*last, |right, left| node_hash(left, &right))
-    }
-
-    /// Size u64 BE, then the peaks, 32 bytes each.
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.size.to_be_bytes().to_vec();
-        bytes.extend(self.peaks.iter().flatten());
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (size, rest) = bytes.split_first_chunk::<8>()?;
-        let size = u64::from_be_bytes(*size);
-        let (peaks, rest) = rest.as_chunks::<32>();
-        let good = rest.is_empty() && peaks.len() == size.count_ones() as usize;
-        good.then(|| Self { size, peaks: peaks.to_vec() })
-    }
-}
+/// A key after every sequence.
+pub(crate) const AFTER_ALL: [u8; 9] = [u8::MAX; 9];
 
 /// The frontier as it is stored.
 pub fn frontier(snapshot: &Snapshot) -> Result<Frontier, StoreError> {
-    match snapshot.get(Table::Meta, KEY_FRONTIER)? {
+    stored(snapshot, KEY_FRONTIER)
+}
+
+/// What was pruned, as it is stored.
+pub fn pruned(snapshot: &Snapshot) -> Result<Frontier, StoreError> {
+    stored(snapshot, KEY_PRUNED)
+}
+
+/// The row that says that the entries below `pruned` are gone.
+pub(super) fn pruned_row(pruned: &Frontier) -> Put {
+    Put::new(Table::Meta, KEY_PRUNED, pruned.to_bytes())
+}
+
+fn stored(snapshot: &Snapshot, key: &[u8]) -> Result<Frontier, StoreError> {
+    match snapshot.get(Table::Meta, key)? {
         None => Ok(Frontier::default()),
         Some(bytes) => Frontier::from_bytes(&bytes).ok_or_else(|| StoreError::Record {
             table: Table::Meta.name(),
-            reason: "the audit frontier is malformed".into(),
+            reason: "a frontier of the audit log is malformed".into(),
         }),
     }
+}
+
+/// The verifying keys that ever signed a checkpoint of this log, one on a line, oldest first.
+pub fn keys(snapshot: &Snapshot) -> Result<String, StoreError> {
+    let bytes = snapshot.get(Table::Meta, KEY_KEYS)?.unwrap_or_default();
+    String::from_utf8(bytes).map_err(|_| StoreError::Record {
+        table: Table::Meta.name(),
+        reason: "the list of verifying keys is no text".into(),
+    })
+}
+
+/// The row that names `keys`.
+pub(super) fn keys_row(keys: &str) -> Put {
+    Put::new(Table::Meta, KEY_KEYS, keys.as_bytes().to_vec())
+}
+
+/// A full tile as it is stored.
+pub fn tile(snapshot: &Snapshot, id: TileId) -> Result<Option<Vec<u8>>, StoreError> {
+    snapshot.get(Table::AuditTiles, &id.to_key())
+}
+
+/// Whatever shows consistent snapshots: the store at work, or one that was only opened.
+pub trait Look {
+    fn look<T>(&self, look: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError>;
+}
+
+impl Look for Store {
+    fn look<T>(&self, look: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.read(look)
+    }
+}
+
+impl Look for Opened {
+    fn look<T>(&self, look: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.read(look)
+    }
+}
+
+/// The end of the tree, where leaves are added.
+#[derive(Clone, Debug)]
+pub(super) struct Tip {
+    pub(super) frontier: Frontier,
+    pub(super) edge: Edge,
+}
+
+/// The tip of a tree of `frontier.size()` leaves, from stored tiles and the leaves of the incomplete one.
+pub(super) fn tip(snapshot: &Snapshot, frontier: Frontier) -> Result<Tip, StoreError> {
+    let size = frontier.size();
+    let from = size - size % bound::TILE_HASHES as u64;
+    let rows = snapshot.scan(Table::AuditEntries, &from.to_be_bytes(), &size.to_be_bytes(), bound::TILE_HASHES)?;
+    let leaves: Vec<Hash> = rows.iter().map(|(_, leaf)| leaf_hash(leaf)).collect();
+    let edge = Edge::load(size, |id| tile(snapshot, id), &leaves)?;
+    let edge = edge.filter(|edge| edge.agrees_with(&frontier)).ok_or_else(|| StoreError::Record {
+        table: Table::AuditTiles.name(),
+        reason: format!(
+            "of {size} entries the last ones, or their tiles, are not all there; `sekisho audit verify` says more"
+        ),
+    })?;
+    Ok(Tip { frontier, edge })
 }
 
 /// Puts leaves into the log in the transaction that holds them, with the new frontier.
 #[derive(Debug)]
 pub struct LogHook {
-    durable: Frontier,
-    candidate: Frontier,
+    durable: Tip,
+    candidate: Tip,
 }
 
 impl LogHook {
     pub fn of(opened: &Opened) -> Result<Self, StoreError> {
-        let durable = opened.read(frontier)?;
+        let durable = opened.read(|snapshot| tip(snapshot, frontier(snapshot)?))?;
         Ok(Self { candidate: durable.clone(), durable })
     }
 }
@@ -95,137 +118,48 @@ impl LogHook {
 impl CommitHook for LogHook {
     fn seal(&mut self, leaves: &[&[u8]]) -> Sealed {
         // Start from what is durable: a commit that failed has left nothing behind.
-        self.candidate = self.durable.clone();
-        let first_sequence = self.candidate.size;
-        let mut puts = Vec::with_capacity(leaves.len() + 1);
+        self.candidate.clone_from(&self.durable);
+        let first_sequence = self.candidate.frontier.size();
+        let mut puts = Vec::with_capacity(leaves.len() + 2);
         for leaf in leaves {
-            puts.push(Put::new(Table::AuditEntries, self.candidate.size.to_be_bytes(), leaf.to_vec()));
-            self.candidate.append(leaf_hash(leaf));
+            puts.push(Put::new(Table::AuditEntries, self.candidate.frontier.size().to_be_bytes(), leaf.to_vec()));
+            let hash = leaf_hash(leaf);
+            self.candidate.frontier.append(hash);
+            let tiles = self.candidate.edge.append(hash);
+            puts.extend(tiles.into_iter().map(|(id, bytes)| Put::new(Table::AuditTiles, id.to_key(), bytes)));
         }
-        puts.push(Put::new(Table::Meta, KEY_FRONTIER, self.candidate.to_bytes()));
+        puts.push(Put::new(Table::Meta, KEY_FRONTIER, self.candidate.frontier.to_bytes()));
         Sealed { first_sequence, puts }
     }
 
     fn committed(&mut self) {
-        self.durable = self.candidate.clone();
+        std::mem::swap(&mut self.durable, &mut self.candidate);
+    }
+
+    fn reload(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.durable = tip(snapshot, frontier(snapshot)?)?;
+        Ok(())
     }
 }
 
-/// What a check of the log found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Sound { size: u64, root: Hash },
-    Tampered { sequence: Option<u64>, expected: String, found: String },
-}
-
-impl Verdict {
-    pub fn is_sound(&self) -> bool {
-        matches!(self, Self::Sound { .. })
-    }
-
-    pub fn to_json(&self) -> Value {
-        match self {
-            Self::Sound { size, root } => json!({"sound": true, "entries": size, "root": hex(root)}),
-            Self::Tampered { sequence, expected, found } => {
-                json!({"sound": false, "sequence": sequence, "expected": expected, "found": found})
-            }
-        }
-    }
-}
-
-/// Reads every leaf that was there at the beginning, in order, and compares the tree it makes with the frontier of
-/// then. Entries that come meanwhile are for the next check.
-pub fn verify(store: &Store) -> Result<Verdict, StoreError> {
-    let stored = match store.read(|snapshot| snapshot.get(Table::Meta, KEY_FRONTIER))? {
-        None => Frontier::default(),
-        Some(bytes) => match Frontier::from_bytes(&bytes) {
-            Some(frontier) => frontier,
-            None => return Ok(tampered(None, "a frontier", "a malformed one")),
-        },
-    };
-    let mut made = Frontier::default();
-    while made.size < stored.size {
-        let rows_max =
-            bound::AUDIT_PAGE_ENTRIES_MAX.min(usize::try_from(stored.size - made.size).unwrap_or(usize::MAX));
-        let from = made.size.to_be_bytes();
-        let rows = store.read(|snapshot| snapshot.scan(Table::AuditEntries, &from, &AFTER_ALL, rows_max))?;
+/// The pseudonyms whose erasure the log holds, and when each was erased.
+pub fn erasures(source: &impl Look) -> Result<Vec<(Timestamp, String)>, StoreError> {
+    let mut found = Vec::new();
+    let mut next = source.look(|snapshot| Ok(pruned(snapshot)?.size()))?;
+    loop {
+        let rows = source.look(|snapshot| {
+            snapshot.scan(Table::AuditEntries, &next.to_be_bytes(), &AFTER_ALL, bound::AUDIT_PAGE_ENTRIES_MAX)
+        })?;
         if rows.is_empty() {
-            let (expected, found) = (format!("{} entries", stored.size), format!("{} entries", made.size));
-            return Ok(tampered(Some(made.size), &expected, &found));
+            return Ok(found);
         }
-        for (key, leaf) in rows {
-            if key != made.size.to_be_bytes() {
-                return Ok(tampered(Some(made.size), &format!("entry {}", made.size), &name_of(&key)));
+        next += rows.len() as u64;
+        for (_, leaf) in rows {
+            let (entry, _) = entry::of_leaf(&leaf)?;
+            if entry.operation.as_deref() == Some(super::ERASE) && entry.outcome == Outcome::Done {
+                let pseudonyms = entry.target.unwrap_or_default();
+                found.extend(pseudonyms.split(' ').map(|pseudonym| (entry.at, pseudonym.to_owned())));
             }
-            made.append(leaf_hash(&leaf));
-        }
-    }
-    if made != stored {
-        return Ok(tampered(None, &format!("root {}", hex(&stored.root())), &format!("root {}", hex(&made.root()))));
-    }
-    beyond(store).map(|added| added.unwrap_or(Verdict::Sound { size: made.size, root: made.root() }))
-}
-
-const AFTER_ALL: [u8; 9] = [u8::MAX; 9];
-
-/// An entry beyond what the frontier knows of, if there is one.
-fn beyond(store: &Store) -> Result<Option<Verdict>, StoreError> {
-    store.read(|snapshot| {
-        let size = frontier(snapshot)?.size;
-        let added = snapshot.scan(Table::AuditEntries, &size.to_be_bytes(), &AFTER_ALL, 1)?;
-        Ok(added.first().map(|(key, _)| tampered(Some(size), "no more entries", &name_of(key))))
-    })
-}
-
-fn tampered(sequence: Option<u64>, expected: &str, found: &str) -> Verdict {
-    Verdict::Tampered { sequence, expected: expected.to_owned(), found: found.to_owned() }
-}
-
-fn name_of(key: &[u8]) -> String {
-    key.try_into().map_or_else(|_| "a malformed key".into(), |key| format!("entry {}", u64::from_be_bytes(key)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The definition of RFC 6962, section 2.1, word for word.
-    fn tree_hash(leaves: &[Vec<u8>]) -> Hash {
-        match leaves {
-            [] => sha256(&[]),
-            [leaf] => leaf_hash(leaf),
-            _ => {
-                let split = leaves.len().next_power_of_two() / 2;
-                node_hash(&tree_hash(&leaves[..split]), &tree_hash(&leaves[split..]))
-            }
-        }
-    }
-
-    #[test]
-    fn the_frontier_has_the_root_of_the_definition() {
-        let leaves: Vec<Vec<u8>> = (0..200_u32).map(|n| n.to_le_bytes().to_vec()).collect();
-        let mut frontier = Frontier::default();
-        for size in 0..leaves.len() {
-            assert_eq!(frontier.root(), tree_hash(&leaves[..size]), "{size} leaves");
-            assert_eq!(Frontier::from_bytes(&frontier.to_bytes()).as_ref(), Some(&frontier));
-            frontier.append(leaf_hash(&leaves[size]));
-        }
-    }
-
-    #[test]
-    fn the_root_of_the_rfc_test_vector() {
-        // The reference vectors of certificate-transparency: leaves "", 00, 10 and their root.
-        let mut frontier = Frontier::default();
-        for leaf in [&b""[..], &[0], &[0x10]] {
-            frontier.append(leaf_hash(leaf));
-        }
-        assert_eq!(hex(&frontier.root()), "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77");
-    }
-
-    #[test]
-    fn a_malformed_frontier_does_not_decode() {
-        for bytes in [&b""[..], &[0; 7], &[0, 0, 0, 0, 0, 0, 0, 1], &[1; 41]] {
-            assert_eq!(Frontier::from_bytes(bytes), None);
         }
     }
 }
