@@ -32,8 +32,10 @@ pub mod schema; // 2: JSON Schema with bounds
 pub mod telemetry; // 2: what the program says of itself
 pub mod search; // 3: tantivy
 pub mod store; // 3: redb
+pub mod vault; // 4: keys and credentials
 pub mod audit; // 5: what happened
 pub mod auth; // 6: who asks, and how often
+pub mod custody; // 6: keys changed, credentials kept, the database backed up
 pub mod library; // 7: documents
 pub mod operation; // 8: what can be asked
 pub mod tool; // 9: operations for agents

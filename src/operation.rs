@@ -52,6 +52,8 @@ pub struct About {
     pub idempotent: bool,
     /// The largest arguments, in bytes of JSON.
     pub argument_bytes_max: usize,
+    /// The arguments hold a secret: no entry keeps them, nor a digest of them, and no error quotes them.
+    pub secret_arguments: bool,
     /// How long it may work; `None` takes the configured time.
     pub budget: Option<Duration>,
 }
@@ -69,6 +71,7 @@ impl About {
             effect: Effect::ReadOnly,
             idempotent: true,
             argument_bytes_max: bound::ARGUMENT_BYTES_MAX,
+            secret_arguments: false,
             budget: None,
         }
     }

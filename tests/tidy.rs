@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their floors. A module imports only from strictly lower floors, or from itself.
-const FLOORS: [(&str, u32); 20] = [
+const FLOORS: [(&str, u32); 22] = [
     ("base", 0),
     ("config", 1),
     ("crypto", 2),
@@ -14,8 +14,10 @@ const FLOORS: [(&str, u32); 20] = [
     ("telemetry", 2),
     ("search", 3),
     ("store", 3),
+    ("vault", 4),
     ("audit", 5),
     ("auth", 6),
+    ("custody", 6),
     ("library", 7),
     ("operation", 8),
     ("tool", 9),
@@ -30,7 +32,7 @@ const FLOORS: [(&str, u32); 20] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 10] = [
+const KNOWN_BY: [(&str, &[&str]); 13] = [
     ("redb", &["store"]),
     ("tantivy", &["search"]),
     ("rmcp", &["mcp"]),
@@ -39,6 +41,9 @@ const KNOWN_BY: [(&str, &[&str]); 10] = [
     ("aes_gcm", &["crypto"]),
     ("sha2", &["crypto"]),
     ("hmac", &["crypto"]),
+    ("hkdf", &["crypto"]),
+    ("pbkdf2", &["crypto"]),
+    ("ed25519_dalek", &["crypto"]),
     ("rustls", &["crypto", "http"]),
     ("bincode", &["store"]),
 ];

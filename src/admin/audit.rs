@@ -9,24 +9,37 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::audit::entry::Entry;
-use crate::audit::{Audit, AuditError, Numbered};
+use super::request::{Request, about, parse};
+use crate::audit::verify::Against;
+use crate::audit::{Audit, AuditError, Disclosed, Numbered};
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
-use crate::operation::{About, Catalog, Cx, Kind, Operation, Outcome, Output};
+use crate::crypto::sign::VerifyingKey;
+use crate::custody::Custody;
+use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Output};
 use crate::schema::NotASchema;
 
-pub(super) fn register(catalog: &Catalog, audit: &Audit) -> Result<(), NotASchema> {
-    let nothing = json!({"type": "object", "properties": {}, "additionalProperties": false});
-    let mut verify = About::reading(
-        Kind::Admin,
-        "audit.verify",
-        "Verify the audit log",
-        "Checks every entry against the Merkle tree.",
-        nothing,
-    );
-    verify.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
-    catalog.add(Arc::new(Verify { about: verify, audit: audit.clone() }))?;
+pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
+    let (log, keeper) = (audit.clone(), Arc::clone(custody));
+    let mut verify = about::<VerifyArguments>("audit.verify", "Verify the audit log", Effect::ReadOnly);
+    verify.argument_bytes_max = bound::VERIFY_ARGUMENT_BYTES_MAX;
+    catalog.add(Arc::new(Request::new(verify, move |_, arguments| {
+        let (audit, custody) = (log.clone(), Arc::clone(&keeper));
+        Box::pin(async move {
+            let VerifyArguments { keys, mut checkpoints } = parse(arguments)?;
+            let keys = keys.iter().map(|key| VerifyingKey::parse(key)).collect::<Result<Vec<_>, _>>();
+            let keys = keys.map_err(|error| Refusal::new(Code::Invalid, format!("{error}.")))?;
+            if checkpoints.is_empty() {
+                checkpoints = custody.keeper().outside();
+            }
+            let against = Against { keys, checkpoints };
+            let verdict = tokio::task::spawn_blocking(move || audit.verify(&against))
+                .await
+                .map_err(Refusal::internal)?
+                .map_err(refused)?;
+            Ok(verdict.to_json())
+        })
+    })))?;
     let input = schemars::schema_for!(TailArguments).to_value();
     let mut tail = About::reading(
         Kind::Admin,
@@ -43,26 +56,16 @@ fn refused(error: AuditError) -> Refusal {
     Refusal::internal(error)
 }
 
-struct Verify {
-    about: About,
-    audit: Audit,
-}
-
-impl Operation for Verify {
-    fn about(&self) -> &About {
-        &self.about
-    }
-
-    fn run<'a>(&'a self, _cx: &'a Cx, _arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
-        Box::pin(async {
-            let audit = self.audit.clone();
-            let verdict = tokio::task::spawn_blocking(move || audit.verify())
-                .await
-                .map_err(Refusal::internal)?
-                .map_err(refused)?;
-            Ok(Outcome::Done(Output::structured(verdict.to_json(), String::new())))
-        })
-    }
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct VerifyArguments {
+    /// Verifying keys whose signatures count; those that the log names itself, where none is given.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    keys: Vec<String>,
+    /// Signed checkpoints; those that were exported, where none is given.
+    #[serde(default)]
+    checkpoints: Vec<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -111,8 +114,8 @@ impl Tail {
     }
 
     async fn tell(&self, cx: &Cx, entries: Vec<Numbered>) {
-        for Numbered { sequence, entry } in entries {
-            cx.caller.log(to_json(sequence, &entry)).await;
+        for entry in entries {
+            cx.caller.log(to_json(&entry)).await;
         }
     }
 }
@@ -138,12 +141,22 @@ impl Operation for Tail {
     }
 }
 
-fn to_json(sequence: u64, entry: &Entry) -> Value {
-    let mut value = serde_json::to_value(entry).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, field| !field.is_null());
-        fields.insert("at".into(), entry.at.rfc3339().into());
-        fields.insert("sequence".into(), sequence.into());
+/// An entry as operators see it: with what is personal, as far as it can be had.
+pub(super) fn to_json(numbered: &Numbered) -> Value {
+    let mut value = serde_json::to_value(&*numbered.entry).unwrap_or_default();
+    let Some(fields) = value.as_object_mut() else { return value };
+    fields.remove("sealed");
+    match &numbered.personal {
+        Disclosed::Open(personal) => {
+            if let Ok(Value::Object(personal)) = serde_json::to_value(&**personal) {
+                fields.extend(personal);
+            }
+        }
+        Disclosed::Sealed => drop(fields.insert("personal".into(), "sealed".into())),
+        Disclosed::Erased => drop(fields.insert("personal".into(), "erased".into())),
     }
+    fields.retain(|_, field| !field.is_null());
+    fields.insert("at".into(), numbered.entry.at.rfc3339().into());
+    fields.insert("sequence".into(), numbered.sequence.into());
     value
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 
 use crate::app::AppError;
+use crate::base::refusal::Code;
 use crate::config::file::ConfigError;
 use crate::store::StoreError;
 use crate::store::lock::LockError;
@@ -47,6 +48,16 @@ impl Failure {
 
     pub(super) fn not_allowed(message: impl Display) -> Self {
         Self::new(NOT_ALLOWED, message)
+    }
+
+    pub(super) fn no_input(message: impl Display) -> Self {
+        Self::new(NO_INPUT, message)
+    }
+
+    /// The same failure, with what was done before it.
+    pub(super) fn after(mut self, before: &str) -> Self {
+        self.message = format!("{before}: {}", self.message);
+        self
     }
 
     pub(super) fn config(message: impl Display) -> Self {
@@ -119,6 +130,16 @@ impl From<AppError> for Failure {
             AppError::Lock(LockError::Held { .. }) | AppError::Store(StoreError::InUse(_)) => TEMPORARY,
             AppError::Store(StoreError::Missing(_)) => NO_INPUT,
             AppError::Lock(LockError::Foreign { .. }) => NOT_ALLOWED,
+            AppError::Vault(_) | AppError::Source(_) => NOT_ALLOWED,
+            AppError::Custody(error) => match error.code() {
+                Code::NotFound => NO_INPUT,
+                Code::Invalid => USAGE,
+                Code::Conflict => CANNOT_CREATE,
+                Code::Forbidden => NOT_ALLOWED,
+                Code::TooManyRequests => TEMPORARY,
+                Code::Unavailable => UNAVAILABLE,
+                _ => SOFTWARE,
+            },
             AppError::File { .. } | AppError::Lock(LockError::File { .. }) | AppError::Control { .. } => CANNOT_CREATE,
             _ => SOFTWARE,
         };

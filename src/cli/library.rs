@@ -97,7 +97,11 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
     }
 }
 
-fn tell(context: &Context, result: &Value, for_people: impl FnOnce() -> Result<(), Failure>) -> Result<u8, Failure> {
+pub(super) fn tell(
+    context: &Context,
+    result: &Value,
+    for_people: impl FnOnce() -> Result<(), Failure>,
+) -> Result<u8, Failure> {
     if context.json {
         print::line(&result.to_string())?;
     } else {

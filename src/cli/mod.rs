@@ -2,16 +2,21 @@
 #![allow(clippy::doc_markdown, reason = "clap shows these comments to people as they are")]
 
 mod audit;
+mod backup;
+mod credential;
 mod doctor;
 mod exit;
 mod library;
 mod print;
 mod reach;
 mod search;
+mod secret;
 mod serve;
 mod settings;
 mod setup;
 mod stdio;
+mod unlock;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,8 +62,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Set everything up, index the manual, serve MCP, and say what to paste into your client
     Quickstart(serve::Listen),
-    /// Make the data directory, a configuration, a token and an empty database
-    Init,
+    /// Make the data directory, a configuration, a token, a vault and an empty database
+    Init(setup::Init),
     /// Serve MCP over HTTP
     Serve(serve::Listen),
     /// Serve MCP over standard input and output, for a desktop client
@@ -76,6 +81,19 @@ pub(crate) enum Command {
     /// Verify and follow the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Keep credentials: set, list, show, remove, import
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// Open and close the vault
+    #[command(subcommand)]
+    Vault(vault::Vault),
+    /// Show, rotate and replace the vault's keys
+    #[command(subcommand)]
+    Key(vault::Key),
+    /// Back the database up into a file, while the server goes on
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database; no server may run
+    Restore(backup::Restore),
     /// Look whether everything is well, and say what to do where it is not
     Doctor,
     /// Exit 0 if a server runs and is ready, for supervisors
@@ -112,6 +130,9 @@ pub fn main() -> ExitCode {
             return if help { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) };
         }
     };
+    if let Err(error) = crate::base::process::hide_memory() {
+        print::error_line(&format!("Warning: core dumps could not be forbidden: {error}"));
+    }
     // Whatever is made from here on is this user's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let Arguments { data_dir, config, json, command } = arguments;
@@ -129,7 +150,7 @@ pub fn main() -> ExitCode {
 
 fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Init => setup::init(context),
+        Command::Init(init) => setup::init(context, init),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "sekisho", &mut script);
@@ -148,6 +169,11 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Search(command) => block_on(search::search(context, command)),
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Credential(command) => block_on(credential::run(context, command)),
+        Command::Vault(command) => block_on(vault::vault(context, command)),
+        Command::Key(command) => block_on(vault::key(context, command)),
+        Command::Backup(command) => block_on(backup::backup(context, command)),
+        Command::Restore(command) => block_on(backup::restore(context, command)),
         Command::Doctor => block_on(doctor::doctor(context)),
         Command::Healthcheck => block_on(doctor::healthcheck(context)),
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use super::exit::Failure;
-use super::{Context, print};
+use super::{Context, print, unlock};
 use crate::app::{App, AppError};
 use crate::auth::Evidence;
 use crate::base::bound;
@@ -63,7 +63,8 @@ impl Reach {
     async fn own(context: &Context, places: &Places, lock: DirectoryLock) -> Result<Self, Failure> {
         let config = file::load(&places.config, &context.environment)?;
         let log = log::start(&places.logs(), config.log).ok();
-        let mut app = App::open_locked(lock, places, config, &|notice| print::error_line(notice)).await?;
+        let secret = unlock::find(context, places, &config, false)?;
+        let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
         // While this command works, stdio clients and other commands get in through it.
         app.serve_control(places)?;
         Ok(Self::Here { app: Box::new(app), _log: log })

@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
-use super::{Context, print, reach, setup};
-use crate::app::{self, App};
+use super::{Context, print, reach, setup, unlock};
+use crate::app::App;
 use crate::base::bound;
 use crate::config::place::Places;
 use crate::config::raw::Authentication;
@@ -32,7 +32,8 @@ pub(crate) struct Listen {
 
 pub(super) async fn quickstart(context: &Context, listen: Listen) -> Result<u8, Failure> {
     let places = context.places()?;
-    let made = app::init(&places)?;
+    let config = file::load(&places.config, &context.environment)?;
+    let made = setup::make(context, &places, &config, None)?;
     setup::tell(&places, &made)?;
     run(context, &places, listen, true).await
 }
@@ -66,7 +67,8 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
     let address = listener.address().map_err(Failure::internal)?;
     let _log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
     let lock = reach::take_directory(places).await?;
-    let mut app = App::open_locked(lock, places, config, &|notice| print::error_line(notice)).await?;
+    let secret = unlock::find(context, places, &config, true)?;
+    let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
     app.serve_control(places)?;
 
     let streams = CancellationToken::new();

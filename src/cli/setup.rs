@@ -2,23 +2,46 @@
 
 use std::path::Path;
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::{Context, print};
-use crate::app::{self, Made};
+use super::vault::Derivation;
+use super::{Context, print, secret, vault};
+use crate::app::AppError;
+use crate::app::init::{self, Made, VaultChoice};
 use crate::config::env::Environment;
 use crate::config::place::Places;
+use crate::config::{Config, file};
+use crate::crypto::password::Iterations;
+use crate::vault::{RecoveryKey, source};
 
-pub(super) fn init(context: &Context) -> Result<u8, Failure> {
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Open the vault with a passphrase, which is typed or comes on standard input, instead of a key file
+    #[arg(long)]
+    passphrase: bool,
+    #[command(flatten)]
+    derivation: Derivation,
+}
+
+pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
     let places = context.places()?;
-    let made = app::init(&places)?;
+    let config = file::load(&places.config, &context.environment)?;
+    let Derivation { kdf_iterations, allow_weak_kdf } = init.derivation;
+    let iterations = Iterations::new(kdf_iterations, allow_weak_kdf).map_err(Failure::usage)?;
+    let secret =
+        if init.passphrase && !places.database().exists() { Some(secret::read_new_passphrase()?) } else { None };
+    let made = make(context, &places, &config, Some(VaultChoice { secret, iterations }))?;
     if context.json {
+        let recovery = made.recovery.as_ref().map(RecoveryKey::text);
+        let recovery = recovery.as_ref().map(secret::text).transpose()?;
         let report = json!({
             "data_directory": places.data.display().to_string(),
             "config": places.config.display().to_string(),
             "http_token": places.http_token().display().to_string(),
-            "made": {"directory": made.directory, "config": made.config, "database": made.database, "token": made.token},
+            "recovery": recovery,
+            "made": {"directory": made.directory, "config": made.config, "database": made.database, "token": made.token, "key_file": made.key_file},
         });
         print::line(&report.to_string())?;
         return Ok(0);
@@ -28,6 +51,27 @@ pub(super) fn init(context: &Context) -> Result<u8, Failure> {
         "\nNext: sekisho library add NAME PATH, then sekisho serve (or let a desktop client run sekisho stdio).",
     )?;
     Ok(0)
+}
+
+/// Makes what is missing. The vault is opened by what the choice says, or a secret that stands ready (a systemd
+/// credential, the environment), or a key file that is made.
+pub(super) fn make(
+    context: &Context,
+    places: &Places,
+    config: &Config,
+    choice: Option<VaultChoice>,
+) -> Result<Made, AppError> {
+    let mut choice = choice.unwrap_or_default();
+    if choice.secret.is_none() {
+        let sources = source::Places {
+            credentials_directory: context.environment.credentials_directory.as_deref(),
+            key_file: None,
+            variable: context.environment.vault_secret.as_ref(),
+        };
+        choice.secret = source::find(sources, || Ok(None))?.map(|found| found.secret);
+    }
+    let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
+    init::init(places, &key_file, choice)
 }
 
 pub(super) fn tell(places: &Places, made: &Made) -> Result<(), Failure> {
@@ -41,7 +85,14 @@ pub(super) fn tell(places: &Places, made: &Made) -> Result<(), Failure> {
     say("data directory", &places.data, made.directory)?;
     say("configuration", &places.config, made.config)?;
     say("database", &places.database(), made.database)?;
-    say("HTTP token", &places.http_token(), made.token)
+    say("HTTP token", &places.http_token(), made.token)?;
+    if made.key_file {
+        say("vault key", &places.vault_key(), true)?;
+    }
+    match &made.recovery {
+        Some(key) => vault::recovery(secret::text(&key.text())?),
+        None => Ok(()),
+    }
 }
 
 /// The words that start this program on this data directory from anywhere. A client, and a person in another terminal,

@@ -16,8 +16,8 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
-use super::{Context, print};
-use crate::app::{self, App, AppError};
+use super::{Context, print, setup, unlock};
+use crate::app::{App, AppError};
 use crate::auth::Evidence;
 use crate::base::bound;
 use crate::config::file;
@@ -45,7 +45,12 @@ pub(super) async fn stdio(context: &Context) -> Result<u8, Failure> {
     let places = context.places()?;
     // A desktop client starts us on a machine where nobody may have run anything yet.
     if !places.database().exists() {
-        match app::init(&places) {
+        let config = file::load(&places.config, &context.environment)?;
+        match setup::make(context, &places, &config, None) {
+            Ok(made) if made.recovery.is_some() => {
+                // Standard output is the client's, and nobody may read the rest.
+                print::error_line("A vault was made. Get a recovery key for it: sekisho key recovery");
+            }
             Ok(_) | Err(AppError::Lock(LockError::Held { .. })) => {}
             Err(error) => return Err(error.into()),
         }
@@ -146,7 +151,8 @@ async fn become_owner(
 ) -> Result<(Owned, Box<dyn Stream>), Failure> {
     let config = file::load(&places.config, &context.environment)?;
     let log = log::start(&places.logs(), config.log).ok();
-    let mut app = App::open_locked(lock, places, config, &|notice| print::error_line(notice)).await?;
+    let secret = unlock::find(context, places, &config, false)?;
+    let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
     app.serve_control(places)?;
     let uid = rustix::process::geteuid().as_raw();
     let known =

@@ -46,7 +46,12 @@ impl Site {
         let mut response = match self.guard.check(&request) {
             Err(reason) => {
                 self.pipeline
-                    .record_foreign_refusal(None, &Via::Http { peer }, Some("http".into()), &reason.private)
+                    .record_foreign_refusal(
+                        None,
+                        &Via::Http { peer, user_agent: None },
+                        Some("http".into()),
+                        &reason.private,
+                    )
                     .await;
                 plain(reason.status, reason.public)
             }

@@ -79,8 +79,8 @@ impl McpHttp {
         B: ::http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let via = Via::Http { peer };
         let (parts, body) = request.into_parts();
+        let via = Via::Http { peer, user_agent: user_agent(&parts.headers) };
         let evidence = Evidence::Http { authorization: authorization(&parts.headers) };
         let known = match self.pipeline.identify(&evidence, &via).await {
             Ok(known) => known,
@@ -166,6 +166,12 @@ impl McpHttp {
 fn prefers_stream(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.trim_start().starts_with("text/event-stream"))
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    let end = text.char_indices().nth(bound::AUDIT_USER_AGENT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    Some(text[..end].into())
 }
 
 fn authorization(headers: &HeaderMap) -> Option<Secret> {

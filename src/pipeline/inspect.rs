@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::admit::Admitted;
 use super::request::Asked;
@@ -20,12 +21,17 @@ pub struct Checked {
     pub(super) registered: Arc<Registered>,
 }
 
-/// `measure` is given the arguments as JSON text, for the audit entry.
-pub(super) fn inspect(catalog: &Catalog, admitted: Admitted, measure: impl FnOnce(&[u8])) -> Result<Checked, Refusal> {
+/// `measure` is given the arguments as JSON text, and whether they are secret, for the audit entry.
+pub(super) fn inspect(
+    catalog: &Catalog,
+    admitted: Admitted,
+    measure: impl FnOnce(&[u8], bool),
+) -> Result<Checked, Refusal> {
     let asked = admitted.asked();
-    let bytes = serde_json::to_vec(&asked.arguments).map_err(Refusal::internal)?;
-    measure(&bytes);
-    let registered = catalog.get(asked.kind, &asked.name).ok_or_else(|| unknown(asked))?;
+    let bytes = Zeroizing::new(serde_json::to_vec(&asked.arguments).map_err(Refusal::internal)?);
+    let found = catalog.get(asked.kind, &asked.name);
+    measure(&bytes, found.as_ref().is_some_and(|registered| registered.about.secret_arguments));
+    let registered = found.ok_or_else(|| unknown(asked))?;
     let about = &registered.about;
     if bytes.len() > about.argument_bytes_max {
         let public = format!(
@@ -40,6 +46,12 @@ pub(super) fn inspect(catalog: &Catalog, admitted: Admitted, measure: impl FnOnc
     if asked.completion.is_none()
         && let Err(mismatch) = registered.input.check(&asked.arguments)
     {
+        if about.secret_arguments {
+            // The message may quote what it is about.
+            let public =
+                format!("The argument at {:?} does not fit the input schema of {}.", mismatch.pointer, about.name);
+            return Err(Refusal::new(Code::Invalid, public).with_data(json!({"pointer": mismatch.pointer})));
+        }
         let public = if mismatch.pointer.is_empty() {
             format!("The arguments of {} do not fit its input schema: {}.", about.name, mismatch.message)
         } else {

@@ -24,7 +24,7 @@ use crate::base::principal::Principal;
 use crate::base::refusal::Refusal;
 use crate::config::Config;
 use crate::crypto::aead::{AeadError, SealingKey};
-use crate::operation::{Catalog, Output};
+use crate::operation::{Catalog, Kind, Output};
 use crate::store::Store;
 use crate::telemetry::metric::Metrics;
 use identify::Known;
@@ -109,21 +109,25 @@ impl Pipeline {
     /// The whole way from a recognised caller to something that may be sent.
     pub async fn run(&self, known: Known, asked: Asked) -> Recorded {
         known.settle();
-        let mut draft = self.draft(Event::Call, known.via());
+        let event = if asked.kind == Kind::Admin { Event::Administration } else { Event::Call };
+        let mut draft = self.draft(event, known.via());
         record::describe(&mut draft, known.principal());
         draft.operation = Some(asked.label());
         draft.target = asked.target();
         let result = self.steps(known, asked, &mut draft).await;
-        record::record(&self.audit, &self.metrics, self.config.audit_all, draft, result).await
+        record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await
     }
 
     async fn steps(&self, known: Known, asked: Asked, draft: &mut Draft) -> Result<record::Finished, record::Stopped> {
         let admitted = admit::admit(&self.sessions, &self.quota, known, asked)?;
         draft.session = Some(admitted.session().short().to_owned());
         self.record_turn(&admitted, draft).await?;
-        let checked = inspect::inspect(&self.catalog, admitted, |bytes| {
+        let checked = inspect::inspect(&self.catalog, admitted, |bytes, is_secret| {
             draft.argument_bytes = bytes.len() as u64;
-            draft.argument_digest = Some(self.audit.digest(bytes));
+            if !is_secret {
+                draft.argument_digest = self.audit.digest(bytes);
+                draft.personal.arguments = self.config.audit.arguments.then(|| record::cut(bytes));
+            }
         })?;
         let allowed = authorize::authorize(checked)?;
         if allowed.has_effects() {
@@ -157,7 +161,7 @@ impl Pipeline {
     pub async fn sweep_sessions(&self) {
         for ended in self.sessions.sweep() {
             let mut draft = Draft::new(Event::Session, "internal", self.audit.now());
-            draft.principal = Some(ended.principal.to_string());
+            draft.personal.principal = Some(ended.principal.to_string());
             draft.session = Some(ended.id.short().to_owned());
             if let Err(error) = self.audit.append(draft, Outcome::Done, Some(format!("ended: {}", ended.why))).await {
                 tracing::error!(%error, "the end of a session could not be recorded");
@@ -212,7 +216,8 @@ impl Pipeline {
 
     fn draft(&self, event: Event, via: &Via) -> Draft {
         let mut draft = Draft::new(event, via.transport(), self.audit.now());
-        draft.peer = via.peer();
+        draft.personal.peer = via.peer();
+        draft.personal.user_agent = via.user_agent().map(str::to_owned);
         draft
     }
 

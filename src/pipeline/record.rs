@@ -4,6 +4,7 @@ use super::ran::Ran;
 use super::redact::Clean;
 use crate::audit::entry::{Draft, Outcome};
 use crate::audit::{Audit, AuditError};
+use crate::base::bound;
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Kind, Output};
@@ -39,9 +40,15 @@ impl From<Refusal> for Stopped {
 }
 
 pub(super) fn describe(draft: &mut Draft, principal: &Principal) {
-    draft.principal = Some(principal.id.to_string());
+    draft.personal.principal = Some(principal.id.to_string());
     draft.role = Some(principal.role.as_str().to_owned());
     draft.scheme = Some(principal.scheme.as_str().to_owned());
+}
+
+/// Arguments as an entry keeps them.
+pub(super) fn cut(arguments: &[u8]) -> String {
+    let end = arguments.len().min(bound::AUDIT_ARGUMENT_BYTES_MAX);
+    String::from_utf8_lossy(&arguments[..end]).into_owned()
 }
 
 pub(super) fn unavailable(error: &AuditError) -> Refusal {

@@ -14,6 +14,7 @@ use crate::operation::{Caller, Kind, Nobody};
 pub enum Via {
     Http {
         peer: SocketAddr,
+        user_agent: Option<Arc<str>>,
     },
     /// An agent over stdio, its own process's uid.
     Stdio {
@@ -40,9 +41,17 @@ impl Via {
         }
     }
 
+    /// What an HTTP client calls itself.
+    pub fn user_agent(&self) -> Option<&str> {
+        match self {
+            Self::Http { user_agent, .. } => user_agent.as_deref(),
+            _ => None,
+        }
+    }
+
     pub fn peer(&self) -> Option<String> {
         match self {
-            Self::Http { peer } => Some(peer.ip().to_string()),
+            Self::Http { peer, .. } => Some(peer.ip().to_string()),
             Self::Stdio { uid } | Self::Command { uid } => Some(format!("uid {uid}")),
             Self::Control { uid, process: Some(process) } => Some(format!("uid {uid} process {process}")),
             Self::Control { uid, process: None } => Some(format!("uid {uid}")),

@@ -13,6 +13,7 @@
 
 mod audit;
 mod cli;
+mod cross;
 mod crowd;
 mod harness;
 mod http;

@@ -1,0 +1,50 @@
+//! The operation `backup.make`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::request::{Request, about, parse};
+use crate::base::refusal::{Code, Refusal};
+use crate::custody::Custody;
+use crate::operation::{Catalog, Effect};
+use crate::schema::NotASchema;
+
+pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
+    let keeper = Arc::clone(custody);
+    let mut make = about::<Make>("backup.make", "Back the database up into a file", Effect::Changes);
+    make.argument_bytes_max *= 4;
+    catalog.add(Arc::new(Request::new(make, move |_, arguments| {
+        let custody = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Make { path } = parse(arguments)?;
+            let path = Path::new(&path);
+            if !path.is_absolute() {
+                return Err(Refusal::new(
+                    Code::Invalid,
+                    format!("The path must be absolute; found {}.", path.display()),
+                ));
+            }
+            let made = custody.backup(path).await?;
+            Ok(json!({
+                "path": made.path.display().to_string(),
+                "bytes": made.bytes,
+                "paused_ms": u64::try_from(made.paused.as_millis()).unwrap_or(u64::MAX),
+                "audit_entries": made.header.audit_entries,
+                "audit_root": made.header.audit_root,
+                "made": made.header.made.rfc3339(),
+            }))
+        })
+    })))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Make {
+    /// An absolute path of a new file on the server's machine.
+    #[schemars(length(max = 4096))]
+    path: String,
+}

@@ -1,0 +1,102 @@
+//! The operations `credential.set`, `.list`, `.show`, `.history`, `.remove`. No answer holds a value.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroize as _;
+
+use super::request::{Named, Nothing, Request, about, done, parse};
+use crate::base::bound;
+use crate::base::refusal::Refusal;
+use crate::base::secret::Secret;
+use crate::custody::Custody;
+use crate::operation::{Catalog, Effect};
+use crate::schema::NotASchema;
+use crate::vault::credential::{CredentialRecord, HistoryRecord};
+
+pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
+    let mut set = about::<Set>("credential.set", "Keep a credential in the vault", Effect::Changes);
+    set.secret_arguments = true;
+    set.argument_bytes_max = 6 * bound::CREDENTIAL_VALUE_BYTES_MAX + bound::ARGUMENT_BYTES_MAX;
+    let keeper = Arc::clone(custody);
+    catalog.add(Arc::new(Request::new(set, move |_, arguments| {
+        let custody = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Set { name, mut value, note, replace } = parse(arguments)?;
+            let secret = Secret::new(value.as_bytes());
+            value.zeroize();
+            let version = custody.set_credential(&name, &secret, note, replace).await?;
+            Ok(json!({"name": name, "version": version}))
+        })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let list = about::<Nothing>("credential.list", "List the credentials", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list, move |_, _| {
+        let items: Result<Vec<Value>, Refusal> =
+            keeper.credentials().map(|items| items.iter().map(facts).collect()).map_err(Refusal::from);
+        // Not "credentials": what has that name is masked on its way out.
+        Box::pin(async { Ok(json!({"items": items?})) })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let show = about::<Named>("credential.show", "Show what is known of a credential", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(show, move |_, arguments| {
+        let shown = parse(arguments).and_then(|Named { name }| Ok(facts(&keeper.credential(&name)?)));
+        Box::pin(async { shown })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let history = about::<Named>("credential.history", "Show a credential's versions", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(history, move |_, arguments| {
+        let versions = parse(arguments).and_then(|Named { name }| Ok(keeper.credential_history(&name)?));
+        Box::pin(async { Ok(json!({"versions": versions?.iter().map(version).collect::<Vec<_>>()})) })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let remove = about::<Named>("credential.remove", "Destroy a credential", Effect::Destroys);
+    catalog.add(Arc::new(Request::new(remove, move |_, arguments| {
+        let custody = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Named { name } = parse(arguments)?;
+            custody.remove_credential(&name).await?;
+            Ok(done())
+        })
+    })))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Set {
+    #[schemars(length(max = 64))]
+    name: String,
+    value: String,
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    note: Option<String>,
+    /// Whether one of this name may be replaced.
+    #[serde(default = "yes")]
+    replace: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn facts(facts: &CredentialRecord) -> Value {
+    json!({
+        "name": facts.name,
+        "version": facts.version,
+        "note": facts.note,
+        "created": facts.created.rfc3339(),
+        "updated": facts.updated.rfc3339(),
+    })
+}
+
+fn version(old: &HistoryRecord) -> Value {
+    json!({
+        "version": old.version,
+        "at": old.updated.rfc3339(),
+        "ended": old.ended.rfc3339(),
+        "state": if old.sealed.is_some() { "kept" } else { "destroyed" },
+        "note": old.note,
+    })
+}

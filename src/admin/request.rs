@@ -1,0 +1,73 @@
+//! An administrative operation made of what is known of it and a function: most of them need no more.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::base::bound;
+use crate::base::refusal::{Code, Refusal};
+use crate::operation::{About, Cx, Effect, Kind, Operation, Outcome, Output};
+
+type Answer = Box<dyn for<'a> Fn(&'a Cx, Value) -> BoxFuture<'a, Result<Value, Refusal>> + Send + Sync>;
+
+/// One operation; its result is structured.
+pub(super) struct Request {
+    about: About,
+    answer: Answer,
+}
+
+impl Request {
+    pub(super) fn new<F>(about: About, answer: F) -> Self
+    where
+        F: for<'a> Fn(&'a Cx, Value) -> BoxFuture<'a, Result<Value, Refusal>> + Send + Sync + 'static,
+    {
+        Self { about, answer: Box::new(answer) }
+    }
+}
+
+impl Operation for Request {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn run<'a>(&'a self, cx: &'a Cx, arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+        Box::pin(async { Ok(Outcome::Done(Output::structured((self.answer)(cx, arguments).await?, String::new()))) })
+    }
+}
+
+/// What is known of an operation that takes `A`. Administration may take its time.
+pub(super) fn about<A: JsonSchema>(name: &str, title: &str, effect: Effect) -> About {
+    let mut about = About::reading(Kind::Admin, name, title, title, schemars::schema_for!(A).to_value());
+    about.effect = effect;
+    about.idempotent = effect == Effect::ReadOnly;
+    about.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
+    about
+}
+
+/// The arguments, which fit the schema that was made of their type.
+pub(super) fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, Refusal> {
+    serde_json::from_value(arguments)
+        .map_err(|error| Refusal::new(Code::Invalid, format!("The arguments do not fit: {error}.")))
+}
+
+/// Arguments of an operation that takes none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Arguments of an operation on something that has a name.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    #[schemars(length(max = 128))]
+    pub(super) name: String,
+}
+
+/// A result that says nothing but that it was done.
+pub(super) fn done() -> Value {
+    json!({"done": true})
+}

@@ -1,0 +1,127 @@
+//! What `app` tells the lower rooms: the state of the installation, what changed, who gives the directory up.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::init::read_token;
+use crate::admin::lifecycle::Lifecycle;
+use crate::admin::status::Look;
+use crate::audit::Audit;
+use crate::auth::token;
+use crate::base::refusal::{Code, Refusal};
+use crate::config::place::Places;
+use crate::custody::Custody;
+use crate::library::{Changes, Libraries};
+use crate::operation::{Catalog, Change};
+use crate::pipeline::Pipeline;
+use crate::store::Store;
+use crate::telemetry::metric::Metrics;
+use crate::tool;
+use crate::web::Readiness;
+
+/// Whether this process gives the directory to a server: a stdio client's does, a server does not.
+#[derive(Debug, Default)]
+pub(super) struct GivingUp {
+    pub(super) willing: AtomicBool,
+    pub(super) asked: CancellationToken,
+}
+
+impl Lifecycle for GivingUp {
+    fn yield_directory(&self) -> Result<(), Refusal> {
+        if !self.willing.load(Ordering::Relaxed) {
+            let public = format!("Process {} keeps the data directory until it ends.", std::process::id());
+            return Err(Refusal::new(Code::Conflict, public));
+        }
+        self.asked.cancel();
+        Ok(())
+    }
+}
+
+/// Tells clients what a sync changed.
+pub(super) struct Announce {
+    pub(super) catalog: Arc<Catalog>,
+}
+
+impl Changes for Announce {
+    fn documents(&self, library: &str, changed: &[String], list_changed: bool) {
+        for path in changed {
+            self.catalog.announce(Change::Resource(tool::uri::of_document(library, path)));
+        }
+        if list_changed {
+            self.catalog.announce(Change::Resources);
+        }
+    }
+}
+
+/// The state of the installation, for `status` and `/ready`.
+pub(super) struct Facts {
+    pub(super) places: Places,
+    pub(super) libraries: Arc<Libraries>,
+    pub(super) audit: Audit,
+    pub(super) custody: Arc<Custody>,
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
+    /// Weak: the pipeline's catalogue holds us.
+    pub(super) pipeline: std::sync::Weak<Pipeline>,
+}
+
+impl Facts {
+    /// Whether the token in the file opens anything; `None` where there is none.
+    fn is_token_known(&self) -> Option<bool> {
+        let token = read_token(&self.places.http_token()).ok()??;
+        token::is_known(&self.store, &token).ok()
+    }
+}
+
+impl Look for Facts {
+    fn look(&self) -> BoxFuture<'_, Result<Value, Refusal>> {
+        Box::pin(async {
+            let bytes = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default();
+            let index: u64 = fs::read_dir(self.places.index())
+                .map(|entries| {
+                    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+                })
+                .unwrap_or_default();
+            Ok(json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "process": std::process::id(),
+                "data_directory": self.places.data.display().to_string(),
+                "schema": crate::store::migrate::SCHEMA,
+                "store_bytes": bytes(&self.places.database()),
+                "store_writable": self.store.is_writable().await,
+                "vault": self.custody.vault_status(),
+                "checkpoints_leave_the_file": self.custody.keeper().is_exporting(),
+                "alarm": self.custody.alarm(),
+                "core_dumps": crate::base::process::are_core_dumps_possible(),
+                "http_token_known": self.is_token_known(),
+                "index_bytes": index,
+                "index_passages": self.libraries.passages(),
+                "libraries": self.libraries.list()?.len(),
+                "audit_entries": self.audit.size().map_err(Refusal::internal)?,
+                "sessions": self.pipeline.upgrade().map_or(0, |pipeline| pipeline.sessions().count()),
+                "since_start": self.metrics.to_json(),
+            }))
+        })
+    }
+}
+
+impl Readiness for Facts {
+    fn missing(&self) -> BoxFuture<'_, Vec<&'static str>> {
+        Box::pin(async {
+            let mut missing = Vec::new();
+            if !self.store.is_writable().await {
+                missing.push("store");
+            }
+            if !self.custody.is_open() {
+                missing.push("vault");
+            }
+            missing
+        })
+    }
+}

@@ -1,0 +1,377 @@
+//! Composes the rooms in order, and stops them in reverse. The only file that sees everything.
+
+pub mod init;
+pub mod offline;
+pub mod verify;
+mod facts;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::entry::{Draft, Event, Outcome};
+use crate::audit::keep::Keeper;
+use crate::audit::log::LogHook;
+use crate::audit::{Audit, AuditError};
+use crate::base::bound;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::id::NoEntropy;
+use crate::base::secret::Secret;
+use crate::config::Config;
+use crate::config::place::Places;
+use crate::crypto::aead::AeadError;
+use crate::custody::{Custody, CustodyError};
+use crate::http::control::ControlSocket;
+use crate::library::record::Source;
+use crate::library::{Libraries, LibraryError};
+use crate::mcp::Mcp;
+use crate::operation::Catalog;
+use crate::pipeline::Pipeline;
+use crate::schema::NotASchema;
+use crate::search::{Index, SearchError};
+use crate::store::lock::{DirectoryLock, LockError};
+use crate::store::table::Table;
+use crate::store::{Batch, Opened, Put, Store, StoreError};
+use crate::telemetry::metric::Metrics;
+use crate::tool::{self, shelf::Shelves};
+use crate::vault::door::Door;
+use crate::vault::{self, VaultError, source};
+use crate::web::Web;
+use facts::{Announce, Facts, GivingUp};
+
+/// The library that every installation has: the manual.
+pub const MANUAL: &str = "manual";
+
+/// Everything that runs in the process which owns the data directory.
+pub struct App {
+    pub pipeline: Arc<Pipeline>,
+    pub mcp: Arc<Mcp>,
+    pub web: Arc<Web>,
+    pub config: Arc<Config>,
+    pub clock: Arc<dyn Clock>,
+    pub custody: Arc<Custody>,
+    audit: Audit,
+    store: Store,
+    stop: CancellationToken,
+    giving_up: Arc<GivingUp>,
+    control: Option<JoinHandle<()>>,
+    /// Last: it is given up when all else has stopped.
+    _lock: DirectoryLock,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}
+
+/// Why Sekisho does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Source(#[from] source::SourceError),
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    #[error(transparent)]
+    Sealing(#[from] AeadError),
+    #[error("a built-in operation has a schema that does not compile: {0}")]
+    Schema(#[from] NotASchema),
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("the control socket {} cannot be made: {error}", path.display())]
+    Control { path: PathBuf, error: io::Error },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> AppError {
+    let path = path.to_owned();
+    move |error| AppError::File { path, error }
+}
+
+impl App {
+    /// Takes the data directory, whose lock is in hand, and starts everything but the listeners. `secret` opens the
+    /// vault; `notice` is told what a person should know.
+    pub async fn open_locked(
+        lock: DirectoryLock,
+        places: &Places,
+        config: Config,
+        secret: Option<VaultSecret>,
+        notice: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, AppError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let config = Arc::new(config);
+        let opened = Store::open(&places.database())?;
+        let database_id = database_id(&opened)?;
+        let hook = LogHook::of(&opened)?;
+        let store = opened.start(Box::new(hook))?;
+        let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
+        let secret = match store.read(vault::state)? {
+            vault::State::Absent => Some(make_vault(&store, database_id, secret, &key_file, &*clock, notice).await?),
+            vault::State::Sealed(_) => secret,
+        };
+        let vault = Arc::new(Door::new(store.read(vault::state)?, Arc::clone(&clock)));
+        let audit = Audit::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault));
+        let checkpoints = config.audit.checkpoint_file.clone().unwrap_or_else(|| places.checkpoints());
+        let keeper = Keeper::new(audit.clone(), &database_id, checkpoints, config.audit.checkpoint_syslog);
+        let custody = Arc::new(Custody::new(audit.clone(), Arc::clone(&vault), Arc::new(keeper), key_file, &config));
+        // Deriving a key takes as long as everything else together: both at once.
+        let unsealing =
+            tokio::spawn(Arc::clone(&custody).unseal_at_start(secret.map(|found| (found.secret, found.from))));
+
+        let index = Index::open(&places.index())?;
+        if let Some(reason) = &index.rebuilt {
+            notice(&format!("The index is made anew from the store: {reason}."));
+        }
+        let index_marks = index.marks;
+        let index = Arc::new(index.index);
+        let catalog = Arc::new(Catalog::default());
+        let changes = Arc::new(Announce { catalog: Arc::clone(&catalog) });
+        let libraries = Arc::new(Libraries::new(store.clone(), index, Arc::clone(&clock), changes));
+        let caught_up = libraries.catch_up(index_marks).await?;
+        if caught_up > 0 {
+            notice(&format!("{caught_up} documents were indexed again."));
+        }
+        ensure_manual(&libraries).await?;
+        let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
+
+        let metrics = Arc::new(Metrics::default());
+        let shelves = Arc::new(Shelves::default());
+        tool::register(&catalog, &libraries, &shelves)?;
+        #[cfg(feature = "conformance-fixtures")]
+        crate::fixture::register(&catalog, &shelves)?;
+        let pipeline = Arc::new(Pipeline::new(
+            &store,
+            audit.clone(),
+            Arc::clone(&catalog),
+            Arc::clone(&metrics),
+            Arc::clone(&config),
+            &clock,
+        )?);
+        let facts = Arc::new(Facts {
+            places: places.clone(),
+            libraries: Arc::clone(&libraries),
+            audit: audit.clone(),
+            custody: Arc::clone(&custody),
+            store: store.clone(),
+            metrics,
+            pipeline: Arc::downgrade(&pipeline),
+        });
+        let giving_up = Arc::new(GivingUp::default());
+        crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
+        let mcp = Mcp::new(Arc::clone(&pipeline));
+        let web = Web::new(Arc::clone(&pipeline), facts);
+        let app = Self {
+            pipeline,
+            mcp,
+            web,
+            config,
+            clock,
+            custody,
+            audit,
+            store,
+            stop: CancellationToken::new(),
+            giving_up,
+            control: None,
+            _lock: lock,
+        };
+        app.begin(unsealed, notice).await?;
+        app.sweep_sessions();
+        tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
+        tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
+        Ok(app)
+    }
+
+    /// Writes down that we are here, with what an auditor would ask first.
+    async fn begin(
+        &self,
+        unsealed: Result<Option<String>, CustodyError>,
+        notice: &(dyn Fn(&str) + Sync),
+    ) -> Result<(), AppError> {
+        let vault = match &unsealed {
+            Ok(Some(from)) => format!("; the vault was opened by {from}"),
+            Ok(None) => "; the vault is sealed".to_owned(),
+            Err(_) => "; the vault stays sealed".to_owned(),
+        };
+        self.note(Event::Lifecycle, "started", &vault).await?;
+        if let Err(error) = unsealed {
+            notice(&format!("The vault stays sealed: {error}."));
+            let mut draft = Draft::new(Event::Vault, "internal", self.clock.now());
+            draft.operation = Some("vault.unseal".into());
+            self.audit.append(draft, Outcome::Failed, Some(error.to_string())).await?;
+        }
+        self.record_configuration().await?;
+        if let Some(alarm) = self.custody.look_outside().await? {
+            notice(&format!("Alarm: {alarm}."));
+        }
+        Ok(())
+    }
+
+    /// An entry of its own where the configuration is not that of the last start.
+    async fn record_configuration(&self) -> Result<(), AppError> {
+        let now = serde_json::to_value(&self.config.raw).unwrap_or_default();
+        let before = self.store.read(|snapshot| snapshot.get(Table::Meta, KEY_CONFIGURATION))?;
+        let before = before.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        if before.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        let changes = before.map_or_else(|| vec!["first start".to_owned()], |before| changes(&before, &now));
+        let mut draft = Draft::new(Event::Configuration, "internal", self.clock.now());
+        draft.operation = Some("config".into());
+        let row = Put::new(Table::Meta, KEY_CONFIGURATION, now.to_string().into_bytes());
+        self.audit.append_with(Batch::puts(vec![row]), draft, Outcome::Done, Some(changes.join("; "))).await?;
+        Ok(())
+    }
+
+    /// Opens the control socket, so that others of this user get in while we own the directory.
+    pub fn serve_control(&mut self, places: &Places) -> Result<(), AppError> {
+        let socket = ControlSocket::bind(&places.control)
+            .map_err(|error| AppError::Control { path: places.control.clone(), error })?;
+        let patience = self.config.http.shutdown_timeout;
+        let serve = socket.serve(Arc::clone(&self.mcp), Arc::clone(&self.web), self.stop.clone(), patience);
+        self.control = Some(tokio::spawn(serve));
+        Ok(())
+    }
+
+    /// Cancelled when the app stops.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// From now on a starting server may have the directory; the token says when one wants it.
+    pub fn give_up_when_asked(&self) -> CancellationToken {
+        self.giving_up.willing.store(true, Ordering::Relaxed);
+        self.giving_up.asked.clone()
+    }
+
+    /// Lets what is under way finish, writes the end into the log, and gives the directory up.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(control) = self.control.take() {
+            // Its panic, if it had one, is in the log.
+            control.await.unwrap_or_default();
+        }
+        let deadline = tokio::time::Instant::now() + self.config.http.shutdown_timeout;
+        while !self.pipeline.sessions().is_idle(self.config.limits.in_flight_max)
+            && tokio::time::Instant::now() < deadline
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if let Err(error) = self.audit.append_unwritten().await {
+            tracing::error!(%error, "folded refusals could not be recorded");
+        }
+        if let Err(error) = self.note(Event::Lifecycle, "stopped", "").await {
+            tracing::error!(%error, "the stop could not be recorded");
+        }
+        if let Err(error) = self.custody.keeper().checkpoint().await {
+            tracing::error!(%error, "the last checkpoint could not be made");
+        }
+        self.store.close().await;
+    }
+
+    async fn note(&self, event: Event, what: &str, more: &str) -> Result<(), AuditError> {
+        let draft = Draft::new(event, "internal", self.clock.now());
+        let note = format!("{what}: sekisho {} as process {}{more}", env!("CARGO_PKG_VERSION"), std::process::id());
+        self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
+    }
+
+    fn sweep_sessions(&self) {
+        let (pipeline, stop) = (Arc::clone(&self.pipeline), self.stop.clone());
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = ticks.tick() => pipeline.sweep_sessions().await,
+                }
+            }
+        });
+    }
+}
+
+/// The manual is a library like any other, and follows the binary's version.
+async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
+    match libraries.get(MANUAL) {
+        Ok(_) => {}
+        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin).await?),
+        Err(error) => return Err(error),
+    }
+    libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)
+}
+
+/// A secret for the vault, and where it was found, in words.
+#[derive(Debug)]
+pub struct VaultSecret {
+    pub secret: Secret,
+    pub from: String,
+}
+
+const KEY_CONFIGURATION: &[u8] = b"config/last";
+
+/// Which keys differ, with both values.
+fn changes(before: &Value, now: &Value) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (table, keys) in now.as_object().into_iter().flatten() {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            let old = &before[table][key];
+            if old != value {
+                changes.push(format!("{table}.{key}: {old} became {value}"));
+            }
+        }
+        for (key, old) in before[table].as_object().into_iter().flatten() {
+            if keys.get(key).is_none() {
+                changes.push(format!("{table}.{key}: {old} became the default"));
+            }
+        }
+    }
+    changes
+}
+
+fn database_id(opened: &Opened) -> Result<vault::DatabaseId, AppError> {
+    let bytes = opened.read(|snapshot| snapshot.get(Table::Meta, b"database_id"))?;
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or(AppError::Vault(VaultError::Damaged("the database has no id of 16 bytes")))
+}
+
+/// A database from before there were vaults gets one.
+async fn make_vault(
+    store: &Store,
+    database_id: vault::DatabaseId,
+    secret: Option<VaultSecret>,
+    key_file: &Path,
+    clock: &dyn Clock,
+    notice: &(dyn Fn(&str) + Sync),
+) -> Result<VaultSecret, AppError> {
+    let secret = if let Some(secret) = secret {
+        secret
+    } else {
+        let (secret, _) = init::key_of(key_file)?;
+        VaultSecret { secret, from: format!("the key file {}", key_file.display()) }
+    };
+    let made = vault::create(database_id, &secret.secret, crate::crypto::password::Iterations::default(), clock.now())?;
+    store.commit(Batch::puts(made.rows)).await?;
+    notice(&format!(
+        "This database had no vault; one was made, which {} opens. Get a recovery key for it: sekisho key recovery",
+        secret.from
+    ));
+    Ok(secret)
+}

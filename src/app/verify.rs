@@ -1,0 +1,77 @@
+//! Checks a database, or a bundle, that is not at work: on a private copy, for redb's own check writes.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{AppError, at};
+use crate::audit::bundle;
+use crate::audit::verify::{Against, Sound, Verdict, verify};
+use crate::base::id::{hex, random_bytes};
+use crate::store::Store;
+
+/// What a file that can be checked begins with.
+const DATABASE: &[u8] = b"redb";
+const BACKUP: &[u8] = b"SEKISHO-BACKUP";
+
+/// Checks `path`. The copy is made in `scratch`, and is gone afterwards.
+pub fn file(path: &Path, scratch: &Path, against: &Against) -> Result<Verdict, AppError> {
+    let mut start = [0; 16];
+    let mut opened = File::open(path).map_err(at(path))?;
+    let length = opened.read(&mut start).map_err(at(path))?;
+    if start[..length].starts_with(BACKUP) {
+        let reason = "it is a backup, which only its keys open: restore it into a directory of its own, and check that";
+        return Ok(Verdict::Incomplete { reason: reason.into() });
+    }
+    if !start[..length].starts_with(DATABASE) {
+        return of_bundle(path, against);
+    }
+    let private = Private::make(scratch)?;
+    let copy = private.0.join("sekisho.redb");
+    fs::copy(path, &copy).map_err(at(&copy))?;
+    match Store::open(&copy) {
+        Ok(opened) => {
+            let verdict = verify(&opened, against)?;
+            opened.close()?;
+            Ok(verdict)
+        }
+        // Cut off, or overwritten in places: what is left cannot be read in order.
+        Err(error) => Ok(Verdict::Incomplete { reason: error.to_string() }),
+    }
+}
+
+/// A directory of our own, removed with all that is in it.
+struct Private(PathBuf);
+
+impl Private {
+    fn make(scratch: &Path) -> Result<Self, AppError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = scratch.join(format!(".sekisho-verify-{}", hex(&random_bytes::<8>()?)));
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(at(&path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // What stays is a copy that only its owner reads.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Checks an exported bundle, which brings all that the check needs.
+fn of_bundle(path: &Path, against: &Against) -> Result<Verdict, AppError> {
+    let file = File::open(path).map_err(at(path))?;
+    let verdict = bundle::verify(&mut BufReader::new(file), &against.keys, &against.checkpoints).map_err(at(path))?;
+    Ok(match verdict {
+        bundle::Verdict::Tampered { sequence, expected, found } => Verdict::Tampered { sequence, expected, found },
+        bundle::Verdict::Incomplete { reason } => Verdict::Incomplete { reason },
+        bundle::Verdict::Sound(sound) => Verdict::Sound(Sound {
+            size: sound.first + sound.count,
+            root: sound.root,
+            first: sound.first,
+            checkpoints: sound.compared + 1,
+            signed_size: sound.first + sound.count,
+        }),
+    })
+}

@@ -1,0 +1,63 @@
+//! Finds the secret that opens the vault: systemd's credential, the key file, a person, the environment.
+
+use std::io::{self, IsTerminal as _};
+
+use serde_json::json;
+
+use super::exit::Failure;
+use super::reach::Reach;
+use super::{Context, print, secret};
+use crate::app::VaultSecret;
+use crate::config::Config;
+use crate::config::place::Places;
+use crate::vault::source::{self, Origin};
+
+/// Where a secret may be, in order; a person is asked only where `ask`.
+pub(super) fn find(
+    context: &Context,
+    places: &Places,
+    config: &Config,
+    ask: bool,
+) -> Result<Option<VaultSecret>, Failure> {
+    // A file that was named must be there; the usual place may be empty.
+    let usual = Some(places.vault_key()).filter(|path| path.exists());
+    let key_file = config.vault.key_file.clone().filter(|path| path.exists()).or(usual);
+    let sources = source::Places {
+        credentials_directory: context.environment.credentials_directory.as_deref(),
+        key_file: key_file.as_deref(),
+        variable: context.environment.vault_secret.as_ref(),
+    };
+    let asked = ask && context.environment.vault_secret.is_none() && io::stdin().is_terminal();
+    let prompt = || {
+        if !asked {
+            return Ok(None);
+        }
+        secret::read("Passphrase of the vault: ").map(Some).map_err(|failure| io::Error::other(failure.to_string()))
+    };
+    let found = source::find(sources, prompt).map_err(Failure::not_allowed)?;
+    Ok(found.map(|found| {
+        if let Some(warning) = &found.warning {
+            print::error_line(&format!("Warning: {warning}."));
+        }
+        let from = match &found.from {
+            Origin::SystemdCredential(_) => "a systemd credential".to_owned(),
+            Origin::KeyFile(path) => format!("the key file {}", path.display()),
+            Origin::Prompt => "a typed passphrase".to_owned(),
+            Origin::Environment => "the environment".to_owned(),
+        };
+        VaultSecret { secret: found.secret, from }
+    }))
+}
+
+/// Sees to an open vault before a command that needs one: where this process owns it, and a person can be asked.
+pub(super) async fn vault(context: &Context, reach: &Reach) -> Result<(), Failure> {
+    if !matches!(reach, Reach::Here { .. }) {
+        return Ok(());
+    }
+    let status = reach.ask("vault.status", json!({})).await?;
+    if status["standing"] != "sealed" || !io::stdin().is_terminal() || context.json {
+        return Ok(());
+    }
+    let typed = secret::read("Passphrase of the vault: ")?;
+    reach.ask("vault.unseal", json!({"with": "passphrase", "value": secret::text(&typed)?})).await.map(drop)
+}

@@ -1,0 +1,307 @@
+//! Custody of what is secret: opens and closes the vault, changes its keys and credentials, backs the database up.
+//!
+//! The rooms below say what a change is; here it is committed, in order, by one hand at a time.
+
+pub mod backup;
+pub mod error;
+pub mod house;
+pub mod rekey;
+pub mod restore;
+mod reseal;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, Notify};
+
+use crate::audit::Audit;
+use crate::audit::entry::{Draft, Event, Outcome};
+use crate::audit::keep::Keeper;
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::config::{self, Config};
+use crate::crypto::password::Iterations;
+use crate::store::{Batch, Store};
+use crate::vault::credential::{
+    self, CredentialName, CredentialRecord, CredentialSource, HistoryRecord, NewCredential,
+};
+use crate::vault::door::{Door, Key};
+use crate::vault::key::Purpose;
+use crate::vault::{self, Change, RecoveryKey, key_file};
+pub use error::CustodyError;
+
+/// The one who holds the keys.
+#[derive(Debug)]
+pub struct Custody {
+    audit: Audit,
+    vault: Arc<Door>,
+    keeper: Arc<Keeper>,
+    key_file: PathBuf,
+    retention: config::Retention,
+    rotation: Option<std::time::Duration>,
+    backup: config::Backup,
+    /// Held from the look at the store to the commit by whatever changes keys or credentials: rows replace what was
+    /// there.
+    change: Mutex<()>,
+    /// There may be something to seal anew.
+    rotated: Notify,
+    /// Who opened the vault, in words. Held for a moment.
+    opened_by: StdMutex<Option<String>>,
+    /// What is wrong with the log, as seen from outside of the file. Held for a moment.
+    alarm: StdMutex<Option<String>>,
+}
+
+/// With what the vault is to be opened.
+#[derive(Debug)]
+pub enum With {
+    Secret(Secret),
+    Recovery(RecoveryKey),
+}
+
+/// The secret that is to open the vault from now on.
+#[derive(Debug)]
+pub enum NewSecret {
+    Typed(Secret),
+    /// A random one, put into the key file.
+    KeyFile,
+}
+
+impl Custody {
+    pub fn new(audit: Audit, vault: Arc<Door>, keeper: Arc<Keeper>, key_file: PathBuf, config: &Config) -> Self {
+        Self {
+            audit,
+            vault,
+            keeper,
+            key_file,
+            retention: config.audit.retention,
+            rotation: config.vault.rotation,
+            backup: config.backup.clone(),
+            change: Mutex::default(),
+            rotated: Notify::new(),
+            opened_by: StdMutex::default(),
+            alarm: StdMutex::default(),
+        }
+    }
+
+    pub fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.vault.open().is_some()
+    }
+
+    fn store(&self) -> &Store {
+        self.audit.store()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.audit.now()
+    }
+
+    /// What is wrong with the log, as seen from outside of the file.
+    pub fn alarm(&self) -> Option<String> {
+        self.alarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Compares the log with what left the file; a difference is recorded and stays the alarm until the next start.
+    pub async fn look_outside(&self) -> Result<Option<String>, CustodyError> {
+        let alarm = self.keeper.look_outside()?;
+        if let Some(alarm) = &alarm {
+            self.alarm.lock().unwrap_or_else(PoisonError::into_inner).replace(alarm.clone());
+            let mut draft = Draft::new(Event::Audit, "internal", self.now());
+            draft.operation = Some("audit.alarm".into());
+            self.audit.append(draft, Outcome::Failed, Some(alarm.clone())).await?;
+        }
+        Ok(alarm)
+    }
+
+    pub fn vault_status(&self) -> Value {
+        let opened_by = self.opened_by.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        json!({"standing": self.vault.standing(), "from": opened_by.filter(|_| self.is_open())})
+    }
+
+    /// Opens the vault with what was found at the start; gives where it was found.
+    pub async fn unseal_at_start(
+        self: Arc<Self>,
+        found: Option<(Secret, String)>,
+    ) -> Result<Option<String>, CustodyError> {
+        let Some((secret, from)) = found else { return Ok(None) };
+        // What a change of the key file left that was killed before its end.
+        if let Some(draft) = key_file::drafted(&self.key_file)? {
+            let vault = Arc::clone(&self.vault);
+            let tried = tokio::task::spawn_blocking(move || vault.try_once(&draft));
+            if tried.await.map_err(|error| CustodyError::Failed(error.to_string()))?? {
+                key_file::publish(&self.key_file)?;
+            }
+        }
+        self.unseal(With::Secret(secret), &from).await?;
+        Ok(Some(from))
+    }
+
+    /// Opens the vault. A wrong key changes nothing and makes the next try wait.
+    pub async fn unseal(&self, with: With, from: &str) -> Result<(), CustodyError> {
+        let vault = Arc::clone(&self.vault);
+        let tried = tokio::task::spawn_blocking(move || match &with {
+            With::Secret(secret) => vault.unseal(&Key::Secret(secret)),
+            With::Recovery(recovery) => vault.unseal(&Key::Recovery(recovery)),
+        });
+        tried.await.map_err(|error| CustodyError::Failed(error.to_string()))??;
+        self.opened_by.lock().unwrap_or_else(PoisonError::into_inner).replace(from.to_owned());
+        // What an interrupted pass left.
+        self.rotated.notify_one();
+        Ok(())
+    }
+
+    /// Forgets the keys, after everything until now was signed.
+    pub async fn seal(&self) -> Result<(), CustodyError> {
+        let _one = self.change.lock().await;
+        self.keeper.checkpoint().await?;
+        self.vault.close(self.store().read(vault::state)?);
+        self.audit.forget_subjects();
+        Ok(())
+    }
+
+    /// Keeps a credential; gives its version.
+    pub async fn set_credential(
+        &self,
+        name: &str,
+        value: &Secret,
+        note: Option<String>,
+        replace: bool,
+    ) -> Result<u32, CustodyError> {
+        let name = CredentialName::parse(name)?;
+        let _one = self.change.lock().await;
+        let open = self.vault.opened()?;
+        let now = self.now();
+        let rows = self.store().read(|snapshot| {
+            if !replace && credential::show(snapshot, &name).is_ok() {
+                return Err(CustodyError::Exists(name.as_str().to_owned()));
+            }
+            let new = NewCredential { name: &name, value, note, source: CredentialSource::Api };
+            Ok(credential::set(&open, snapshot, new, now)?)
+        })?;
+        self.store().commit(Batch::puts(rows.clone())).await?;
+        open.confirm(&rows);
+        Ok(self.credential(name.as_str())?.version)
+    }
+
+    /// Destroys a credential's values.
+    pub async fn remove_credential(&self, name: &str) -> Result<(), CustodyError> {
+        let name = CredentialName::parse(name)?;
+        let _one = self.change.lock().await;
+        let now = self.now();
+        let rows = self.store().read(|snapshot| credential::remove(snapshot, &name, now))?;
+        self.store().commit(Batch::puts(rows)).await?;
+        Ok(())
+    }
+
+    /// All credentials, without their values.
+    pub fn credentials(&self) -> Result<Vec<CredentialRecord>, CustodyError> {
+        Ok(self.store().read(credential::list)?)
+    }
+
+    pub fn credential(&self, name: &str) -> Result<CredentialRecord, CustodyError> {
+        let name = CredentialName::parse(name)?;
+        Ok(self.store().read(|snapshot| credential::show(snapshot, &name))?)
+    }
+
+    pub fn credential_history(&self, name: &str) -> Result<Vec<HistoryRecord>, CustodyError> {
+        let name = CredentialName::parse(name)?;
+        Ok(self.store().read(|snapshot| credential::history(snapshot, &name))?)
+    }
+
+    /// Versions, ages and uses of the keys.
+    pub fn key_status(&self) -> Result<Value, CustodyError> {
+        let open = self.vault.opened()?;
+        let keys: Vec<Value> = open
+            .keys()
+            .into_iter()
+            .map(|key| {
+                json!({
+                    "purpose": key.purpose.name(),
+                    "version": key.version,
+                    "made": key.created.rfc3339(),
+                    "state": key.state.as_str(),
+                    "uses": key.uses,
+                })
+            })
+            .collect();
+        let verifying: Vec<String> = self.keeper.keys()?.iter().map(ToString::to_string).collect();
+        Ok(json!({
+            "standing": self.vault.standing(),
+            "iterations": open.iterations(),
+            "keys": keys,
+            "verifying_keys": verifying,
+        }))
+    }
+
+    /// New keys for `purposes`, or for all; what they sealed is sealed anew in the background.
+    pub async fn rotate(&self, purposes: &[Purpose]) -> Result<Vec<Purpose>, CustodyError> {
+        let purposes = if purposes.is_empty() { Purpose::ALL.to_vec() } else { purposes.to_vec() };
+        let signing = purposes.contains(&Purpose::Signing);
+        if signing {
+            // The old key vouches for all until now.
+            self.keeper.checkpoint().await?;
+        }
+        let one = self.change.lock().await;
+        let change = self.vault.opened()?.rotate(&purposes, self.now())?;
+        let names: Vec<&str> = purposes.iter().map(|purpose| purpose.name()).collect();
+        self.make(change, "key.rotate", format!("new keys for {}", names.join(", "))).await?;
+        drop(one);
+        if signing {
+            self.keeper.checkpoint().await?;
+        }
+        self.rotated.notify_one();
+        Ok(purposes)
+    }
+
+    /// Another secret opens the vault from now on. Gives what a person should know.
+    pub async fn change_secret(&self, new: NewSecret, iterations: Iterations) -> Result<String, CustodyError> {
+        let to_file = matches!(new, NewSecret::KeyFile);
+        self.draft_secret(new, iterations).await?;
+        let file = self.key_file.display();
+        if to_file {
+            key_file::publish(&self.key_file)?;
+            return Ok(format!("It is in {file}."));
+        }
+        if self.key_file.exists() {
+            key_file::remove(&self.key_file)?;
+            return Ok(format!("{file} was removed: what was in it opens nothing any more."));
+        }
+        Ok("Sekisho asks for it when it starts.".into())
+    }
+
+    /// As [`Custody::change_secret`], but a new key file still has the name of a draft: a start looks there too, so
+    /// that a kill between the two leaves a vault that opens.
+    async fn draft_secret(&self, new: NewSecret, iterations: Iterations) -> Result<(), CustodyError> {
+        let _one = self.change.lock().await;
+        let open = self.vault.opened()?;
+        let secret = match new {
+            NewSecret::Typed(secret) => secret,
+            NewSecret::KeyFile => key_file::draft(&self.key_file)?,
+        };
+        let changing = tokio::task::spawn_blocking(move || open.change_secret(&secret, iterations));
+        let change = changing.await.map_err(|error| CustodyError::Failed(error.to_string()))??;
+        self.make(change, "key.passphrase", "another secret opens the vault".into()).await
+    }
+
+    /// Another recovery key opens the vault from now on.
+    pub async fn new_recovery(&self) -> Result<RecoveryKey, CustodyError> {
+        let _one = self.change.lock().await;
+        let (change, key) = self.vault.opened()?.new_recovery()?;
+        self.make(change, "key.recovery", "another recovery key opens the vault".into()).await?;
+        Ok(key)
+    }
+
+    /// Commits a change with the entry that says so, and only then uses it. Whoever calls holds `change`.
+    async fn make(&self, change: Change, operation: &str, reason: String) -> Result<(), CustodyError> {
+        let Change { rows, next } = change;
+        let mut draft = Draft::new(Event::Vault, "internal", self.now());
+        draft.operation = Some(operation.to_owned());
+        self.audit.append_with(Batch::puts(rows), draft, Outcome::Done, Some(reason)).await?;
+        self.vault.replace(next);
+        Ok(())
+    }
+}
