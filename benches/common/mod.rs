@@ -149,10 +149,9 @@ pub(crate) fn entry() -> Entry {
         outcome: Outcome::Done,
         reason: None,
         transport: "http".into(),
-        principal: Some("token:quickstart".into()),
+        subject: Some("p1-3f2a9c41d07b5e86a1c4d8f02b6e7a95".into()),
         role: Some("reader".into()),
         scheme: Some("bearer".into()),
-        peer: Some("127.0.0.1".into()),
         session: Some("0123456789ab".into()),
         operation: Some("search_documents".into()),
         target: None,
@@ -161,6 +160,8 @@ pub(crate) fn entry() -> Entry {
         output_bytes: 12_345,
         duration_ms: 1,
         intent: None,
+        // As long as a principal, an address and a user agent are when they are sealed.
+        sealed: Some(vec![0x5a; 88]),
     }
 }
 

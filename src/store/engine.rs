@@ -74,7 +74,7 @@ pub(super) fn has_room(disk: &dyn Disk) -> bool {
 /// What all handles of a store share.
 pub(super) struct Engine {
     disk: Arc<dyn Disk>,
-    /// Read for the length of a look or a commit, written to swap the database; never held across an await.
+    /// Read to begin a look and for the length of a commit, written to swap the database; never across an await.
     state: RwLock<State>,
     health: watch::Sender<Health>,
 }
@@ -99,15 +99,15 @@ impl Engine {
         self.disk.as_ref()
     }
 
-    pub(super) fn with<T, E: From<StoreError>>(&self, work: impl FnOnce(&Database) -> Result<T, E>) -> Result<T, E> {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         match &*state {
             State::Open(live) => match live.fault.reason() {
                 None => work(&live.database),
-                Some(reason) => Err(self.unavailable(reason).into()),
+                Some(reason) => Err(self.unavailable(reason)),
             },
-            State::Gap { reason, .. } => Err(self.unavailable(reason).into()),
-            State::Closed => Err(StoreError::Closed.into()),
+            State::Gap { reason, .. } => Err(self.unavailable(reason)),
+            State::Closed => Err(StoreError::Closed),
         }
     }
 

@@ -187,6 +187,79 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_attempt_left_makes_no_difference() {
+        let directory = tempfile::tempdir().unwrap();
+        let (disk, live) = database(directory.path());
+        let copy = directory.path().join(format!("sekisho.redb.schema-{SCHEMA}.copy"));
+        let unchecked = directory.path().join(format!("sekisho.redb.schema-{SCHEMA}.copy.new"));
+        for path in [&copy, &unchecked] {
+            fs::write(path, b"half a copy").unwrap();
+        }
+        bring_up_to_date_by(live, &disk, &later(mark)).unwrap();
+        Store::is_sound(&copy).unwrap();
+        assert!(!unchecked.exists());
+    }
+
+    /// A disk that reads well and copies badly.
+    #[derive(Debug)]
+    struct BadCopies(FileDisk);
+
+    impl Disk for BadCopies {
+        fn path(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn open(&self) -> io::Result<Box<dyn redb::StorageBackend>> {
+            self.0.open()
+        }
+
+        fn draft(&self) -> io::Result<Box<dyn redb::StorageBackend>> {
+            self.0.draft()
+        }
+
+        fn publish(&self) -> io::Result<()> {
+            self.0.publish()
+        }
+
+        fn copy_to(&self, path: &Path) -> io::Result<u64> {
+            let mut content = fs::read(self.path())?;
+            let middle = content.len() / 2;
+            content.truncate(middle);
+            fs::write(path, &content)?;
+            Ok(content.len() as u64)
+        }
+
+        fn free_bytes(&self) -> io::Result<u64> {
+            self.0.free_bytes()
+        }
+
+        fn has_ballast(&self) -> io::Result<bool> {
+            self.0.has_ballast()
+        }
+
+        fn make_ballast(&self) -> io::Result<()> {
+            self.0.make_ballast()
+        }
+
+        fn release_ballast(&self) -> io::Result<()> {
+            self.0.release_ballast()
+        }
+    }
+
+    #[test]
+    fn nothing_is_migrated_after_a_copy_that_is_not_sound() {
+        let directory = tempfile::tempdir().unwrap();
+        let (disk, live) = database(directory.path());
+        let disk = BadCopies(disk);
+        let error = bring_up_to_date_by(live, &disk, &later(mark)).err().unwrap();
+        assert!(matches!(error, StoreError::Unsound { .. }), "{error}");
+        let copy = format!("sekisho.redb.schema-{SCHEMA}.copy");
+        assert!(error.to_string().contains(&copy), "{error}");
+        assert_eq!(schema_of(&engine::open(&disk).unwrap().database).unwrap(), SCHEMA);
+        assert!(!directory.path().join(copy).exists());
+    }
+
+    #[test]
     fn a_failed_migration_leaves_the_old_schema() {
         let directory = tempfile::tempdir().unwrap();
         let (disk, live) = database(directory.path());
@@ -203,7 +276,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (disk, live) = database(directory.path());
         bring_up_to_date_by(live, &disk, &later(mark)).unwrap().database.close().unwrap();
-        let error = Store::open(disk.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: NEXT, known: SCHEMA }), "{error}");
+        for error in [Store::open(disk.path()).unwrap_err(), Store::is_sound(disk.path()).unwrap_err()] {
+            assert!(matches!(error, StoreError::Newer { found: NEXT, known: SCHEMA }), "{error}");
+        }
     }
 }

@@ -31,7 +31,7 @@ type Waiting = (Batch, oneshot::Sender<Result<Acknowledgement, StoreError>>);
 ///
 /// A panic, redb's or the hook's, is such a failure: the thread survives it, its callers get an error, and the
 /// database is opened again before anything else is written. Ending the process instead would turn one bad batch
-/// into an outage of everybody, as often as it is sent.
+/// into an outage of everybody, as often as it is sent. Until somebody commits or probes, readers are refused too.
 pub(super) struct Writer {
     engine: Arc<Engine>,
     hook: Box<dyn CommitHook>,
@@ -87,8 +87,7 @@ impl Writer {
     }
 
     fn commit(&mut self, waiting: Vec<Waiting>) {
-        if self.make_ready().is_none() {
-            let reason = self.engine.trouble().unwrap_or_default();
+        if let Err(reason) = self.make_ready() {
             return refuse(waiting, || self.engine.unavailable(&reason));
         }
         let is_refused = |writer: &Self, batch: &Batch| writer.is_full && !batch.urgent;
@@ -136,16 +135,16 @@ impl Writer {
         }
     }
 
-    /// `None` if the database cannot be written to, and is not due for another attempt or that failed.
-    fn make_ready(&mut self) -> Option<()> {
-        let Some(reason) = self.engine.trouble() else { return Some(()) };
+    /// Opens the database again where that is needed and due. The error is the reason why nothing can be written.
+    fn make_ready(&mut self) -> Result<(), String> {
+        let Some(reason) = self.engine.trouble() else { return Ok(()) };
         self.engine.set_health(Health::Failing);
         if !self.is_due(self.reopened) {
-            return None;
+            return Err(reason);
         }
         self.release_if_full();
         self.reopen(reason);
-        self.engine.trouble().is_none().then_some(())
+        self.engine.trouble().map_or(Ok(()), Err)
     }
 
     fn release_if_full(&mut self) {
@@ -206,7 +205,7 @@ impl Writer {
     /// An explicit look waits for no interval: whoever asks for it has one of their own.
     fn probe(&mut self) -> Health {
         self.reopened = None;
-        if self.make_ready().is_none() {
+        if self.make_ready().is_err() {
             return Health::Failing;
         }
         if self.is_full {
@@ -217,9 +216,7 @@ impl Writer {
 
     /// Between two commits everything that was acknowledged is in the file, and nobody else writes to it.
     fn copy(&mut self, path: PathBuf) -> Result<Copied, StoreError> {
-        if self.make_ready().is_none() {
-            return Err(self.engine.unavailable(&self.engine.trouble().unwrap_or_default()));
-        }
+        self.make_ready().map_err(|reason| self.engine.unavailable(&reason))?;
         let begun = self.clock.monotonic();
         let bytes = self.engine.disk().copy_to(&path).map_err(|error| StoreError::copying(&path, error))?;
         Ok(Copied { bytes, paused: self.clock.monotonic().saturating_sub(begun) })

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 
 use crate::harness::{Installation, base_headers, is_soak, request, write};
 
-/// 50 with `tests/run --soak`.
-fn rounds() -> usize {
-    if is_soak() { 50 } else { 5 }
+/// Agents that call at the same time.
+const PRODUCERS: usize = 32;
+
+/// As many as said with `tests/run --soak`.
+fn rounds(soak: usize) -> usize {
+    if is_soak() { soak } else { 5 }
 }
 
 fn call(address: std::net::SocketAddr, token: &str, query: &str) -> Option<Value> {
@@ -34,7 +37,7 @@ fn what_was_answered_is_in_the_log_after_a_kill() {
     let installation = Installation::new();
     let folder = installation.add_library("demo", &[("a.md", "# A\n\nzebra\n")]);
     let mut acknowledged: BTreeSet<String> = BTreeSet::new();
-    for round in 0..rounds() {
+    for round in 0..rounds(200) {
         for page in 0..40 {
             write(
                 &folder.join(format!("p{page}.md")),
@@ -45,7 +48,7 @@ fn what_was_answered_is_in_the_log_after_a_kill() {
         let (address, token) = (server.address, installation.token());
         let answered = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let producers: Vec<_> = (0..4)
+        let producers: Vec<_> = (0..PRODUCERS)
             .map(|producer| {
                 let (answered, stop, token) = (Arc::clone(&answered), Arc::clone(&stop), token.clone());
                 std::thread::spawn(move || {
@@ -92,7 +95,7 @@ fn what_was_answered_is_in_the_log_after_a_kill() {
     );
     let report = installation.json(&["library", "sync", "demo"]);
     assert_eq!(report["report"]["documents"], 41);
-    let found = installation.json(&["search", &format!("round {}", rounds() - 1), "--library", "demo"]);
+    let found = installation.json(&["search", &format!("round {}", rounds(200) - 1), "--library", "demo"]);
     assert!(!found["hits"].as_array().unwrap().is_empty());
 }
 
@@ -115,7 +118,7 @@ fn logged_targets(installation: &Installation) -> BTreeSet<String> {
 fn killed_while_a_command_works_by_itself() {
     let installation = Installation::new();
     let folder = installation.add_library("demo", &[("a.md", "# A\n\nzebra\n")]);
-    for round in 0..rounds() {
+    for round in 0..rounds(50) {
         for page in 0..60 {
             write(
                 &folder.join(format!("p{page}.md")),

@@ -13,8 +13,14 @@
 
 mod audit;
 mod cli;
+mod crash;
 mod cross;
 mod crowd;
+mod damage;
+mod dice;
+mod disk;
+mod fault;
+mod full;
 mod harness;
 mod http;
 mod kill;
@@ -24,3 +30,4 @@ mod notify;
 mod search;
 mod setup;
 mod snapshot;
+mod workload;

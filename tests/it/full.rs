@@ -1,0 +1,133 @@
+//! A disk that is really full: a small file system of its own, where this test may mount one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use sekisho::audit::log::LogHook;
+use sekisho::audit::verify::{Against, verify};
+use sekisho::base::bound;
+use sekisho::base::clock::ManualClock;
+use sekisho::store::table::Table;
+use sekisho::store::{Batch, Health, Put, Removal, Store, StoreError, after_prefix};
+use tokio::time::timeout;
+
+use crate::harness::PATIENCE;
+
+const SIZE_MIB: u64 = 24;
+
+/// A tmpfs, unmounted when dropped.
+struct SmallDisk {
+    path: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// `None` where one may not mount.
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("disk");
+        fs::create_dir(&path).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={SIZE_MIB}m"), "tmpfs"]).arg(&path);
+        let status = mount.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success()).then_some(Self { path, _directory: directory })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily, should a failed test still have the database open.
+        Command::new("umount").arg("-l").arg(&self.path).status().ok();
+    }
+}
+
+/// Takes all room, down to the last page.
+fn fill(path: &Path) {
+    let mut file = fs::File::create(path).unwrap();
+    for piece in [64 << 10, 4 << 10] {
+        while std::io::Write::write_all(&mut file, &vec![1; piece]).is_ok() {}
+    }
+}
+
+fn entry(number: u64) -> Batch {
+    let put = Put::new(Table::Bodies, [&b"row/"[..], &number.to_be_bytes()].concat(), vec![5; 20_000]);
+    Batch { puts: vec![put], ..Batch::leaf(format!("entry {number}").into_bytes()) }
+}
+
+#[test]
+fn a_full_disk_takes_the_alarm_and_the_prune_and_goes_on_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("no file system can be mounted here: a full disk is tried with the simulated one only");
+        return;
+    };
+    let path = disk.path.join("sekisho.redb");
+    Store::create(&path, &[]).unwrap();
+    let opened = Store::open(&path).unwrap();
+    let ballast = disk.path.join("sekisho.redb.ballast");
+    assert!(ballast.exists());
+    let hook = Box::new(LogHook::of(&opened).unwrap());
+    let clock = Arc::new(ManualClock::default());
+    let store = opened.start_with_clock(hook, clock).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let work = async {
+        let mut acknowledged = Vec::new();
+        for number in 0..50 {
+            acknowledged.push(store.commit(entry(number)).await.unwrap().sequence.unwrap());
+        }
+        fill(&disk.path.join("filler"));
+        let refused = loop {
+            match store.commit(entry(acknowledged.len() as u64)).await {
+                Ok(acknowledgement) => acknowledged.push(acknowledgement.sequence.unwrap()),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
+        store.health().wait_for(|health| *health == Health::Full).await.unwrap();
+        assert!(!ballast.exists());
+        // The room that the ballast gave back is not for everybody.
+        assert!(matches!(store.commit(entry(1_000_000)).await, Err(StoreError::Full { .. })));
+        let alarm = store.commit(Batch::leaf(b"the disk is full".to_vec()).urgent()).await.unwrap();
+        let removal = Removal {
+            table: Table::Bodies,
+            from: b"row/".to_vec(),
+            to: after_prefix(b"row/"),
+            rows_max: bound::REMOVAL_ROWS_MAX,
+        };
+        let pruned = store.commit(Batch::removal(removal).urgent()).await.unwrap();
+        assert!(pruned.removed_rows >= 50, "{pruned:?}");
+        // The file does not shrink: there is no room yet.
+        assert_eq!(store.probe().await.unwrap(), Health::Full);
+        fs::remove_file(disk.path.join("filler")).unwrap();
+        assert_eq!(store.probe().await.unwrap(), Health::Writable);
+        assert!(ballast.exists());
+        let after = store.commit(entry(2_000_000)).await.unwrap();
+        let leaves = store
+            .read(|snapshot| snapshot.scan(Table::AuditEntries, &[], &[u8::MAX; 9], usize::MAX))
+            .map_err(|error: StoreError| error.to_string())
+            .unwrap();
+        for (number, sequence) in acknowledged.iter().enumerate() {
+            assert_eq!(leaves[usize::try_from(*sequence).unwrap()].1, format!("entry {number}").into_bytes());
+        }
+        assert!(after.sequence > alarm.sequence);
+        assert!(verify(&store, &Against::default()).unwrap().is_sound());
+        store.close().await;
+    };
+    runtime.block_on(async { timeout(PATIENCE, work).await.expect("the store hangs") });
+    // Opened on a disk that is full, it opens within what it has or what the ballast gives back.
+    fill(&disk.path.join("filler"));
+    let opened = Store::open(&path).unwrap();
+    let hook = Box::new(LogHook::of(&opened).unwrap());
+    let store = opened.start(hook).unwrap();
+    runtime.block_on(async {
+        let alarm = || Batch::leaf(b"full again".to_vec()).urgent();
+        if let Err(error) = store.commit(alarm()).await {
+            // The ballast was still there, and goes now.
+            assert!(matches!(error, StoreError::Full { .. }), "{error}");
+            store.health().wait_for(|health| *health == Health::Full).await.unwrap();
+            store.commit(alarm()).await.unwrap();
+        }
+        store.close().await;
+    });
+}
