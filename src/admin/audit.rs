@@ -154,6 +154,7 @@ pub(super) fn to_json(numbered: &Numbered) -> Value {
         }
         Disclosed::Sealed => drop(fields.insert("personal".into(), "sealed".into())),
         Disclosed::Erased => drop(fields.insert("personal".into(), "erased".into())),
+        Disclosed::Damaged => drop(fields.insert("personal".into(), "damaged".into())),
     }
     fields.retain(|_, field| !field.is_null());
     fields.insert("at".into(), numbered.entry.at.rfc3339().into());

@@ -314,6 +314,6 @@ fn leaves(audit: &Audit, first: u64, end: u64) -> impl Iterator<Item = Result<(u
 fn personal_of(audit: &Audit, entry: &Entry) -> Result<Option<Personal>, AuditError> {
     match audit.disclosed(entry)? {
         Disclosed::Open(personal) => Ok(Some((*personal).clone()).filter(|it| *it != Personal::default())),
-        Disclosed::Sealed | Disclosed::Erased => Ok(None),
+        Disclosed::Sealed | Disclosed::Erased | Disclosed::Damaged => Ok(None),
     }
 }

@@ -94,6 +94,7 @@ impl Look for Facts {
                 "data_directory": self.places.data.display().to_string(),
                 "schema": crate::store::migrate::SCHEMA,
                 "store_bytes": bytes(&self.places.database()),
+                "store_health": self.store.health().borrow().as_str(),
                 "store_writable": self.store.is_writable().await,
                 "vault": self.custody.vault_status(),
                 "checkpoints_leave_the_file": self.custody.keeper().is_exporting(),

@@ -122,7 +122,7 @@ impl App {
         let opened = Store::open(&places.database())?;
         let database_id = database_id(&opened)?;
         let hook = LogHook::of(&opened)?;
-        let store = opened.start(Box::new(hook))?;
+        let store = opened.start_with_clock(Box::new(hook), Arc::clone(&clock))?;
         let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
         let secret = match store.read(vault::state)? {
             vault::State::Absent => Some(make_vault(&store, database_id, secret, &key_file, &*clock, notice).await?),

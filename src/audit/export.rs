@@ -2,7 +2,7 @@
 //! be able to change these.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -123,11 +123,25 @@ pub fn checkpoints_in(path: &Path) -> io::Result<Vec<String>> {
     Ok(notes(&text))
 }
 
-/// As [`checkpoints_in`], only those since the last restore.
-pub fn checkpoints_since_restore_in(path: &Path) -> io::Result<Vec<String>> {
-    let text = read(path)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let from = text.rmatch_indices(RESTORED).find(|(at, _)| *at == 0 || text[..*at].ends_with('\n'));
-    Ok(notes(from.map_or(text.as_str(), |(at, _)| &text[at..])))
+/// What stands below the last mark of a restore.
+fn since_restore(text: &str) -> &str {
+    let mark = text.rmatch_indices(RESTORED).find(|(at, _)| *at == 0 || text[..*at].ends_with('\n'));
+    mark.map_or(text, |(at, _)| &text[at..])
+}
+
+/// The newest checkpoints since the last restore, oldest first, as far as the end of the file holds them: enough to
+/// tell an old database from the one that wrote them, however long the file is.
+pub fn newest_in(path: &Path) -> io::Result<Vec<String>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(bound::EXPORT_TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(bound::EXPORT_TAIL_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let recent = since_restore(&text);
+    // The first note of a window that begins somewhere in the file may be cut.
+    let cut = usize::from(length > bound::EXPORT_TAIL_BYTES && recent.len() == text.len());
+    Ok(notes(recent).into_iter().skip(cut).collect())
 }
 
 /// Cuts a text into notes: each ends with its lines of signatures. What is torn at the end is left out.
@@ -196,8 +210,17 @@ mod tests {
         export.put(NOTE).unwrap();
         put_restored(&path, 5, Timestamp(0)).unwrap();
         export.put(NOTE).unwrap();
-        assert_eq!(checkpoints_since_restore_in(&path).unwrap(), [NOTE]);
+        assert_eq!(newest_in(&path).unwrap(), [NOTE]);
         assert_eq!(checkpoints_in(&path).unwrap(), [NOTE, NOTE]);
+    }
+
+    #[test]
+    fn the_end_of_a_long_file_holds_whole_notes_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("checkpoints.log");
+        append(&path, &format!("{NOTE}\n").repeat(5000)).unwrap();
+        let newest = newest_in(&path).unwrap();
+        assert!(newest.len() > 500 && newest.iter().all(|note| note == NOTE), "{}", newest.len());
     }
 
     #[test]

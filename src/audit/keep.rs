@@ -118,7 +118,7 @@ impl Keeper {
     pub fn outside(&self) -> Vec<String> {
         let Some(Export::File(path)) = self.exports.first() else { return Vec::new() };
         // A missing or unreadable file is told by `look_outside`.
-        export::checkpoints_since_restore_in(path).unwrap_or_default()
+        export::newest_in(path).unwrap_or_default()
     }
 
     /// A key signs for the first time: the log says so, and the file names it.
@@ -182,7 +182,7 @@ impl Keeper {
     /// agree with itself. `None`: they agree, or there is nothing to compare with.
     pub fn look_outside(&self) -> Result<Option<String>, AuditError> {
         let Some(Export::File(path)) = self.exports.first() else { return Ok(None) };
-        let notes = match export::checkpoints_since_restore_in(path) {
+        let notes = match export::newest_in(path) {
             Ok(notes) => notes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Ok(Some(format!("{} cannot be read: {error}", path.display()))),

@@ -69,7 +69,7 @@ impl Numbered {
     pub fn open_personal(&self) -> Option<&Personal> {
         match &self.personal {
             Disclosed::Open(personal) => Some(personal),
-            Disclosed::Sealed | Disclosed::Erased => None,
+            Disclosed::Sealed | Disclosed::Erased | Disclosed::Damaged => None,
         }
     }
 }
@@ -82,6 +82,8 @@ pub enum Disclosed {
     Sealed,
     /// The subject's key was destroyed.
     Erased,
+    /// It does not open: the entry, or the subject's key, was changed.
+    Damaged,
 }
 
 /// Why an entry could not be written or read. No entry, no reply.
@@ -280,9 +282,12 @@ impl Audit {
         Ok(match open {
             _ if entry.sealed.is_none() => Disclosed::Open(Arc::default()),
             None => Disclosed::Sealed,
-            Some(open) => match self.subjects.open(&self.store, open, entry)? {
-                Some(personal) => Disclosed::Open(Arc::new(personal)),
-                None => Disclosed::Erased,
+            Some(open) => match self.subjects.open(&self.store, open, entry) {
+                Ok(Some(personal)) => Disclosed::Open(Arc::new(personal)),
+                Ok(None) => Disclosed::Erased,
+                // One entry that was changed must not hide the others.
+                Err(AuditError::Sealing(_) | AuditError::Vault(_)) => Disclosed::Damaged,
+                Err(error) => return Err(error),
             },
         })
     }

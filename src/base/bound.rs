@@ -60,6 +60,8 @@ pub const CHECKPOINTS_KEPT_MAX: usize = 4096;
 pub const CHECKPOINT_MS: u64 = 1000;
 /// Verifying keys and checkpoints that a log is held against, as JSON: thousands of them.
 pub const VERIFY_ARGUMENT_BYTES_MAX: usize = 4 << 20;
+/// The end of a file of exported checkpoints that is read at a start and by default for a check: some two hundred.
+pub const EXPORT_TAIL_BYTES: u64 = 64 << 10;
 /// A file of exported checkpoints: months of them; then it begins anew beside the one before.
 pub const EXPORT_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Rows that one commit of a prune removes; other commits go between.

@@ -261,7 +261,7 @@ async fn verify_log(context: &Context, verify: Verify) -> Result<u8, Failure> {
             let outside = config.audit.checkpoint_file.unwrap_or_else(|| places.checkpoints());
             let mut against = against;
             if verify.checkpoint.is_empty() {
-                against.checkpoints = export::checkpoints_since_restore_in(&outside).unwrap_or_default();
+                against.checkpoints = export::newest_in(&outside).unwrap_or_default();
             }
             report(context, &app::verify::file(&places.database(), &places.data, &against)?.to_json())
         }

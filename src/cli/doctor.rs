@@ -87,9 +87,14 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
     if status["store_writable"] == true {
         findings
             .push(good(format!("store is writable ({} bytes, schema {})", status["store_bytes"], status["schema"])));
+    } else if status["store_health"] == "full" {
+        let way_out =
+            "make room on the disk, or prune the log: sekisho audit prune; calls are taken again by themselves";
+        findings.push(bad("the disk is full", way_out));
     } else if !status.is_null() {
-        findings.push(bad("the store cannot be written", "is the disk full or read-only?"));
+        findings.push(bad("the store cannot be written", "is the disk read-only or broken? the log says more"));
     }
+    look_at_secrets(&status, findings);
     if status["http_token_known"] == false {
         let way_out = "delete the file and run `sekisho init` while no server runs; clients need the new token";
         findings.push(bad("the HTTP token in the file is not one that the database knows", way_out));
@@ -108,6 +113,35 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
     }
     reach.close().await;
     status
+}
+
+/// The vault, and what vouches for the log.
+fn look_at_secrets(status: &Value, findings: &mut Vec<Finding>) {
+    match status["vault"]["standing"].as_str() {
+        Some("open") => {
+            let from = status["vault"]["from"].as_str().unwrap_or_default();
+            findings.push(good(format!("the vault is open, by {}", print::harmless(from))));
+        }
+        Some("sealed") => findings.push(bad(
+            "the vault is sealed: credentials cannot be used, and entries carry no personal field",
+            "open it: sekisho vault unseal",
+        )),
+        _ => {}
+    }
+    match status["alarm"].as_str() {
+        Some(alarm) => findings.push(bad(
+            print::harmless(alarm),
+            "keep a copy of the data directory and of the checkpoints, and find out who could write to it",
+        )),
+        None if status["checkpoints_leave_the_file"] == false => findings.push(bad(
+            "signed checkpoints do not reach their place outside of the database",
+            "see audit.checkpoint_file and the log",
+        )),
+        None => {}
+    }
+    if status["core_dumps"] == true {
+        findings.push(bad("a core of this process could be written, with keys in it", "forbid it: ulimit -c 0"));
+    }
 }
 
 /// Whether only the owner can read it.

@@ -128,6 +128,7 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let code = match &error {
             AppError::Lock(LockError::Held { .. }) | AppError::Store(StoreError::InUse(_)) => TEMPORARY,
+            AppError::Store(StoreError::Full { .. } | StoreError::Unavailable { .. }) => TEMPORARY,
             AppError::Store(StoreError::Missing(_)) => NO_INPUT,
             AppError::Lock(LockError::Foreign { .. }) => NOT_ALLOWED,
             AppError::Vault(_) | AppError::Source(_) => NOT_ALLOWED,

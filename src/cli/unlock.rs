@@ -19,9 +19,9 @@ pub(super) fn find(
     config: &Config,
     ask: bool,
 ) -> Result<Option<VaultSecret>, Failure> {
-    // A file that was named must be there; the usual place may be empty.
-    let usual = Some(places.vault_key()).filter(|path| path.exists());
-    let key_file = config.vault.key_file.clone().filter(|path| path.exists()).or(usual);
+    // Where the vault has a passphrase there is none.
+    let key_file = Some(config.vault.key_file.clone().unwrap_or_else(|| places.vault_key()));
+    let key_file = key_file.filter(|path| path.exists());
     let sources = source::Places {
         credentials_directory: context.environment.credentials_directory.as_deref(),
         key_file: key_file.as_deref(),

@@ -22,6 +22,16 @@ pub enum Health {
     Failing,
 }
 
+impl Health {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Writable => "writable",
+            Self::Full => "full",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// An open database and the first error that its disk had since.
 pub(super) struct Live {
     pub(super) database: Database,
