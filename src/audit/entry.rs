@@ -210,7 +210,8 @@ pub struct Entry {
     pub output_bytes: u64,
     pub duration_ms: u64,
     pub intent: Option<u64>,
-    /// [`Personal`], sealed with the subject's key; the rest of this entry is the associated data.
+    /// The id of the subject's key (8 bytes), then [`Personal`], sealed with it (nonce, ciphertext, tag); the rest of
+    /// this entry is the associated data.
     pub sealed: Option<Vec<u8>>,
 }
 

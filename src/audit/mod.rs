@@ -364,4 +364,6 @@ pub const ERASE: &str = "audit.erase";
 #[cfg(test)]
 mod tests_samples;
 #[cfg(test)]
+mod tests_subject;
+#[cfg(test)]
 mod tests_tree;

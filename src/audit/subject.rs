@@ -20,10 +20,15 @@ use crate::store::{Put, Snapshot, Store, after_prefix};
 use crate::vault::key::Purpose;
 use crate::vault::{Open, VaultError, version_of};
 
+/// Tells keys of one subject apart.
+type KeyId = [u8; 8];
+
 /// A subject's key as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubjectRecord {
     pub made: Timestamp,
+    /// Random. What was sealed with a key begins with its id: a subject that was erased and came again has another one.
+    pub id: KeyId,
     /// How often the key may have been used: counted ahead, so that a crash counts too many, never too few.
     pub uses: u64,
     /// [`SubjectSecret`], sealed by the vault under the purpose "audit personal data", bound to this row.
@@ -54,6 +59,7 @@ impl Drop for SubjectSecret {
 struct Subject {
     pseudonym: String,
     made: Timestamp,
+    id: KeyId,
     key: SealingKey,
     sealed: Vec<u8>,
     /// The vault's own count for sealing that, where this subject is new.
@@ -70,7 +76,7 @@ impl Subject {
         if used > self.reserved.load(Ordering::Acquire) {
             // In whole blocks, so that whoever counts at once writes the same row.
             let uses = (used / bound::SUBJECT_USES_RESERVED + 2) * bound::SUBJECT_USES_RESERVED;
-            let record = SubjectRecord { made: self.made, uses, sealed: self.sealed.clone() };
+            let record = SubjectRecord { made: self.made, id: self.id, uses, sealed: self.sealed.clone() };
             let mut puts = vec![Put::new(Table::Subjects, self.pseudonym.as_bytes(), codec::encode(&record)?)];
             puts.extend(self.of_vault.clone());
             return Ok(Some(Reservation { puts, uses }));
@@ -130,7 +136,7 @@ impl Subjects {
         let context = codec::encode(&entry)?;
         let text = codec::encode(personal)?;
         let reservation = subject.count()?;
-        entry.sealed = Some(subject.key.seal(&text, &context)?);
+        entry.sealed = Some([subject.id.as_slice(), &subject.key.seal(&text, &context)?].concat());
         let (puts, confirm) = match reservation {
             Some(Reservation { puts, uses }) => (puts, Some((subject, uses))),
             None => (Vec::new(), None),
@@ -149,6 +155,7 @@ impl Subjects {
                 None => return Ok(None),
             },
         };
+        let Some(sealed) = sealed.strip_prefix(&subject.id) else { return Ok(None) };
         let context = codec::encode(&Entry { sealed: None, ..entry.clone() })?;
         let text = Secret::new(subject.key.open(sealed, &context)?);
         Ok(Some(codec::decode(text.expose_secret())?))
@@ -228,6 +235,7 @@ fn make(open: &Open, pseudonym: &str, now: Timestamp) -> Result<Subject, AuditEr
     Ok(Subject {
         pseudonym: pseudonym.to_owned(),
         made: now,
+        id: random_bytes()?,
         key: SealingKey::new(&Secret::new(secret.key))?,
         sealed: sealed.bytes,
         of_vault: sealed.reservation,
@@ -244,6 +252,7 @@ fn load(store: &Store, open: &Open, pseudonym: &str) -> Result<Option<Subject>, 
     Ok(Some(Subject {
         pseudonym: pseudonym.to_owned(),
         made: record.made,
+        id: record.id,
         key: SealingKey::new(&Secret::new(secret.key))?,
         sealed: record.sealed,
         of_vault: None,
