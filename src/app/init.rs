@@ -78,6 +78,7 @@ pub fn init(places: &Places, key_file: &Path, choice: VaultChoice) -> Result<Mad
             replace_token(&database, row)?;
         }
     } else {
+        let by_file = choice.secret.is_none();
         let (secret, key_made) = match choice.secret {
             Some(secret) => (secret, false),
             None => key_of(key_file)?,
@@ -89,6 +90,9 @@ pub fn init(places: &Places, key_file: &Path, choice: VaultChoice) -> Result<Mad
         rows.push(Put::new(Table::Meta, b"database_id", database_id.to_vec()));
         rows.push(row);
         Store::create(&database, &rows)?;
+        if by_file {
+            vault::key_file::keep_derived(key_file, &vault.derived);
+        }
         made.database = true;
         made.recovery = Some(vault.recovery);
     }

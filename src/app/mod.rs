@@ -22,11 +22,10 @@ use crate::audit::{Audit, AuditError};
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
-use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::config::place::Places;
 use crate::crypto::aead::AeadError;
-use crate::custody::{Custody, CustodyError};
+use crate::custody::{Custody, CustodyError, Found};
 use crate::http::control::ControlSocket;
 use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
@@ -114,7 +113,7 @@ impl App {
         lock: DirectoryLock,
         places: &Places,
         config: Config,
-        secret: Option<VaultSecret>,
+        secret: Option<Found>,
         notice: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -134,8 +133,7 @@ impl App {
         let keeper = Keeper::new(audit.clone(), &database_id, checkpoints, config.audit.checkpoint_syslog);
         let custody = Arc::new(Custody::new(audit.clone(), Arc::clone(&vault), Arc::new(keeper), key_file, &config));
         // Deriving a key takes as long as everything else together: both at once.
-        let unsealing =
-            tokio::spawn(Arc::clone(&custody).unseal_at_start(secret.map(|found| (found.secret, found.from))));
+        let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let index = Index::open(&places.index())?;
         if let Some(reason) = &index.rebuilt {
@@ -212,6 +210,11 @@ impl App {
             Err(_) => "; the vault stays sealed".to_owned(),
         };
         self.note(Event::Lifecycle, "started", &vault).await?;
+        if matches!(unsealed, Ok(None)) {
+            notice(
+                "The vault is sealed: credentials cannot be used, and entries say nothing personal. Open it: sekisho vault unseal",
+            );
+        }
         if let Err(error) = unsealed {
             notice(&format!("The vault stays sealed: {error}."));
             let mut draft = Draft::new(Event::Vault, "internal", self.clock.now());
@@ -317,13 +320,6 @@ async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
     libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)
 }
 
-/// A secret for the vault, and where it was found, in words.
-#[derive(Debug)]
-pub struct VaultSecret {
-    pub secret: Secret,
-    pub from: String,
-}
-
 const KEY_CONFIGURATION: &[u8] = b"config/last";
 
 /// Which keys differ, with both values.
@@ -356,16 +352,16 @@ fn database_id(opened: &Opened) -> Result<vault::DatabaseId, AppError> {
 async fn make_vault(
     store: &Store,
     database_id: vault::DatabaseId,
-    secret: Option<VaultSecret>,
+    secret: Option<Found>,
     key_file: &Path,
     clock: &dyn Clock,
     notice: &(dyn Fn(&str) + Sync),
-) -> Result<VaultSecret, AppError> {
+) -> Result<Found, AppError> {
     let secret = if let Some(secret) = secret {
         secret
     } else {
         let (secret, _) = init::key_of(key_file)?;
-        VaultSecret { secret, from: format!("the key file {}", key_file.display()) }
+        Found { secret, from: format!("the key file {}", key_file.display()), key_file: Some(key_file.to_owned()) }
     };
     let made = vault::create(database_id, &secret.secret, crate::crypto::password::Iterations::default(), clock.now())?;
     store.commit(Batch::puts(made.rows)).await?;

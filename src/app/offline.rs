@@ -5,13 +5,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{AppError, VaultSecret, at};
+use super::{AppError, at};
 use crate::base::clock::SystemClock;
 use crate::config::Config;
 use crate::config::place::Places;
-use crate::custody::With;
 use crate::custody::rekey::{self, Rekeyed};
 use crate::custody::restore::{self, Restored};
+use crate::custody::{Found, With};
 use crate::store::lock::DirectoryLock;
 use crate::vault::VaultError;
 
@@ -43,7 +43,7 @@ pub async fn restore(
 }
 
 /// A new database under new keys, in the place of the old one.
-pub async fn rekey(places: &Places, config: &Config, secret: Option<VaultSecret>) -> Result<Rekeyed, AppError> {
+pub async fn rekey(places: &Places, config: &Config, secret: Option<Found>) -> Result<Rekeyed, AppError> {
     let _lock = DirectoryLock::acquire(&places.data)?;
     let secret = secret.ok_or(VaultError::Sealed)?;
     let (database, key_file, checkpoints) = (places.database(), key_file(places, config), checkpoints(places, config));

@@ -63,15 +63,11 @@ impl Drop for Private {
 fn of_bundle(path: &Path, against: &Against) -> Result<Verdict, AppError> {
     let file = File::open(path).map_err(at(path))?;
     let verdict = bundle::verify(&mut BufReader::new(file), &against.keys, &against.checkpoints).map_err(at(path))?;
-    Ok(match verdict {
-        bundle::Verdict::Tampered { sequence, expected, found } => Verdict::Tampered { sequence, expected, found },
-        bundle::Verdict::Incomplete { reason } => Verdict::Incomplete { reason },
-        bundle::Verdict::Sound(sound) => Verdict::Sound(Sound {
-            size: sound.first + sound.count,
-            root: sound.root,
-            first: sound.first,
-            checkpoints: sound.compared + 1,
-            signed_size: sound.first + sound.count,
-        }),
-    })
+    Ok(verdict.map(|sound| Sound {
+        size: sound.first + sound.count,
+        root: sound.root,
+        first: sound.first,
+        checkpoints: sound.compared + 1,
+        signed_size: sound.first + sound.count,
+    }))
 }

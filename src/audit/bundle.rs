@@ -141,22 +141,8 @@ pub fn write<E>(
     spool::write(contents, leaves, out)
 }
 
-/// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Sound(Sound),
-    /// Something is not what was signed, or not what it says it is.
-    Tampered {
-        /// The entry, or the first of the range, in which the change lies, where that can be told.
-        sequence: Option<u64>,
-        expected: String,
-        found: String,
-    },
-    /// Part of what is needed for the check is not there.
-    Incomplete {
-        reason: String,
-    },
-}
+/// What a check of a bundle found.
+pub type Verdict = super::verify::Verdict<Sound>;
 
 /// What a sound bundle holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,9 +18,11 @@ use crate::store::table::Table;
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Sound(Sound),
+pub enum Verdict<S = Sound> {
+    Sound(S),
+    /// Something is not what was signed, or not what it says it is.
     Tampered {
+        /// The entry, or the first of the range, in which the change lies, where that can be told.
         sequence: Option<u64>,
         expected: String,
         found: String,
@@ -44,11 +46,21 @@ pub struct Sound {
     pub signed_size: u64,
 }
 
-impl Verdict {
+impl<S> Verdict<S> {
     pub fn is_sound(&self) -> bool {
         matches!(self, Self::Sound(_))
     }
 
+    pub fn map<T>(self, sound: impl FnOnce(S) -> T) -> Verdict<T> {
+        match self {
+            Self::Sound(found) => Verdict::Sound(sound(found)),
+            Self::Tampered { sequence, expected, found } => Verdict::Tampered { sequence, expected, found },
+            Self::Incomplete { reason } => Verdict::Incomplete { reason },
+        }
+    }
+}
+
+impl Verdict {
     pub fn to_json(&self) -> Value {
         match self {
             Self::Sound(sound) => json!({

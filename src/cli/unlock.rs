@@ -7,18 +7,13 @@ use serde_json::json;
 use super::exit::Failure;
 use super::reach::Reach;
 use super::{Context, print, secret};
-use crate::app::VaultSecret;
 use crate::config::Config;
 use crate::config::place::Places;
+use crate::custody::Found;
 use crate::vault::source::{self, Origin};
 
 /// Where a secret may be, in order; a person is asked only where `ask`.
-pub(super) fn find(
-    context: &Context,
-    places: &Places,
-    config: &Config,
-    ask: bool,
-) -> Result<Option<VaultSecret>, Failure> {
+pub(super) fn find(context: &Context, places: &Places, config: &Config, ask: bool) -> Result<Option<Found>, Failure> {
     // Where the vault has a passphrase there is none.
     let key_file = Some(config.vault.key_file.clone().unwrap_or_else(|| places.vault_key()));
     let key_file = key_file.filter(|path| path.exists());
@@ -45,7 +40,11 @@ pub(super) fn find(
             Origin::Prompt => "a typed passphrase".to_owned(),
             Origin::Environment => "the environment".to_owned(),
         };
-        VaultSecret { secret: found.secret, from }
+        let key_file = match found.from {
+            Origin::KeyFile(path) => Some(path),
+            _ => None,
+        };
+        Found { secret: found.secret, from, key_file }
     }))
 }
 

@@ -52,6 +52,15 @@ pub struct Custody {
     alarm: StdMutex<Option<String>>,
 }
 
+/// A secret for the vault, and where it was found, in words.
+#[derive(Debug)]
+pub struct Found {
+    pub secret: Secret,
+    pub from: String,
+    /// The file that it came from, if it was one.
+    pub key_file: Option<PathBuf>,
+}
+
 /// With what the vault is to be opened.
 #[derive(Debug)]
 pub enum With {
@@ -123,11 +132,14 @@ impl Custody {
     }
 
     /// Opens the vault with what was found at the start; gives where it was found.
-    pub async fn unseal_at_start(
-        self: Arc<Self>,
-        found: Option<(Secret, String)>,
-    ) -> Result<Option<String>, CustodyError> {
-        let Some((secret, from)) = found else { return Ok(None) };
+    pub async fn unseal_at_start(self: Arc<Self>, found: Option<Found>) -> Result<Option<String>, CustodyError> {
+        let Some(Found { secret, from, key_file }) = found else { return Ok(None) };
+        if let Some(key) = key_file.as_deref().and_then(key_file::derived)
+            && self.vault.try_derived(&key)?
+        {
+            self.opened(&from);
+            return Ok(Some(from));
+        }
         // What a change of the key file left that was killed before its end.
         if let Some(draft) = key_file::drafted(&self.key_file)? {
             let vault = Arc::clone(&self.vault);
@@ -136,22 +148,34 @@ impl Custody {
                 key_file::publish(&self.key_file)?;
             }
         }
-        self.unseal(With::Secret(secret), &from).await?;
+        let derived = self.try_key(With::Secret(secret), &from).await?;
+        if let (Some(path), Some(key)) = (&key_file, &derived) {
+            key_file::keep_derived(path, key);
+        }
         Ok(Some(from))
     }
 
     /// Opens the vault. A wrong key changes nothing and makes the next try wait.
     pub async fn unseal(&self, with: With, from: &str) -> Result<(), CustodyError> {
+        self.try_key(with, from).await.map(drop)
+    }
+
+    /// Gives the key that was derived, for whoever may keep it.
+    async fn try_key(&self, with: With, from: &str) -> Result<Option<Secret>, CustodyError> {
         let vault = Arc::clone(&self.vault);
         let tried = tokio::task::spawn_blocking(move || match &with {
             With::Secret(secret) => vault.unseal(&Key::Secret(secret)),
             With::Recovery(recovery) => vault.unseal(&Key::Recovery(recovery)),
         });
-        tried.await.map_err(|error| CustodyError::Failed(error.to_string()))??;
+        let derived = tried.await.map_err(|error| CustodyError::Failed(error.to_string()))??;
+        self.opened(from);
+        Ok(derived)
+    }
+
+    fn opened(&self, from: &str) {
         self.opened_by.lock().unwrap_or_else(PoisonError::into_inner).replace(from.to_owned());
         // What an interrupted pass left.
         self.rotated.notify_one();
-        Ok(())
     }
 
     /// Forgets the keys, after everything until now was signed.

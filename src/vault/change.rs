@@ -29,14 +29,12 @@ impl Open {
     ) -> Result<Created, VaultError> {
         let root = Secret::random()?;
         let recovery = RecoveryKey::random()?;
-        let slots = Slots {
-            passphrase: SlotRecord::with_secret(&database_id, &root, secret, iterations)?,
-            recovery: SlotRecord::with_recovery(&database_id, &root, &recovery)?,
-        };
+        let (passphrase, derived) = SlotRecord::with_secret(&database_id, &root, secret, iterations)?;
+        let slots = Slots { passphrase, recovery: SlotRecord::with_recovery(&database_id, &root, &recovery)? };
         let sealed = keyring.seal(&root, &database_id)?;
         let mut rows = slots.rows()?.to_vec();
         rows.push(key::row(&sealed));
-        Ok(Created { rows, recovery, open: Self::of(database_id, root, slots, keyring, sealed) })
+        Ok(Created { rows, recovery, open: Self::of(database_id, root, slots, keyring, sealed), derived })
     }
 
     /// New active keys for `purposes`; the old ones open what they sealed. Sealed values are sealed anew by
@@ -56,7 +54,7 @@ impl Open {
     /// Another secret opens the vault from now on; the one of before does not. The recovery key stays.
     pub fn change_secret(&self, secret: &Secret, iterations: Iterations) -> Result<Change, VaultError> {
         let Inner { database_id, root, slots, .. } = &*self.inner;
-        let passphrase = SlotRecord::with_secret(database_id, root, secret, iterations)?;
+        let (passphrase, _) = SlotRecord::with_secret(database_id, root, secret, iterations)?;
         let rows = vec![passphrase.row(SlotKind::Passphrase)?];
         Ok(self.with_slots(Slots { passphrase, ..slots.clone() }, rows))
     }

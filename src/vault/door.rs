@@ -67,24 +67,27 @@ impl Door {
         }
     }
 
-    /// Tries a key. Derives for a tenth of a second or longer: not for a thread that serves others.
-    pub fn unseal(&self, key: &Key<'_>) -> Result<(), VaultError> {
+    /// Tries a key. Derives for a tenth of a second or longer: not for a thread that serves others. Gives the key that
+    /// was derived from a secret, for whoever may keep it.
+    pub fn unseal(&self, key: &Key<'_>) -> Result<Option<Secret>, VaultError> {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         let sealed = match &*self.standing.read().unwrap_or_else(PoisonError::into_inner) {
-            Standing::Open(_) => return Ok(()),
+            Standing::Open(_) => return Ok(None),
             Standing::Absent => return Err(VaultError::Absent),
             Standing::Sealed(sealed) => sealed.clone(),
         };
         throttle.admit(self.clock.monotonic())?;
         let tried = match key {
-            Key::Secret(secret) => sealed.unseal(secret),
-            Key::Recovery(recovery) => sealed.unseal_with_recovery(recovery),
+            Key::Secret(secret) => sealed
+                .derive(secret)
+                .and_then(|derived| sealed.unseal_derived(&derived).map(|open| (open, Some(derived)))),
+            Key::Recovery(recovery) => sealed.unseal_with_recovery(recovery).map(|open| (open, None)),
         };
         match tried {
-            Ok(open) => {
+            Ok((open, derived)) => {
                 throttle.succeeded();
-                *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Standing::Open(open);
-                Ok(())
+                self.replace(open);
+                Ok(derived)
             }
             Err(error) => {
                 if matches!(error, VaultError::WrongSecret | VaultError::WrongRecoveryKey) {
@@ -97,11 +100,20 @@ impl Door {
 
     /// Tries a secret that is no guess of anybody's, for it comes from our own file; whether it opened the vault.
     pub fn try_once(&self, secret: &Secret) -> Result<bool, VaultError> {
+        self.try_with(|sealed| sealed.unseal(secret))
+    }
+
+    /// As [`Door::try_once`], with a key that was derived before: at once.
+    pub fn try_derived(&self, key: &Secret) -> Result<bool, VaultError> {
+        self.try_with(|sealed| sealed.unseal_derived(key))
+    }
+
+    fn try_with(&self, unseal: impl FnOnce(&Sealed) -> Result<Open, VaultError>) -> Result<bool, VaultError> {
         let sealed = match &*self.standing.read().unwrap_or_else(PoisonError::into_inner) {
             Standing::Sealed(sealed) => sealed.clone(),
             Standing::Open(_) | Standing::Absent => return Ok(false),
         };
-        match sealed.unseal(secret) {
+        match unseal(&sealed) {
             Ok(open) => {
                 self.replace(open);
                 Ok(true)

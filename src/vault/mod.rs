@@ -60,6 +60,8 @@ pub struct Created {
     pub recovery: RecoveryKey,
     /// To be used only once the rows are durable.
     pub open: Open,
+    /// The key-encryption key, for whoever keeps it beside the secret.
+    pub derived: Secret,
 }
 
 /// Makes a vault with new keys for every purpose. Derives a key from the secret, which takes a tenth of a second.
@@ -123,7 +125,17 @@ impl Sealed {
     /// Opens the vault. Derives a key from the secret, which takes a tenth of a second: not for a thread that serves
     /// others, and behind a [`throttle::Throttle`] where somebody may guess.
     pub fn unseal(&self, secret: &Secret) -> Result<Open, VaultError> {
-        let root = self.slots.passphrase.open_with_secret(&self.database_id, secret)?;
+        self.unseal_derived(&self.derive(secret)?)
+    }
+
+    /// The key-encryption key that the secret makes, whether it is the right one or not.
+    pub fn derive(&self, secret: &Secret) -> Result<Secret, VaultError> {
+        self.slots.passphrase.derive(secret)
+    }
+
+    /// As [`Sealed::unseal`], with what [`Sealed::derive`] gave: at once.
+    pub fn unseal_derived(&self, key: &Secret) -> Result<Open, VaultError> {
+        let root = self.slots.passphrase.open_with_derived(&self.database_id, key)?;
         self.open(root)
     }
 

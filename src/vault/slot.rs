@@ -85,12 +85,13 @@ impl Slots {
 }
 
 impl SlotRecord {
+    /// The slot, and the key derived from the secret.
     pub(super) fn with_secret(
         database_id: &DatabaseId,
         root: &Secret,
         secret: &Secret,
         iterations: Iterations,
-    ) -> Result<Self, VaultError> {
+    ) -> Result<(Self, Secret), VaultError> {
         let found = secret.expose_secret().len();
         let limit = bound::VAULT_SECRET_BYTES_MAX;
         if found == 0 || found as u64 > limit {
@@ -100,7 +101,7 @@ impl SlotRecord {
         let key = derive_key(secret, &salt, iterations);
         let sealed_root =
             SealingKey::new(&key)?.seal(root.expose_secret(), &binding(database_id, SlotKind::Passphrase))?;
-        Ok(Self { derivation: Derivation::Pbkdf2(iterations.get()), salt, sealed_root })
+        Ok((Self { derivation: Derivation::Pbkdf2(iterations.get()), salt, sealed_root }, key))
     }
 
     pub(super) fn with_recovery(
@@ -115,12 +116,16 @@ impl SlotRecord {
         Ok(Self { derivation: Derivation::Hkdf, salt, sealed_root })
     }
 
-    pub(super) fn open_with_secret(&self, database_id: &DatabaseId, secret: &Secret) -> Result<Secret, VaultError> {
+    /// The key-encryption key that the secret makes.
+    pub(super) fn derive(&self, secret: &Secret) -> Result<Secret, VaultError> {
         let Derivation::Pbkdf2(iterations) = self.derivation else {
             return Err(VaultError::Damaged("the slot of the passphrase is of another kind"));
         };
-        let key = derive_key(secret, &self.salt, Iterations::stored(iterations)?);
-        self.open(&key, &binding(database_id, SlotKind::Passphrase), VaultError::WrongSecret)
+        Ok(derive_key(secret, &self.salt, Iterations::stored(iterations)?))
+    }
+
+    pub(super) fn open_with_derived(&self, database_id: &DatabaseId, key: &Secret) -> Result<Secret, VaultError> {
+        self.open(key, &binding(database_id, SlotKind::Passphrase), VaultError::WrongSecret)
     }
 
     pub(super) fn open_with_recovery(

@@ -189,7 +189,7 @@ fn trimmed(secret: &Secret, place: impl FnOnce() -> String) -> Result<Secret, So
     Ok(Secret::new(bytes))
 }
 
-fn write_key_file(path: &Path, secret: &Secret) -> io::Result<()> {
+pub(super) fn write_key_file(path: &Path, secret: &Secret) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
     file.write_all(secret.expose_secret())?;
