@@ -54,6 +54,10 @@ pub struct About {
     pub argument_bytes_max: usize,
     /// The arguments hold a secret: no entry keeps them, nor a digest of them, and no error quotes them.
     pub secret_arguments: bool,
+    /// It runs on a full disk too: with it an operator makes room.
+    pub urgent: bool,
+    /// It tells its result while it runs, so an entry is written before.
+    pub tells: bool,
     /// How long it may work; `None` takes the configured time.
     pub budget: Option<Duration>,
 }
@@ -72,6 +76,8 @@ impl About {
             idempotent: true,
             argument_bytes_max: bound::ARGUMENT_BYTES_MAX,
             secret_arguments: false,
+            urgent: false,
+            tells: false,
             budget: None,
         }
     }

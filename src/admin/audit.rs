@@ -22,6 +22,7 @@ use crate::schema::NotASchema;
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let (log, keeper) = (audit.clone(), Arc::clone(custody));
     let mut verify = about::<VerifyArguments>("audit.verify", "Verify the audit log", Effect::ReadOnly);
+    verify.urgent = true;
     verify.argument_bytes_max = bound::VERIFY_ARGUMENT_BYTES_MAX;
     catalog.add(Arc::new(Request::new(verify, move |_, arguments| {
         let (audit, custody) = (log.clone(), Arc::clone(&keeper));
@@ -48,6 +49,7 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
         "The last entries, and with follow those to come.",
         input,
     );
+    (tail.tells, tail.urgent) = (true, true);
     tail.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
     catalog.add(Arc::new(Tail { about: tail, audit: audit.clone() }))
 }
@@ -156,8 +158,16 @@ pub(super) fn to_json(numbered: &Numbered) -> Value {
         Disclosed::Erased => drop(fields.insert("personal".into(), "erased".into())),
         Disclosed::Damaged => drop(fields.insert("personal".into(), "damaged".into())),
     }
+    if entry_is_nameless(&numbered.entry) && fields.get("principal").is_none_or(Value::is_null) {
+        fields.insert("personal".into(), "withheld: the vault was sealed".into());
+    }
     fields.retain(|_, field| !field.is_null());
     fields.insert("at".into(), numbered.entry.at.rfc3339().into());
     fields.insert("sequence".into(), numbered.sequence.into());
     value
+}
+
+/// Somebody was recognised, and nothing of them was written down.
+fn entry_is_nameless(entry: &crate::audit::entry::Entry) -> bool {
+    entry.scheme.is_some() && entry.subject.is_none()
 }

@@ -14,7 +14,7 @@ use crate::base::secret::Secret;
 use crate::custody::Custody;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
-use crate::vault::credential::{CredentialRecord, HistoryRecord};
+use crate::vault::credential::{CredentialRecord, CredentialSource, HistoryRecord};
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let mut set = about::<Set>("credential.set", "Keep a credential in the vault", Effect::Changes);
@@ -24,10 +24,10 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
     catalog.add(Arc::new(Request::new(set, move |_, arguments| {
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
-            let Set { name, mut value, note, replace } = parse(arguments)?;
+            let Set { name, mut value, note, source, replace } = parse(arguments)?;
             let secret = Secret::new(value.as_bytes());
             value.zeroize();
-            let version = custody.set_credential(&name, &secret, note, replace).await?;
+            let version = custody.set_credential(&name, &secret, note, source, replace).await?;
             Ok(json!({"name": name, "version": version}))
         })
     })))?;
@@ -70,11 +70,18 @@ struct Set {
     name: String,
     value: String,
     #[serde(default)]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 500))]
     note: Option<String>,
+    /// How the value came in.
+    #[serde(default = "api")]
+    source: CredentialSource,
     /// Whether one of this name may be replaced.
     #[serde(default = "yes")]
     replace: bool,
+}
+
+fn api() -> CredentialSource {
+    CredentialSource::Api
 }
 
 fn yes() -> bool {
@@ -86,6 +93,7 @@ fn facts(facts: &CredentialRecord) -> Value {
         "name": facts.name,
         "version": facts.version,
         "note": facts.note,
+        "source": facts.source,
         "created": facts.created.rfc3339(),
         "updated": facts.updated.rfc3339(),
     })

@@ -21,7 +21,8 @@ use crate::store::Snapshot;
 
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let (log, keeper) = (audit.clone(), Arc::clone(custody));
-    let prune = about::<Prune>("audit.prune", "Remove old entries, in whole tiles", Effect::Destroys);
+    let mut prune = about::<Prune>("audit.prune", "Remove old entries, in whole tiles", Effect::Destroys);
+    prune.urgent = true;
     catalog.add(Arc::new(Request::new(prune, move |cx, arguments| {
         let (audit, custody) = (log.clone(), Arc::clone(&keeper));
         Box::pin(async move { prune_now(cx, &audit, &custody, parse(arguments)?).await })

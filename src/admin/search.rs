@@ -28,7 +28,8 @@ use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let log = audit.clone();
-    let search = about::<Search>("audit.search", "Find entries", Effect::ReadOnly);
+    let mut search = about::<Search>("audit.search", "Find entries", Effect::ReadOnly);
+    (search.tells, search.urgent) = (true, true);
     catalog.add(Arc::new(Request::new(search, move |cx, arguments| {
         let audit = log.clone();
         Box::pin(async move { find(cx, audit, parse(arguments)?).await })

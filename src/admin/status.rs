@@ -27,7 +27,9 @@ impl std::fmt::Debug for Status {
 impl Status {
     pub fn new(look: Arc<dyn Look>) -> Self {
         let input = json!({"type": "object", "properties": {}, "additionalProperties": false});
-        Self { about: About::reading(Kind::Admin, "status", "Status", "What runs here and how it is.", input), look }
+        let mut about = About::reading(Kind::Admin, "status", "Status", "What runs here and how it is.", input);
+        about.urgent = true;
+        Self { about, look }
     }
 }
 

@@ -117,6 +117,8 @@ pub struct Draft {
     /// Sequence of the intent entry that this one closes.
     pub intent: Option<u64>,
     pub personal: Personal,
+    /// It is written on a full disk too.
+    pub urgent: bool,
 }
 
 /// What tells a person apart. It leaves this process sealed with the key of its subject, or not at all.
@@ -161,6 +163,7 @@ impl Draft {
             output_bytes: 0,
             intent: None,
             personal: Personal::default(),
+            urgent: false,
         }
     }
 

@@ -95,6 +95,10 @@ impl Keeper {
             batch.removals.extend(self.audit.store.read(surplus)?);
             signed.since_thinned = 0;
         }
+        let outside = self.place();
+        if self.audit.store.read(log::outside)?.as_deref() != Some(outside.as_str()) {
+            batch.puts.push(log::outside_row(&outside));
+        }
         self.audit.store.commit(batch).await?;
         signed.size = size;
         signed.since_thinned += 1;
@@ -119,6 +123,11 @@ impl Keeper {
         let Some(Export::File(path)) = self.exports.first() else { return Vec::new() };
         // A missing or unreadable file is told by `look_outside`.
         export::newest_in(path).unwrap_or_default()
+    }
+
+    /// The first place outside of the file.
+    fn place(&self) -> String {
+        self.exports.first().map(Export::describe).unwrap_or_default()
     }
 
     /// A key signs for the first time: the log says so, and the file names it.
@@ -184,7 +193,13 @@ impl Keeper {
         let Some(Export::File(path)) = self.exports.first() else { return Ok(None) };
         let notes = match export::newest_in(path) {
             Ok(notes) => notes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let before = self.audit.store.read(log::outside)?;
+                let missing = before.filter(|before| *before == path.display().to_string());
+                return Ok(missing.map(|path| {
+                    format!("{path} held signed checkpoints of this log, and is gone: nothing shows now whether the database is an older one")
+                }));
+            }
             Err(error) => return Ok(Some(format!("{} cannot be read: {error}", path.display()))),
         };
         let keys = self.keys()?;

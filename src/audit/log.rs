@@ -13,6 +13,8 @@ const KEY_FRONTIER: &[u8] = b"audit/frontier";
 /// The frontier of what was pruned: entries below its size are gone, and it stands for them.
 const KEY_PRUNED: &[u8] = b"audit/pruned";
 const KEY_KEYS: &[u8] = b"audit/keys";
+/// Where checkpoints were last written outside of the file: that place should have them.
+const KEY_OUTSIDE: &[u8] = b"audit/outside";
 
 /// A key after every sequence.
 pub(crate) const AFTER_ALL: [u8; 9] = [u8::MAX; 9];
@@ -49,6 +51,17 @@ pub fn keys(snapshot: &Snapshot) -> Result<String, StoreError> {
         table: Table::Meta.name(),
         reason: "the list of verifying keys is no text".into(),
     })
+}
+
+/// The path to which checkpoints were last exported.
+pub fn outside(snapshot: &Snapshot) -> Result<Option<String>, StoreError> {
+    let bytes = snapshot.get(Table::Meta, KEY_OUTSIDE)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The row that names that path.
+pub(super) fn outside_row(path: &str) -> Put {
+    Put::new(Table::Meta, KEY_OUTSIDE, path.as_bytes().to_vec())
 }
 
 /// The row that names `keys`.

@@ -200,6 +200,7 @@ impl Audit {
         outcome: Outcome,
         reason: Option<String>,
     ) -> Result<u64, AuditError> {
+        batch.urgent |= draft.urgent;
         let (entry, personal) = draft.close(outcome, reason, self.clock.now());
         let prepared = match self.vault.open() {
             Some(open) => self.subjects.seal(&self.store, &open, entry, &personal)?,

@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::hex;
 use crate::config::Retention;
 use crate::store::table::Table;
-use crate::store::{Batch, Removal, Snapshot, StoreError};
+use crate::store::{Batch, Health, Removal, Snapshot, StoreError};
 
 /// What a prune did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +75,16 @@ impl Audit {
                 rows_max: bound::PRUNE_ROWS_MAX,
             });
             if self.store.commit(batch).await?.removed_rows == 0 {
-                return Ok(());
+                break;
             }
         }
+        // The file keeps the pages of what was removed; on a full disk others need them.
+        if *self.store.health().borrow() == Health::Full
+            && let Err(error) = self.store.compact().await
+        {
+            tracing::warn!(%error, "the room of pruned entries could not be given back");
+        }
+        Ok(())
     }
 
     /// The first entry that is not older than `time`, by halving: entries are in the order of their times, but for

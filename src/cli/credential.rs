@@ -1,6 +1,7 @@
 //! `credential set|list|show|remove|history|import`.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -114,7 +115,8 @@ impl Work {
                 })
             }
             Self::Set { name, note, value } => {
-                let arguments = json!({"name": name, "note": note, "value": secret::text(&value)?});
+                let source = if std::io::stdin().is_terminal() { "prompt" } else { "standard_input" };
+                let arguments = json!({"name": name, "note": note, "value": secret::text(&value)?, "source": source});
                 let result = reach.ask("credential.set", arguments).await?;
                 tell(context, &result, || print::line(&format!("{name}: version {} is kept.", result["version"])))
             }
@@ -130,10 +132,24 @@ async fn import_all(
     found: Vec<(String, Secret)>,
     replace: bool,
 ) -> Result<u8, Failure> {
+    if !replace {
+        // Before anything is changed.
+        let there = reach.ask("credential.list", json!({})).await?;
+        let there: Vec<&str> =
+            there["items"].as_array().into_iter().flatten().filter_map(|item| item["name"].as_str()).collect();
+        let both: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).filter(|name| there.contains(name)).collect();
+        if !both.is_empty() {
+            return Err(Failure::exists(format!(
+                "there are credentials {} already; nothing was imported. Replace them with --replace",
+                both.join(", ")
+            )));
+        }
+    }
+    let note: String = format!("imported from {from}").chars().take(bound::CREDENTIAL_NOTE_CHARS_MAX).collect();
     let mut kept = Vec::new();
     for (name, value) in &found {
         let arguments = json!({
-            "name": name, "value": secret::text(value)?, "note": format!("imported from {from}"), "replace": replace,
+            "name": name, "value": secret::text(value)?, "note": note, "replace": replace, "source": "import",
         });
         let result = reach.ask("credential.set", arguments).await.map_err(|failure| {
             failure.after(&format!("{} of {} were imported, then {name}", kept.len(), found.len()))
@@ -145,7 +161,7 @@ async fn import_all(
         for (name, _) in &found {
             print::line(&format!("  {name}"))?;
         }
-        print::line(&format!("{} credentials are in the vault. Delete them from {from} now.", found.len()))
+        print::line(&format!("In the vault: {}. Delete them from {from} now.", found.len()))
     })
 }
 

@@ -99,14 +99,27 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
         let way_out = "delete the file and run `sekisho init` while no server runs; clients need the new token";
         findings.push(bad("the HTTP token in the file is not one that the database knows", way_out));
     }
-    findings
-        .push(good(format!("index holds {} passages of {} libraries", status["index_passages"], status["libraries"])));
+    if !status.is_null() {
+        let (passages, libraries) = (&status["index_passages"], &status["libraries"]);
+        findings.push(good(format!("index holds {passages} passages of {libraries} libraries")));
+    }
     match reach.ask("audit.verify", json!({})).await {
         Ok(verdict) if verdict["sound"] == true => {
             findings.push(good(format!("audit log is sound ({} entries)", verdict["entries"])));
         }
+        Ok(verdict) if verdict["verdict"] == "incomplete" => findings.push(bad(
+            format!(
+                "the audit log could not be checked: {}",
+                print::harmless(verdict["reason"].as_str().unwrap_or_default())
+            ),
+            "see `sekisho audit verify`",
+        )),
         Ok(verdict) => findings.push(bad(
-            format!("the audit log was tampered with: {verdict}"),
+            format!(
+                "the audit log was tampered with: expected {}, found {}",
+                print::harmless(verdict["expected"].as_str().unwrap_or_default()),
+                print::harmless(verdict["found"].as_str().unwrap_or_default())
+            ),
             "keep a copy of the data directory and find out who could write to it",
         )),
         Err(failure) => findings.push(bad(failure.to_string(), "look into the log")),

@@ -54,6 +54,10 @@ impl Failure {
         Self::new(NO_INPUT, message)
     }
 
+    pub(super) fn exists(message: impl Display) -> Self {
+        Self::new(CANNOT_CREATE, message)
+    }
+
     /// The same failure, with what was done before it.
     pub(super) fn after(mut self, before: &str) -> Self {
         self.message = format!("{before}: {}", self.message);

@@ -34,7 +34,7 @@ pub(super) async fn quickstart(context: &Context, listen: Listen) -> Result<u8, 
     let places = context.places()?;
     let config = file::load(&places.config, &context.environment)?;
     let made = setup::make(context, &places, &config, None)?;
-    setup::tell(&places, &made)?;
+    setup::tell(context, &places, &setup::key_file(&places, &config), &made)?;
     run(context, &places, listen, true).await
 }
 

@@ -1,6 +1,6 @@
 //! `init`, and what to paste into which client.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -34,7 +34,8 @@ pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
         if init.passphrase && !places.database().exists() { Some(secret::read_new_passphrase()?) } else { None };
     let made = make(context, &places, &config, Some(VaultChoice { secret, iterations }))?;
     if context.json {
-        let recovery = made.recovery.as_ref().map(RecoveryKey::text);
+        let shown = made.recovery.as_ref().filter(|_| !context.environment.journal);
+        let recovery = shown.map(RecoveryKey::text);
         let recovery = recovery.as_ref().map(secret::text).transpose()?;
         let report = json!({
             "data_directory": places.data.display().to_string(),
@@ -46,7 +47,7 @@ pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
         print::line(&report.to_string())?;
         return Ok(0);
     }
-    tell(&places, &made)?;
+    tell(context, &places, &key_file(&places, &config), &made)?;
     print::line(
         "\nNext: sekisho library add NAME PATH, then sekisho serve (or let a desktop client run sekisho stdio).",
     )?;
@@ -70,11 +71,14 @@ pub(super) fn make(
         };
         choice.secret = source::find(sources, || Ok(None))?.map(|found| found.secret);
     }
-    let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
-    init::init(places, &key_file, choice)
+    init::init(places, &key_file(places, config), choice)
 }
 
-pub(super) fn tell(places: &Places, made: &Made) -> Result<(), Failure> {
+pub(super) fn key_file(places: &Places, config: &Config) -> PathBuf {
+    config.vault.key_file.clone().unwrap_or_else(|| places.vault_key())
+}
+
+pub(super) fn tell(context: &Context, places: &Places, key_file: &Path, made: &Made) -> Result<(), Failure> {
     if !made.anything() {
         return print::line(&format!("Everything is in place in {}; nothing was changed.", places.data.display()));
     }
@@ -87,9 +91,13 @@ pub(super) fn tell(places: &Places, made: &Made) -> Result<(), Failure> {
     say("database", &places.database(), made.database)?;
     say("HTTP token", &places.http_token(), made.token)?;
     if made.key_file {
-        say("vault key", &places.vault_key(), true)?;
+        say("vault key", key_file, true)?;
     }
     match &made.recovery {
+        // A journal keeps it for everybody who reads journals.
+        Some(_) if context.environment.journal => {
+            print::line("The recovery key is not written into the journal. Get one at a terminal: sekisho key recovery")
+        }
         Some(key) => vault::recovery(secret::text(&key.text())?),
         None => Ok(()),
     }

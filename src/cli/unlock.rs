@@ -10,13 +10,25 @@ use super::{Context, print, secret};
 use crate::config::Config;
 use crate::config::place::Places;
 use crate::custody::Found;
+use crate::vault::key_file;
 use crate::vault::source::{self, Origin};
 
 /// Where a secret may be, in order; a person is asked only where `ask`.
 pub(super) fn find(context: &Context, places: &Places, config: &Config, ask: bool) -> Result<Option<Found>, Failure> {
     // Where the vault has a passphrase there is none.
-    let key_file = Some(config.vault.key_file.clone().unwrap_or_else(|| places.vault_key()));
-    let key_file = key_file.filter(|path| path.exists());
+    let usual = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
+    if !usual.exists()
+        && context.environment.credentials_directory.is_none()
+        && let Some(secret) = key_file::drafted(&usual).map_err(Failure::not_allowed)?
+    {
+        // A change that was killed before the file had its name; the start that opens the vault gives it.
+        return Ok(Some(Found {
+            secret,
+            from: format!("the draft of the key file {}", usual.display()),
+            key_file: None,
+        }));
+    }
+    let key_file = Some(usual).filter(|path| path.exists());
     let sources = source::Places {
         credentials_directory: context.environment.credentials_directory.as_deref(),
         key_file: key_file.as_deref(),

@@ -30,7 +30,7 @@ pub(crate) enum Key {
     Status,
     /// Make new data keys; what was sealed before is sealed again in the background
     Rotate {
-        /// Only these purposes
+        /// Only these; otherwise all but pseudonyms and signing, whose old versions stay for ever
         purposes: Vec<String>,
     },
     /// Change the secret that opens the vault
@@ -116,7 +116,18 @@ pub(super) async fn key(context: &Context, command: Key) -> Result<u8, Failure> 
     tell(context, &result, || match operation {
         "key.status" => status(&result),
         "key.recovery" => recovery(result["recovery"].as_str().unwrap_or_default()),
-        "key.rotate" => print::line("New keys are in use; what was sealed before is sealed again in the background."),
+        "key.rotate" => {
+            let names: Vec<&str> =
+                result["rotated"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            print::line(&format!(
+                "New keys for {}; what was sealed before is sealed again in the background.",
+                names.join(", ")
+            ))?;
+            if names.contains(&"signing") {
+                print::line("Auditors need the new verifying key: sekisho audit checkpoint shows it.")?;
+            }
+            Ok(())
+        }
         _ => print::line(&format!("The vault's secret is changed. {}", result["note"].as_str().unwrap_or_default())),
     })
 }
@@ -125,7 +136,7 @@ pub(super) async fn key(context: &Context, command: Key) -> Result<u8, Failure> 
 pub(super) fn recovery(key: &str) -> Result<(), Failure> {
     print::line(&format!(
         "\nRecovery key (shown this once; write it down, and keep it away from this machine):\n\n    {}\n\n\
-         It opens the vault, and every backup of it, when the secret is lost.",
+         It opens the vault, and every backup made from now on, when the secret is lost.",
         print::painted(print::TITLE, key)
     ))
 }

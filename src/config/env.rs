@@ -21,6 +21,8 @@ pub struct Environment {
     pub xdg_runtime_dir: Option<PathBuf>,
     /// `CREDENTIALS_DIRECTORY`: where systemd puts a service's credentials.
     pub credentials_directory: Option<PathBuf>,
+    /// `JOURNAL_STREAM` is set: what is printed ends in the journal (systemd.exec(5)).
+    pub journal: bool,
     /// `SEKISHO_VAULT_SECRET`: the weakest place for it.
     pub vault_secret: Option<Secret>,
 }
@@ -50,6 +52,7 @@ impl Environment {
             xdg_data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
             credentials_directory: path("CREDENTIALS_DIRECTORY").filter(|path| path.is_absolute()),
+            journal: path("JOURNAL_STREAM").is_some(),
             vault_secret,
         }
     }

@@ -193,6 +193,7 @@ impl Custody {
         name: &str,
         value: &Secret,
         note: Option<String>,
+        source: CredentialSource,
         replace: bool,
     ) -> Result<u32, CustodyError> {
         let name = CredentialName::parse(name)?;
@@ -203,7 +204,7 @@ impl Custody {
             if !replace && credential::show(snapshot, &name).is_ok() {
                 return Err(CustodyError::Exists(name.as_str().to_owned()));
             }
-            let new = NewCredential { name: &name, value, note, source: CredentialSource::Api };
+            let new = NewCredential { name: &name, value, note, source };
             Ok(credential::set(&open, snapshot, new, now)?)
         })?;
         self.store().commit(Batch::puts(rows.clone())).await?;
@@ -261,9 +262,12 @@ impl Custody {
         }))
     }
 
-    /// New keys for `purposes`, or for all; what they sealed is sealed anew in the background.
+    /// New keys for `purposes`, or for all that seal; what they sealed is sealed anew in the background.
     pub async fn rotate(&self, purposes: &[Purpose]) -> Result<Vec<Purpose>, CustodyError> {
-        let purposes = if purposes.is_empty() { Purpose::ALL.to_vec() } else { purposes.to_vec() };
+        let purposes = match purposes {
+            [] => Purpose::ALL.into_iter().filter(|purpose| !purpose.keeps_versions()).collect(),
+            some => some.to_vec(),
+        };
         let signing = purposes.contains(&Purpose::Signing);
         if signing {
             // The old key vouches for all until now.

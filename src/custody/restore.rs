@@ -52,6 +52,7 @@ pub async fn restore(plan: Plan<'_>, with: With, clock: Arc<dyn Clock>) -> Resul
         return Err(CustodyError::FileExists(plan.database.to_owned()));
     }
     let draft = Temporary(with_suffix(plan.database, ".restoring"));
+    let now = clock.now();
     let header = unpack(plan.backup, &draft.0, &with)?;
     let erasures = erasures(&plan)?;
 
@@ -69,6 +70,8 @@ pub async fn restore(plan: Plan<'_>, with: With, clock: Arc<dyn Clock>) -> Resul
     if new_key_file {
         key_file::publish(&plan.key_file)?;
     }
+    export::put_restored(&plan.checkpoints, header.audit_entries, now)
+        .map_err(CustodyError::file(&plan.checkpoints))?;
     Ok(Restored { header, erased, put_aside, new_key_file })
 }
 
@@ -141,8 +144,6 @@ async fn bring_up(
         header.audit_entries
     );
     audit.append_with(Batch::puts(gone), draft, Outcome::Done, Some(reason)).await?;
-    export::put_restored(&plan.checkpoints, header.audit_entries, clock.now())
-        .map_err(CustodyError::file(&plan.checkpoints))?;
 
     // How often the keys were used since the backup is not known: new ones, so that no nonce can be used twice.
     let sealing: Vec<Purpose> = Purpose::ALL.into_iter().filter(|purpose| !purpose.keeps_versions()).collect();

@@ -56,7 +56,7 @@ pub(super) fn meter(quota: &Quota, known: Known) -> Result<Known, (Known, Refusa
 
 pub(super) fn admit(sessions: &Sessions, quota: &Quota, known: Known, asked: Asked) -> Result<Admitted, Refusal> {
     // The person at this machine is not rationed.
-    let exempt = matches!(known.via(), super::request::Via::Control { .. } | super::request::Via::Command { .. });
+    let exempt = known.via().is_at_this_machine();
     let known =
         if known.is_metered() || exempt { known } else { meter(quota, known).map_err(|(_, refusal)| refusal)? };
     let entered = sessions.enter(known.principal(), &asked.handle).map_err(|error| match error {

@@ -19,8 +19,10 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    pub(super) fn has_effects(&self) -> bool {
-        self.registered.about.effect != Effect::ReadOnly && self.asked.completion.is_none()
+    /// Whether an entry has to be there before it runs: it changes something, or it tells before it has ended.
+    pub(super) fn wants_intent(&self) -> bool {
+        let about = &self.registered.about;
+        (about.effect != Effect::ReadOnly || about.tells) && self.asked.completion.is_none()
     }
 }
 

@@ -114,6 +114,9 @@ impl Pipeline {
         record::describe(&mut draft, known.principal());
         draft.operation = Some(asked.label());
         draft.target = asked.target();
+        // On a full disk whoever stands at this machine makes room; nobody else uses up what was kept for that.
+        draft.urgent = known.via().is_at_this_machine()
+            && self.catalog.get(asked.kind, &asked.name).is_some_and(|registered| registered.about.urgent);
         let result = self.steps(known, asked, &mut draft).await;
         record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await
     }
@@ -130,7 +133,7 @@ impl Pipeline {
             }
         })?;
         let allowed = authorize::authorize(checked)?;
-        if allowed.has_effects() {
+        if allowed.wants_intent() {
             let intent = self.audit.append(draft.clone(), Outcome::Intent, None).await;
             draft.intent = Some(intent.map_err(|error| record::unavailable(&error))?);
         }

@@ -41,6 +41,11 @@ impl Via {
         }
     }
 
+    /// The person at this machine, through the control socket or the command line.
+    pub fn is_at_this_machine(&self) -> bool {
+        matches!(self, Self::Control { .. } | Self::Command { .. })
+    }
+
     /// What an HTTP client calls itself.
     pub fn user_agent(&self) -> Option<&str> {
         match self {

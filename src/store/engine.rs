@@ -129,6 +129,14 @@ impl Engine {
         StoreError::Full { path: self.disk.path().to_owned() }
     }
 
+    /// Shrinks the file by the pages that nothing uses, if there are any. Reads wait; one that is under way makes it
+    /// fail, and it can be tried again.
+    pub(super) fn compact(&self) -> Result<bool, StoreError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let State::Open(live) = &mut *state else { return Err(StoreError::Closed) };
+        live.database.compact().map_err(|error| StoreError::Engine(error.to_string()))
+    }
+
     /// Why nothing can be committed now; `None` if nothing is known against it.
     pub(super) fn trouble(&self) -> Option<String> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {

@@ -175,6 +175,12 @@ impl Store {
         self.writer.probe().await
     }
 
+    /// Gives the space of removed rows back to the file system, and looks whether a full disk has room then. Whether
+    /// there was any. Commits wait, for as long as it takes to move what stands at the end of the file.
+    pub async fn compact(&self) -> Result<bool, StoreError> {
+        self.writer.compact().await
+    }
+
     /// Waits until everything submitted so far is durable, stops the writer and closes the file.
     pub async fn close(&self) {
         self.writer.close().await;

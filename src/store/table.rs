@@ -7,7 +7,7 @@ use redb::TableDefinition;
 #[repr(usize)]
 pub enum Table {
     /// Small facts about this file. Key: a name. Value: as the owner of the name says.
-    /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier`, `audit/edge`, `audit/pruned` see `audit::log`;
+    /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier`, `audit/pruned`, `audit/keys`, `audit/outside` see `audit::log`;
     /// `config/last` JSON of the configuration at the last start.
     Meta,
     /// Applied migrations. Key: number u32 BE. Value: name, UTF-8.

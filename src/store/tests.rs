@@ -195,3 +195,20 @@ fn a_new_store_is_writable_and_keeps_blocks_aside() {
     assert_eq!(block_on(store.probe()).unwrap(), Health::Writable);
     assert!(FileDisk::new(&path).has_ballast().unwrap());
 }
+
+#[test]
+fn what_was_removed_can_be_given_back_to_the_file_system() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, store) = new_store(directory.path());
+    for chunk in 0..16_u8 {
+        let rows = (0..8).map(|n| Put::new(Table::Documents, [b'k', chunk, n], vec![n; 100_000])).collect();
+        block_on(store.commit(Batch::puts(rows))).unwrap();
+    }
+    let full = fs::metadata(&path).unwrap().len();
+    block_on(store.commit(Batch::removal(removal(0, u8::MAX, bound::REMOVAL_ROWS_MAX)))).unwrap();
+    assert!(block_on(store.compact()).unwrap());
+    let left = fs::metadata(&path).unwrap().len();
+    assert!(left < full / 2, "{full} bytes became {left}");
+    block_on(store.commit(Batch::puts(vec![row(1)]))).unwrap();
+    assert_eq!(rows(&store), [1]);
+}

@@ -155,6 +155,10 @@ impl Submit {
         self.ask(|reply| Message::Probe { reply }).await
     }
 
+    pub(super) async fn compact(&self) -> Result<bool, StoreError> {
+        self.ask(|reply| Message::Compact { reply }).await?
+    }
+
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.queue.send(message(reply)).await.map_err(|_| StoreError::Closed)?;

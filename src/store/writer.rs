@@ -18,6 +18,7 @@ pub(super) enum Message {
     Commit { batch: Batch, reply: oneshot::Sender<Result<Acknowledgement, StoreError>> },
     Copy { path: PathBuf, reply: oneshot::Sender<Result<Copied, StoreError>> },
     Probe { reply: oneshot::Sender<Health> },
+    Compact { reply: oneshot::Sender<Result<bool, StoreError>> },
     Close { reply: oneshot::Sender<()> },
 }
 
@@ -64,6 +65,9 @@ impl Writer {
                 }),
                 Some(Message::Probe { reply }) => self.guarded(|writer| {
                     reply.send(writer.probe()).unwrap_or_default();
+                }),
+                Some(Message::Compact { reply }) => self.guarded(|writer| {
+                    reply.send(writer.compact()).unwrap_or_default();
                 }),
                 Some(Message::Close { reply }) => {
                     messages.close();
@@ -212,6 +216,16 @@ impl Writer {
             self.look_for_room();
         }
         self.health_when_open()
+    }
+
+    /// Gives pages that nothing uses back to the file system; on a full disk, that may be all that was missing.
+    fn compact(&mut self) -> Result<bool, StoreError> {
+        self.make_ready().map_err(|reason| self.engine.unavailable(&reason))?;
+        let given_back = self.engine.compact()?;
+        if self.is_full {
+            self.look_for_room();
+        }
+        Ok(given_back)
     }
 
     /// Between two commits everything that was acknowledged is in the file, and nobody else writes to it.

@@ -3,6 +3,7 @@
 //! Rows: `credentials` by name, [`CredentialRecord`]; `credential_history` by name, 0, version u32 BE,
 //! [`HistoryRecord`]. Each value is sealed for its own row, so a version that becomes history is sealed anew.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::key::Purpose;
@@ -33,7 +34,7 @@ impl CredentialName {
 }
 
 /// How a value came in. The order is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialSource {
     /// Typed at a terminal.
