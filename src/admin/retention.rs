@@ -28,7 +28,9 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
         Box::pin(async move { prune_now(cx, &audit, &custody, parse(arguments)?).await })
     })))?;
     let (log, keeper) = (audit.clone(), Arc::clone(custody));
-    let erase = about::<Erase>("audit.erase", "Destroy a subject's keys", Effect::Destroys);
+    let mut erase = about::<Erase>("audit.erase", "Destroy a subject's keys", Effect::Destroys);
+    // Who is to be forgotten should not stay in the log as what somebody typed.
+    erase.secret_arguments = true;
     catalog.add(Arc::new(Request::new(erase, move |cx, arguments| {
         let (audit, custody) = (log.clone(), Arc::clone(&keeper));
         Box::pin(async move {

@@ -1,7 +1,6 @@
 //! What is done to the database while no server runs: restoring a backup, new keys after a compromise.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,15 +30,11 @@ pub async fn restore(
         database: &database,
         key_file: key_file(places, config),
         checkpoints: checkpoints(places, config),
+        index: places.index(),
         config,
         overwrite,
     };
-    let restored = restore::restore(plan, with, Arc::new(SystemClock::default())).await?;
-    // It is made anew from the documents at the next start.
-    match fs::remove_dir_all(places.index()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&places.index())(error)),
-        _ => Ok(restored),
-    }
+    Ok(restore::restore(plan, with, Arc::new(SystemClock::default())).await?)
 }
 
 /// A new database under new keys, in the place of the old one.

@@ -26,6 +26,11 @@ pub fn file(path: &Path, scratch: &Path, against: &Against) -> Result<Verdict, A
     if !start[..length].starts_with(DATABASE) {
         return of_bundle(path, against);
     }
+    database(path, scratch, against)
+}
+
+/// As [`file`], for what must be a database: that it does not even begin like one is told as that.
+pub fn database(path: &Path, scratch: &Path, against: &Against) -> Result<Verdict, AppError> {
     let private = Private::make(scratch)?;
     let copy = private.0.join("sekisho.redb");
     fs::copy(path, &copy).map_err(at(&copy))?;
@@ -36,7 +41,11 @@ pub fn file(path: &Path, scratch: &Path, against: &Against) -> Result<Verdict, A
             Ok(verdict)
         }
         // Cut off, or overwritten in places: what is left cannot be read in order.
-        Err(error) => Ok(Verdict::Incomplete { reason: error.to_string() }),
+        Err(error) => {
+            // The copy is gone when this is read.
+            let reason = error.to_string().replace(&copy.display().to_string(), &path.display().to_string());
+            Ok(Verdict::Incomplete { reason })
+        }
     }
 }
 

@@ -204,7 +204,16 @@ impl Keeper {
         };
         let keys = self.keys()?;
         let newest = notes.iter().filter_map(|note| Checkpoint::open(note, &keys).ok()).max_by_key(Checkpoint::size);
-        let Some(newest) = newest else { return Ok(None) };
+        let Some(newest) = newest else {
+            // A log that was made anew under keys of somebody else agrees with itself, too.
+            return Ok((!notes.is_empty()).then(|| {
+                format!(
+                    "none of the {} checkpoints in {} is signed by a key that the database names: it is another database, or its keys were replaced",
+                    notes.len(),
+                    path.display()
+                )
+            }));
+        };
         let size = self.audit.size()?;
         if newest.size() > size {
             return Ok(Some(format!(

@@ -115,6 +115,14 @@ fn tampered(sequence: Option<u64>, expected: impl Into<String>, found: impl Into
     Stop::Verdict(Verdict::Tampered { sequence, expected: expected.into(), found: found.into() })
 }
 
+/// What is there and cannot be read was changed; what could not be read at all says nothing of the log.
+fn malformed(sequence: Option<u64>, expected: &'static str) -> impl FnOnce(StoreError) -> Stop {
+    move |error| match error {
+        StoreError::Record { .. } => tampered(sequence, expected, error.to_string()),
+        other => Stop::Store(other),
+    }
+}
+
 fn incomplete(reason: impl Into<String>) -> Stop {
     Stop::Verdict(Verdict::Incomplete { reason: reason.into() })
 }
@@ -133,9 +141,8 @@ struct Check<'a, L> {
 
 impl<'a, L: Look> Check<'a, L> {
     fn begin(source: &'a L, against: &Against) -> Result<Self, Stop> {
-        let malformed = |what: &'static str| move |_: StoreError| tampered(None, what, "a malformed one");
-        let stored = source.look(log::frontier).map_err(malformed("a frontier"))?;
-        let pruned = source.look(log::pruned).map_err(malformed("a mark of what was pruned"))?;
+        let stored = source.look(log::frontier).map_err(malformed(None, "a frontier"))?;
+        let pruned = source.look(log::pruned).map_err(malformed(None, "a mark of what was pruned"))?;
         let first = pruned.size();
         if first > stored.size() {
             let expected = format!("at most {} entries pruned", stored.size());
@@ -144,7 +151,7 @@ impl<'a, L: Look> Check<'a, L> {
         let signed = checkpoints(source, against, first, stored.size())?;
         let made = source
             .look(|snapshot| log::tip(snapshot, pruned))
-            .map_err(|error| tampered(Some(first), "the tiles of what was pruned", error.to_string()))?;
+            .map_err(malformed(Some(first), "the tiles of what was pruned"))?;
         Ok(Self { source, stored, first, made, signed, agreed: 0, signed_size: 0 })
     }
 
@@ -311,7 +318,7 @@ fn checkpoints(source: &impl Look, against: &Against, first: u64, size: u64) -> 
 
 /// The verifying keys that the file itself names.
 fn keys_in(source: &impl Look) -> Result<Vec<VerifyingKey>, Stop> {
-    let text = source.look(log::keys)?;
+    let text = source.look(log::keys).map_err(malformed(None, "readable verifying keys"))?;
     text.lines()
         .map(|line| {
             VerifyingKey::parse(line).map_err(|error| tampered(None, "a readable verifying key", error.to_string()))

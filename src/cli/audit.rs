@@ -263,7 +263,7 @@ async fn verify_log(context: &Context, verify: Verify) -> Result<u8, Failure> {
             if verify.checkpoint.is_empty() {
                 against.checkpoints = export::newest_in(&outside).unwrap_or_default();
             }
-            report(context, &app::verify::file(&places.database(), &places.data, &against)?.to_json())
+            report(context, &app::verify::database(&places.database(), &places.data, &against)?.to_json())
         }
         Err(LockError::Held { .. } | LockError::Foreign { .. }) if reach::is_answering(&places.control).await => {
             let remote = Reach::Remote { socket: places.control };

@@ -94,12 +94,12 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
     } else if !status.is_null() {
         findings.push(bad("the store cannot be written", "is the disk read-only or broken? the log says more"));
     }
-    look_at_secrets(&status, findings);
     if status["http_token_known"] == false {
         let way_out = "delete the file and run `sekisho init` while no server runs; clients need the new token";
         findings.push(bad("the HTTP token in the file is not one that the database knows", way_out));
     }
     if !status.is_null() {
+        strongroom(&status, matches!(reach, Reach::Remote { .. }), findings);
         let (passages, libraries) = (&status["index_passages"], &status["libraries"]);
         findings.push(good(format!("index holds {passages} passages of {libraries} libraries")));
     }
@@ -128,32 +128,31 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
     status
 }
 
-/// The vault, and what vouches for the log.
-fn look_at_secrets(status: &Value, findings: &mut Vec<Finding>) {
-    match status["vault"]["standing"].as_str() {
+/// The vault, and what vouches for the log from outside of the file.
+fn strongroom(status: &Value, serving: bool, findings: &mut Vec<Finding>) {
+    let vault = &status["vault"];
+    findings.push(match vault["standing"].as_str() {
         Some("open") => {
-            let from = status["vault"]["from"].as_str().unwrap_or_default();
-            findings.push(good(format!("the vault is open, by {}", print::harmless(from))));
+            good(format!("vault is open, by {}", print::harmless(vault["from"].as_str().unwrap_or("an operator"))))
         }
-        Some("sealed") => findings.push(bad(
-            "the vault is sealed: credentials cannot be used, and entries carry no personal field",
-            "open it: sekisho vault unseal",
-        )),
-        _ => {}
+        // Where no server runs, a passphrase is nobody's yet.
+        _ if !serving => good("vault is sealed until a server is given its secret"),
+        _ => bad(
+            "the vault is sealed: entries name nobody, and credentials are out of reach",
+            "run `sekisho vault unseal`",
+        ),
+    });
+    if let Some(alarm) = status["alarm"].as_str() {
+        let way_out = "keep a copy of the data directory, and find out who could write to it: `sekisho audit verify`";
+        findings.push(bad(print::harmless(alarm), way_out));
     }
-    match status["alarm"].as_str() {
-        Some(alarm) => findings.push(bad(
-            print::harmless(alarm),
-            "keep a copy of the data directory and of the checkpoints, and find out who could write to it",
-        )),
-        None if status["checkpoints_leave_the_file"] == false => findings.push(bad(
-            "signed checkpoints do not reach their place outside of the database",
-            "see audit.checkpoint_file and the log",
-        )),
-        None => {}
+    if status["checkpoints_leave_the_file"] == false {
+        let way_out = "look into the log, and at audit.checkpoint_file";
+        findings.push(bad("signed checkpoints do not reach every place outside of the database", way_out));
     }
     if status["core_dumps"] == true {
-        findings.push(bad("a core of this process could be written, with keys in it", "forbid it: ulimit -c 0"));
+        let way_out = "start it where prctl(2) and setrlimit(2) are allowed";
+        findings.push(bad("a core of the process could be written, with the vault's keys in it", way_out));
     }
 }
 

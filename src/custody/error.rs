@@ -33,6 +33,8 @@ pub enum CustodyError {
     Exists(String),
     #[error("{} exists already; it was left as it is", .0.display())]
     FileExists(PathBuf),
+    #[error("there is a database {} already, and it was left as it is; put it aside with --overwrite", .0.display())]
+    DatabaseExists(PathBuf),
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
@@ -66,7 +68,10 @@ impl CustodyError {
             | Self::Recovery(_)
             | Self::NoBackup { .. }
             | Self::Audit(AuditError::Refused(_)) => Code::Invalid,
-            Self::Exists(_) | Self::FileExists(_) | Self::Credential(CredentialError::TooMany) => Code::Conflict,
+            Self::Exists(_)
+            | Self::FileExists(_)
+            | Self::DatabaseExists(_)
+            | Self::Credential(CredentialError::TooMany) => Code::Conflict,
             Self::Store(StoreError::Full { .. }) => Code::Unavailable,
             _ => Code::Internal,
         }

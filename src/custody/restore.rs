@@ -29,6 +29,8 @@ pub struct Plan<'a> {
     pub database: &'a Path,
     pub key_file: PathBuf,
     pub checkpoints: PathBuf,
+    /// The folder of what is made anew from the database at the next start.
+    pub index: PathBuf,
     pub config: &'a Config,
     /// Whether a database that is there may be put aside.
     pub overwrite: bool,
@@ -49,7 +51,7 @@ pub struct Restored {
 /// Whoever calls holds the directory's lock.
 pub async fn restore(plan: Plan<'_>, with: With, clock: Arc<dyn Clock>) -> Result<Restored, CustodyError> {
     if plan.database.exists() && !plan.overwrite {
-        return Err(CustodyError::FileExists(plan.database.to_owned()));
+        return Err(CustodyError::DatabaseExists(plan.database.to_owned()));
     }
     let draft = Temporary(with_suffix(plan.database, ".restoring"));
     let now = clock.now();
@@ -63,6 +65,13 @@ pub async fn restore(plan: Plan<'_>, with: With, clock: Arc<dyn Clock>) -> Resul
     store.close().await;
     let (erased, new_key_file) = result?;
 
+    // Before the database has its place: an index of another one would be believed.
+    match fs::remove_dir_all(&plan.index) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(CustodyError::file(&plan.index)(error));
+        }
+        _ => {}
+    }
     let put_aside = put_aside(plan.database)?;
     fs::rename(&draft.0, plan.database).map_err(CustodyError::file(plan.database))?;
     let directory = plan.database.parent().unwrap_or(Path::new("."));

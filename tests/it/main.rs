@@ -12,8 +12,11 @@
 )]
 
 mod audit;
+mod backup;
+mod bundle;
 mod cli;
 mod crash;
+mod credential;
 mod cross;
 mod crowd;
 mod damage;
@@ -21,13 +24,21 @@ mod dice;
 mod disk;
 mod fault;
 mod full;
+mod golden;
 mod harness;
 mod http;
 mod kill;
 mod library;
 mod mcp;
+mod memory;
 mod notify;
+mod outside;
+mod rekey;
+mod retention;
 mod search;
 mod setup;
 mod snapshot;
+mod strongroom;
+mod tamper;
+mod vault;
 mod workload;
