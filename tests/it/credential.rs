@@ -67,11 +67,11 @@ fn plaintext_secrets_are_imported_so_that_they_can_be_retired() {
     write(&file, "# comment\nexport ONE=first\nTWO=\"second \\\"quoted\\\"\"\nTHREE='third # no comment'\n\n");
     let import = ["credential", "import", file.to_str().unwrap()];
     check(&installation.run(&import), 0, &["ONE", "TWO", "THREE", "In the vault: 3", "Delete them from"]);
-    check(&installation.run(&import), 73, &["there is a credential ONE already".trim_start_matches("there is ")]);
-    check(&installation.run(&[&import[..], &["--replace"]].concat()), 0, &["3 credentials"]);
+    check(&installation.run(&import), 73, &["there are credentials ONE, TWO, THREE already", "--replace"]);
+    check(&installation.run(&[&import[..], &["--replace"]].concat()), 0, &["In the vault: 3"]);
     let from_env = ["credential", "import", "--from-env", "KUMQUAT", "--from-env", "MEDLAR"];
     let output = tell(installation.command(&from_env).env("KUMQUAT", MARK).env("MEDLAR", "fifth"), "");
-    check(&output, 0, &["KUMQUAT", "MEDLAR", "2 credentials"]);
+    check(&output, 0, &["KUMQUAT", "MEDLAR", "In the vault: 2"]);
     check(&installation.run(&["credential", "import", "--from-env", "QUINCE"]), 66, &["no variable QUINCE"]);
     write(&file, "A=1\nthis is no line\n");
     let output = installation.run(&import);

@@ -123,6 +123,7 @@ fn a_rotation_killed_at_any_moment_loses_no_credential_and_goes_on_later() {
     }
     let server = installation.serve();
     check(&installation.run(&["key", "rotate"]), 0, &[]);
+    check(&installation.run(&["key", "rotate", "pseudonyms", "signing"]), 0, &["the new verifying key"]);
     let status = until_sealed_anew(&installation);
     assert!(versions(&status, "credentials")[0] > 1, "{status}");
     assert!(versions(&status, "pseudonyms").len() > 1, "old entries need them: {status}");
