@@ -29,7 +29,7 @@ pub fn file(path: &Path, scratch: &Path, against: &Against) -> Result<Verdict, A
     database(path, scratch, against)
 }
 
-/// As [`file`], for what must be a database: that it does not even begin like one is told as that.
+/// As [`file()`], for what must be a database: that it does not even begin like one is told as that.
 pub fn database(path: &Path, scratch: &Path, against: &Against) -> Result<Verdict, AppError> {
     let private = Private::make(scratch)?;
     let copy = private.0.join("sekisho.redb");

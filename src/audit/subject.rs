@@ -31,7 +31,7 @@ pub struct SubjectRecord {
     pub id: KeyId,
     /// How often the key may have been used: counted ahead, so that a crash counts too many, never too few.
     pub uses: u64,
-    /// [`SubjectSecret`], sealed by the vault under the purpose "audit personal data", bound to this row.
+    /// The key of 32 bytes, sealed by the vault under the purpose "audit personal data", bound to this row.
     pub sealed: Vec<u8>,
 }
 
