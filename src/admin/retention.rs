@@ -52,10 +52,7 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
     catalog.add(Arc::new(Request::new(checkpoint, move |_, _| {
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
-            // The intent entry of this very operation sees to it that there is something new.
-            let note = custody.keeper().checkpoint().await.map_err(CustodyError::from)?;
-            let note =
-                note.ok_or_else(|| Refusal::new(Code::Unavailable, "The vault is sealed: nothing can be signed."))?;
+            let note = custody.keeper().checkpoint_now().await.map_err(CustodyError::from)?;
             let keys: Vec<String> =
                 custody.keeper().keys().map_err(CustodyError::from)?.iter().map(ToString::to_string).collect();
             Ok(json!({"note": note, "verifying_keys": keys}))

@@ -20,7 +20,7 @@ use crate::audit::report::Summary;
 use crate::audit::retain::frontier_at;
 use crate::audit::{Audit, AuditError, Disclosed, Numbered, keep, proof};
 use crate::base::bound;
-use crate::base::id::hex;
+use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
 use crate::custody::{Custody, CustodyError};
 use crate::operation::{Catalog, Cx, Effect};
@@ -249,8 +249,8 @@ fn write_bundle(
     if path.exists() {
         return Err(Refusal::new(Code::Conflict, format!("{} exists already; it was left as it is.", path.display())));
     }
-    let draft = draft_beside(&path);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(at)?;
+    let draft = draft_beside(&path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(at)?;
     let mut out = BufWriter::new(file);
     let written = bundle::write(contents, leaves(audit, first, end), &mut out).map_err(|error| match error {
         BundleError::Empty => invalid("There is no entry in that range.".into()),
@@ -280,10 +280,11 @@ fn write_bundle(
     }))
 }
 
-fn draft_beside(path: &Path) -> PathBuf {
+/// A name of its own: beside a bundle may lie what is not ours.
+fn draft_beside(path: &Path) -> Result<PathBuf, Refusal> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    path.with_file_name(name)
+    name.push(format!(".{}.new", hex(&random_bytes::<8>().map_err(Refusal::internal)?)));
+    Ok(path.with_file_name(name))
 }
 
 /// The leaves of `first..end`, read page by page.

@@ -147,14 +147,7 @@ impl Subjects {
     /// What was sealed in `entry`, while its subject's key exists.
     pub(super) fn open(&self, store: &Store, open: &Open, entry: &Entry) -> Result<Option<Personal>, AuditError> {
         let (Some(pseudonym), Some(sealed)) = (&entry.subject, &entry.sealed) else { return Ok(None) };
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(pseudonym).cloned();
-        let subject = match known {
-            Some(subject) => subject,
-            None => match load(store, open, pseudonym)? {
-                Some(subject) => self.keep(subject),
-                None => return Ok(None),
-            },
-        };
+        let Some(subject) = self.known_or_stored(store, open, pseudonym)? else { return Ok(None) };
         let Some(sealed) = sealed.strip_prefix(&subject.id) else { return Ok(None) };
         let context = codec::encode(&Entry { sealed: None, ..entry.clone() })?;
         let text = Secret::new(subject.key.open(sealed, &context)?);
@@ -191,22 +184,28 @@ impl Subjects {
             Some(subject) => subject,
             None => make(open, pseudonym, now)?,
         };
-        if known.len() >= bound::SUBJECTS_CACHED_MAX {
-            // One that is not durable yet must not be made twice.
-            known.retain(|_, subject| subject.reserved.load(Ordering::Acquire) == 0);
-        }
-        let subject = Arc::new(subject);
-        known.insert(pseudonym.to_owned(), Arc::clone(&subject));
-        Ok(subject)
+        Ok(keep(&mut known, subject))
     }
 
-    fn keep(&self, subject: Subject) -> Arc<Subject> {
+    /// Looks and remembers under one lock: whoever erases forgets after the row is gone, so that no reader puts back
+    /// a key that it had read before.
+    fn known_or_stored(&self, store: &Store, open: &Open, pseudonym: &str) -> Result<Option<Arc<Subject>>, AuditError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= bound::SUBJECTS_CACHED_MAX {
-            known.retain(|_, subject| subject.reserved.load(Ordering::Acquire) == 0);
+        if let Some(subject) = known.get(pseudonym) {
+            return Ok(Some(Arc::clone(subject)));
         }
-        Arc::clone(known.entry(subject.pseudonym.clone()).or_insert_with(|| Arc::new(subject)))
+        Ok(load(store, open, pseudonym)?.map(|subject| keep(&mut known, subject)))
     }
+}
+
+fn keep(known: &mut HashMap<String, Arc<Subject>>, subject: Subject) -> Arc<Subject> {
+    if known.len() >= bound::SUBJECTS_CACHED_MAX {
+        // One that is not durable yet must not be made twice.
+        known.retain(|_, subject| subject.reserved.load(Ordering::Acquire) == 0);
+    }
+    let subject = Arc::new(subject);
+    known.insert(subject.pseudonym.clone(), Arc::clone(&subject));
+    subject
 }
 
 /// `p`, the key's version, `-`, 128 bits of HMAC-SHA256: enough that no two subjects meet.

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -72,6 +73,8 @@ impl Custody {
     /// Backs the database up into a new file. Commits wait only while the file is copied; the copy is then checked,
     /// sealed, and the sealed file read back before it gets its name.
     pub async fn backup(&self, path: &Path) -> Result<Made, CustodyError> {
+        // It goes along with the work, which ends also when nobody waits for it any more.
+        let one = Arc::clone(&self.backing_up).lock_owned().await;
         if path.exists() {
             return Err(CustodyError::FileExists(path.to_owned()));
         }
@@ -90,6 +93,9 @@ impl Custody {
         }
         let (path, now, wrapped) = (path.to_owned(), self.now(), wrapped.bytes);
         let sealing = tokio::task::spawn_blocking(move || {
+            // Dropped in reverse: the copy goes before others may make one.
+            let _one = one;
+            let copy = copy;
             let header = describe(&copy.0, &open, id, &wrapped, now)?;
             let bytes = seal(&copy.0, &path, &header, key, &open)?;
             Ok(Made { path, bytes, paused: copied.paused, header })
@@ -172,8 +178,8 @@ pub(super) fn check(copy: &Path) -> Result<(Sound, Vec<(String, u64)>), CustodyE
 
 /// Writes the sealed file beside its place, reads it back, and gives it its name.
 fn seal(copy: &Path, path: &Path, header: &Header, key: StreamKey, open: &Open) -> Result<u64, CustodyError> {
-    let draft = Temporary(with_suffix(path, ".new"));
-    fs::remove_file(&draft.0).or_else(absent).map_err(CustodyError::file(&draft.0))?;
+    // A name of its own: beside a backup may lie what is not ours.
+    let draft = Temporary(with_suffix(path, &format!(".{}.new", header.id)));
     let preamble = preamble(header)?;
     let mut plain = Digesting { inner: File::open(copy).map_err(CustodyError::file(copy))?, hasher: Hasher::default() };
     let file = OpenOptions::new()

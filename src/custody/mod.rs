@@ -44,6 +44,8 @@ pub struct Custody {
     /// Held from the look at the store to the commit by whatever changes keys or credentials: rows replace what was
     /// there.
     change: Mutex<()>,
+    /// Held while a backup is made: two would share the plain copy.
+    backing_up: Arc<Mutex<()>>,
     /// There may be something to seal anew.
     rotated: Notify,
     /// Who opened the vault, in words. Held for a moment.
@@ -87,6 +89,7 @@ impl Custody {
             rotation: config.vault.rotation,
             backup: config.backup.clone(),
             change: Mutex::default(),
+            backing_up: Arc::default(),
             rotated: Notify::new(),
             opened_by: StdMutex::default(),
             alarm: StdMutex::default(),
@@ -186,6 +189,8 @@ impl Custody {
     pub async fn seal(&self) -> Result<(), CustodyError> {
         let _one = self.change.lock().await;
         self.keeper.checkpoint().await?;
+        // A subject whose first entry is under way would be given a second key.
+        let _alone = self.audit.alone().await;
         self.vault.close(self.store().read(vault::state)?);
         self.audit.forget_subjects();
         Ok(())
