@@ -198,8 +198,17 @@ impl Times {
 
     /// Milliseconds that `hundredths` of a hundred did not exceed.
     pub(crate) fn ms(&self, hundredths: usize) -> f64 {
+        self.at(hundredths).as_secs_f64() * 1e3
+    }
+
+    /// As [`Times::ms`], in nanoseconds.
+    pub(crate) fn ns(&self, hundredths: usize) -> u128 {
+        self.at(hundredths).as_nanos()
+    }
+
+    fn at(&self, hundredths: usize) -> Duration {
         let at = (self.sorted.len() * hundredths).div_ceil(100).saturating_sub(1);
-        self.sorted.get(at).copied().unwrap_or_default().as_secs_f64() * 1e3
+        self.sorted.get(at).copied().unwrap_or_default()
     }
 }
 

@@ -129,14 +129,14 @@ impl LogHook {
 }
 
 impl CommitHook for LogHook {
-    fn seal(&mut self, leaves: &[&[u8]]) -> Sealed {
+    fn seal(&mut self, leaves: Vec<Vec<u8>>) -> Sealed {
         // Start from what is durable: a commit that failed has left nothing behind.
         self.candidate.clone_from(&self.durable);
         let first_sequence = self.candidate.frontier.size();
         let mut puts = Vec::with_capacity(leaves.len() + 2);
         for leaf in leaves {
-            puts.push(Put::new(Table::AuditEntries, self.candidate.frontier.size().to_be_bytes(), leaf.to_vec()));
-            let hash = leaf_hash(leaf);
+            let hash = leaf_hash(&leaf);
+            puts.push(Put::new(Table::AuditEntries, self.candidate.frontier.size().to_be_bytes(), leaf));
             self.candidate.frontier.append(hash);
             let tiles = self.candidate.edge.append(hash);
             puts.extend(tiles.into_iter().map(|(id, bytes)| Put::new(Table::AuditTiles, id.to_key(), bytes)));

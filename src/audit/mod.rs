@@ -211,9 +211,11 @@ impl Audit {
         let acknowledged = self.store.commit(batch).await.map_err(AuditError::NotDurable)?;
         prepared.confirm();
         let sequence = acknowledged.sequence.unwrap_or_default();
-        // Nobody may be listening. Within the process the feed carries what the file has only sealed.
-        let personal = Disclosed::Open(Arc::new(personal));
-        self.feed.send(Numbered { sequence, entry: Arc::new(prepared.entry), personal }).ok();
+        if self.feed.receiver_count() > 0 {
+            // Within the process the feed carries what the file has only sealed. The last listener may just have left.
+            let personal = Disclosed::Open(Arc::new(personal));
+            self.feed.send(Numbered { sequence, entry: Arc::new(prepared.entry), personal }).ok();
+        }
         Ok(sequence)
     }
 

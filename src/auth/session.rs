@@ -165,16 +165,23 @@ impl Sessions {
         now.since(entry.began) > self.times.timeout || now.since(entry.seen) > self.times.idle_timeout
     }
 
-    /// Ends the session that has been quiet for longest; one with a call under way is left alone.
+    /// Ends the sessions that have been quiet for longest, some at once; those with a call under way are left alone.
     fn make_room(&self, table: &mut HashMap<Key, Entry>) {
-        let quietest = table
-            .iter()
-            .filter(|(_, entry)| entry.permits.available_permits() == self.per_session)
-            .min_by_key(|(_, entry)| entry.seen)
-            .map(|(key, _)| key.clone());
-        if let Some(key) = quietest {
-            table.remove(&key);
-        }
+        let is_quiet = |entry: &Entry| entry.permits.available_permits() == self.per_session;
+        let mut seen: Vec<Timestamp> = table.values().filter(|entry| is_quiet(entry)).map(|entry| entry.seen).collect();
+        let Some(last) = seen.len().min(bound::SESSIONS_ENDED_FOR_ROOM).checked_sub(1) else { return };
+        let (earlier, latest, _) = seen.select_nth_unstable(last);
+        let latest = *latest;
+        // Of those that were last seen in the same millisecond, as many as it takes.
+        let mut of_latest = 1 + earlier.iter().filter(|seen| **seen == latest).count();
+        table.retain(|_, entry| {
+            let mut ends = is_quiet(entry) && entry.seen <= latest;
+            if ends && entry.seen == latest {
+                ends = of_latest > 0;
+                of_latest -= usize::from(ends);
+            }
+            !ends
+        });
     }
 }
 
@@ -239,5 +246,32 @@ mod tests {
         assert!(matches!(sessions.enter(&bob, &Handle::Credential), Err(SessionError::Busy)));
         drop(one);
         sessions.enter(&bob, &Handle::Credential).unwrap();
+    }
+
+    #[test]
+    fn the_quietest_sessions_make_room_and_busy_ones_stay() {
+        let (clock, sessions) = sessions();
+        let ann = Principal::stdio(1);
+        let handle = || Handle::Connection(SessionId::random().unwrap());
+        let (busy, old) = (handle(), handle());
+        let permit = sessions.enter(&ann, &busy).unwrap().permit;
+        let old_id = sessions.enter(&ann, &old).unwrap().id;
+        clock.advance(Duration::from_secs(1));
+        let all: Vec<Handle> = std::iter::repeat_with(handle).take(bound::SESSIONS_MAX - 2).collect();
+        for handle in &all {
+            sessions.enter(&ann, handle).unwrap();
+        }
+        clock.advance(Duration::from_secs(1));
+        let kept = all.last().unwrap();
+        sessions.enter(&ann, kept).unwrap();
+        assert_eq!(sessions.count(), bound::SESSIONS_MAX);
+        assert_eq!(sessions.enter(&ann, &handle()).unwrap().turn, Turn::Began);
+        assert_eq!(sessions.count(), bound::SESSIONS_MAX - bound::SESSIONS_ENDED_FOR_ROOM + 1);
+        assert_eq!(sessions.enter(&ann, &busy).unwrap().turn, Turn::Current);
+        assert_eq!(sessions.enter(&ann, kept).unwrap().turn, Turn::Current);
+        let begun = sessions.enter(&ann, &old).unwrap();
+        assert_eq!(begun.turn, Turn::Began);
+        assert_ne!(begun.id, old_id);
+        drop(permit);
     }
 }

@@ -24,6 +24,9 @@ pub const BALLAST_BYTES: u64 = 1 << 20;
 pub const BALLAST_MARGIN_BYTES: u64 = 4 << 20;
 /// Batches in one commit; more gains nothing measurable.
 pub const COMMIT_BATCHES_MAX: usize = 1024;
+/// How often the writer lets others run before it commits fewer than it did the last time: some tens of microseconds,
+/// beside a commit of some hundreds.
+pub const COMMIT_YIELDS_MAX: usize = 64;
 /// Batches that wait for the writer; whoever comes then waits to queue.
 pub const COMMIT_QUEUE_BATCHES_MAX: usize = 4096;
 /// Rows of one scan, so that a snapshot stays short.
@@ -225,8 +228,13 @@ pub const SCHEMA_MESSAGE_CHARS_MAX: usize = 300;
 pub const QUOTA_PRINCIPALS_MAX: usize = 10_000;
 /// Bearer tokens of one installation.
 pub const TOKENS_MAX: usize = 10_000;
-/// Sessions at once; the quietest makes room.
-pub const SESSIONS_MAX: usize = 10_000;
+/// Sessions at once; the quietest make room. Each takes about 300 bytes.
+pub const SESSIONS_MAX: usize = 100_000;
+/// Sessions that end together when there are too many: looking for the quietest reads the whole table once for as
+/// many newcomers.
+pub const SESSIONS_ENDED_FOR_ROOM: usize = 1_000;
+/// HTTP sessions of the older protocols at once: each holds a task and its channels.
+pub const HTTP_SESSIONS_MAX: usize = 10_000;
 /// How often timed-out sessions are looked for.
 pub const SESSION_SWEEP_SECONDS: u64 = 30;
 /// How long a question to a person, and its sealed state, stay open.

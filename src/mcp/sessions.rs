@@ -52,7 +52,7 @@ struct Owned {
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpSessionError {
-    #[error("there are {} sessions, which is the most there may be; come back later", bound::SESSIONS_MAX)]
+    #[error("there are {} sessions, which is the most there may be; come back later", bound::HTTP_SESSIONS_MAX)]
     TooMany,
     #[error("a session came without its caller")]
     NoCaller,
@@ -112,7 +112,7 @@ impl SessionManager for HttpSessions {
         let id: RmcpSessionId = SessionId::random()?.as_str().into();
         {
             let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
-            if owned.len() >= bound::SESSIONS_MAX {
+            if owned.len() >= bound::HTTP_SESSIONS_MAX {
                 return Err(HttpSessionError::TooMany);
             }
             owned.insert(id.clone(), Owned { by, seen: self.clock.now(), streams: Arc::default() });

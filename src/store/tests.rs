@@ -11,7 +11,7 @@ use super::*;
 struct NoLeaves;
 
 impl CommitHook for NoLeaves {
-    fn seal(&mut self, _: &[&[u8]]) -> Sealed {
+    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
         Sealed::default()
     }
 

@@ -97,7 +97,7 @@ pub struct Acknowledgement {
 /// `audit::log` is the one implementation; the store does not know what a Merkle tree is.
 pub trait CommitHook: Send + 'static {
     /// Rows for `leaves`, in order. Nothing may be remembered before [`CommitHook::committed`].
-    fn seal(&mut self, leaves: &[&[u8]]) -> Sealed;
+    fn seal(&mut self, leaves: Vec<Vec<u8>>) -> Sealed;
     /// The rows of the last `seal` are durable.
     fn committed(&mut self);
     /// The database was opened again after a failure: forget what was known of it and read it anew. A commit that

@@ -37,6 +37,8 @@ pub(super) struct Writer {
     engine: Arc<Engine>,
     hook: Box<dyn CommitHook>,
     clock: Arc<dyn Clock>,
+    /// How many were committed together the last time.
+    group: usize,
     /// The disk was full and no room has been seen since.
     is_full: bool,
     /// When the database was last opened again; `None` once a commit worked.
@@ -48,12 +50,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(engine: Arc<Engine>, hook: Box<dyn CommitHook>, clock: Arc<dyn Clock>) -> Self {
         let is_full = *engine.health().borrow() == Health::Full;
-        Self { engine, hook, clock, is_full, reopened: None, looked: None }
+        Self { engine, hook, clock, group: 0, is_full, reopened: None, looked: None }
     }
 
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         while let Some(message) = messages.blocking_recv() {
-            let (waiting, other) = collect(message, &mut messages);
+            let (waiting, other) = collect(message, &mut messages, self.group);
+            self.group = waiting.len();
             if !waiting.is_empty() {
                 self.guarded(|writer| writer.commit(waiting));
             }
@@ -105,17 +108,20 @@ impl Writer {
         }
     }
 
-    fn commit_now(&mut self, waiting: Vec<Waiting>) {
-        let leaves: Vec<&[u8]> = waiting.iter().flat_map(|(batch, _)| batch.leaves.iter().map(Vec::as_slice)).collect();
-        let sealed = if leaves.is_empty() { Sealed::default() } else { self.hook.seal(&leaves) };
+    fn commit_now(&mut self, mut waiting: Vec<Waiting>) {
+        let counts: Vec<usize> = waiting.iter().map(|(batch, _)| batch.leaves.len()).collect();
+        let leaves: Vec<Vec<u8>> =
+            waiting.iter_mut().flat_map(|(batch, _)| std::mem::take(&mut batch.leaves)).collect();
+        let has_leaves = !leaves.is_empty();
+        let sealed = if has_leaves { self.hook.seal(leaves) } else { Sealed::default() };
         let batches = waiting.iter().map(|(batch, _)| batch);
         match self.engine.with(|database| write::write(database, batches, &sealed.puts)) {
             Ok(removed_rows) => {
-                if !leaves.is_empty() {
+                if has_leaves {
                     self.hook.committed();
                 }
                 self.reopened = None;
-                acknowledge(waiting, sealed.first_sequence, removed_rows);
+                acknowledge(waiting, &counts, sealed.first_sequence, removed_rows);
             }
             Err(error) => self.fail(waiting, &error),
         }
@@ -242,11 +248,17 @@ impl Writer {
     }
 }
 
-/// No timer: whatever queued up while the last commit was under way goes into this one. Something other than a commit
-/// ends the group and comes after it.
-fn collect(message: Message, messages: &mut mpsc::Receiver<Message>) -> (Vec<Waiting>, Option<Message>) {
+/// Whatever queued up while the last commit was under way goes into this one. Where that is less than the last group
+/// was, whoever was just acknowledged is about to come back: they get the processor a few times first. There is no
+/// timer, and a lone caller waits for nobody. Something other than a commit ends the group and comes after it.
+fn collect(
+    message: Message,
+    messages: &mut mpsc::Receiver<Message>,
+    last_group: usize,
+) -> (Vec<Waiting>, Option<Message>) {
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut bytes = 0;
+    let mut yields = 0;
     let mut next = Some(message);
     while let Some(message) = next.take() {
         match message {
@@ -256,18 +268,25 @@ fn collect(message: Message, messages: &mut mpsc::Receiver<Message>) -> (Vec<Wai
             }
             other => return (waiting, Some(other)),
         }
-        if waiting.len() < bound::COMMIT_BATCHES_MAX && bytes < bound::COMMIT_BYTES_MAX {
+        if waiting.len() >= bound::COMMIT_BATCHES_MAX || bytes >= bound::COMMIT_BYTES_MAX {
+            break;
+        }
+        next = messages.try_recv().ok();
+        while next.is_none() && waiting.len() < last_group && yields < bound::COMMIT_YIELDS_MAX {
+            yields += 1;
+            std::thread::yield_now();
             next = messages.try_recv().ok();
         }
     }
     (waiting, None)
 }
 
-fn acknowledge(waiting: Vec<Waiting>, first_sequence: u64, removed_rows: Vec<u64>) {
+/// `leaves` says how many each of them had.
+fn acknowledge(waiting: Vec<Waiting>, leaves: &[usize], first_sequence: u64, removed_rows: Vec<u64>) {
     let mut sequence = first_sequence;
-    for ((batch, reply), removed_rows) in waiting.into_iter().zip(removed_rows) {
-        let first = (!batch.leaves.is_empty()).then_some(sequence);
-        sequence += batch.leaves.len() as u64;
+    for (((_, reply), leaves), removed_rows) in waiting.into_iter().zip(leaves).zip(removed_rows) {
+        let first = (*leaves > 0).then_some(sequence);
+        sequence += *leaves as u64;
         // The caller may have been cancelled while it waited; the commit stands all the same.
         reply.send(Ok(Acknowledgement { sequence: first, removed_rows })).unwrap_or_default();
     }

@@ -67,7 +67,7 @@ struct GatedHook {
 }
 
 impl CommitHook for GatedHook {
-    fn seal(&mut self, leaves: &[&[u8]]) -> Sealed {
+    fn seal(&mut self, leaves: Vec<Vec<u8>>) -> Sealed {
         if leaves.iter().any(|leaf| leaf.starts_with(OPENER.as_bytes())) {
             // Errors mean that the test is over.
             self.entered.send(()).ok();
