@@ -5,9 +5,13 @@ pub mod quota;
 pub mod session;
 pub mod token;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use crate::base::principal::Principal;
 use crate::base::secret::Secret;
 use crate::config::raw::Authentication;
+use crate::crypto::digest::Hash;
 use crate::store::{Store, StoreError};
 
 /// What a caller shows of itself.
@@ -17,8 +21,25 @@ pub enum Evidence {
     Control { uid: u32 },
     /// An agent over stdio, started by this uid.
     Stdio { uid: u32 },
-    /// Over HTTP. `authorization` is the header's value.
-    Http { authorization: Option<Secret> },
+    /// Over HTTP, from `peer`.
+    Http {
+        peer: SocketAddr,
+        /// Whether nobody between the client and us can read along.
+        is_private: bool,
+        /// The header's value.
+        authorization: Option<Secret>,
+        /// The client's certificate, whose chain the listener has checked.
+        certificate: Option<Arc<ClientCertificate>>,
+    },
+}
+
+/// A client certificate that an authority of ours vouches for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Subject alternative names: `dns:`, `email:`, `uri:` or `ip:` and the name.
+    pub names: Vec<String>,
+    /// SHA-256 of the certificate in DER.
+    pub fingerprint: Hash,
 }
 
 /// One scheme's answer. "Not attempted" and "failed" are different things.
@@ -42,7 +63,8 @@ impl Authenticator {
         Self { store, authentication }
     }
 
-    pub fn identify(&self, evidence: &Evidence) -> Result<Attempt, StoreError> {
+    #[allow(clippy::unused_async, reason = "some schemes wait for a hash")]
+    pub async fn identify(&self, evidence: &Evidence) -> Result<Attempt, StoreError> {
         for scheme in [local, Self::bearer, Self::anonymous] {
             match scheme(self, evidence)? {
                 Attempt::NotAttempted => {}
@@ -53,7 +75,7 @@ impl Authenticator {
     }
 
     fn bearer(&self, evidence: &Evidence) -> Result<Attempt, StoreError> {
-        let Evidence::Http { authorization: Some(header) } = evidence else { return Ok(Attempt::NotAttempted) };
+        let Evidence::Http { authorization: Some(header), .. } = evidence else { return Ok(Attempt::NotAttempted) };
         let Some(shown) = token::of_header(header) else {
             return Ok(Attempt::Failed("the Authorization header holds no bearer token"));
         };
@@ -66,8 +88,8 @@ impl Authenticator {
     #[allow(clippy::unnecessary_wraps, reason = "all schemes have one signature")]
     /// Anybody, where the operator said so. The listener made sure that this is loopback.
     fn anonymous(&self, evidence: &Evidence) -> Result<Attempt, StoreError> {
-        let open =
-            self.authentication == Authentication::None && matches!(evidence, Evidence::Http { authorization: None });
+        let open = self.authentication == Authentication::None
+            && matches!(evidence, Evidence::Http { authorization: None, certificate: None, .. });
         Ok(if open { Attempt::Authenticated(Principal::anonymous()) } else { Attempt::NotAttempted })
     }
 }

@@ -16,6 +16,7 @@ pub fn decide(role: Role, audience: Audience) -> Result<(), &'static str> {
     match (role, audience) {
         (_, Audience::Agent) | (Role::Admin, Audience::Operator) => Ok(()),
         (Role::Reader, Audience::Operator) => Err("a reader does not administer"),
+        (Role::Operator | Role::Auditor, Audience::Operator) => Err("only an administrator administers"),
     }
 }
 

@@ -35,6 +35,8 @@ pub struct McpHttp {
     service: StreamableHttpService<Handler, HttpSessions>,
     pipeline: Arc<Pipeline>,
     sessions: Arc<HttpSessions>,
+    /// Served over TLS.
+    is_private: bool,
     body_bytes_max: usize,
     body_timeout: Duration,
 }
@@ -65,6 +67,7 @@ impl McpHttp {
             service,
             pipeline,
             sessions,
+            is_private: config.http.tls.is_some(),
             body_bytes_max: config.http.body_bytes_max,
             body_timeout: config.http.body_timeout,
         }
@@ -81,7 +84,12 @@ impl McpHttp {
     {
         let (parts, body) = request.into_parts();
         let via = Via::Http { peer, user_agent: user_agent(&parts.headers) };
-        let evidence = Evidence::Http { authorization: authorization(&parts.headers) };
+        let evidence = Evidence::Http {
+            peer,
+            is_private: self.is_private || peer.ip().is_loopback(),
+            authorization: authorization(&parts.headers),
+            certificate: parts.extensions.get().cloned(),
+        };
         let known = match self.pipeline.identify(&evidence, &via).await {
             Ok(known) => known,
             Err(refusal) => {

@@ -54,10 +54,10 @@ impl Known {
     }
 }
 
-pub(super) fn identify(authenticator: &Authenticator, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
+pub(super) async fn identify(authenticator: &Authenticator, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
     // One text for every reason: it does not tell a wrong token from none.
     let public = "This needs a bearer token: send the header Authorization: Bearer <token>. `sekisho quickstart` says where the token lies.";
-    match authenticator.identify(evidence) {
+    match authenticator.identify(evidence).await {
         Ok(Attempt::Authenticated(principal)) => {
             Ok(Known { principal, via: via.clone(), metered: false, settled: Arc::default() })
         }

@@ -82,7 +82,7 @@ impl Pipeline {
 
     /// Recognises a caller. A refusal is recorded (folded) before it is given.
     pub async fn identify(&self, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
-        match identify::identify(&self.authenticator, evidence, via) {
+        match identify::identify(&self.authenticator, evidence, via).await {
             Ok(known) => Ok(known),
             Err(refusal) => {
                 let draft = self.draft(Event::Authentication, via);

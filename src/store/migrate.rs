@@ -4,6 +4,8 @@
 mod m0001_first_tables;
 #[path = "../../migrations/0002_strongroom.rs"]
 mod m0002_strongroom;
+#[path = "../../migrations/0003_gate.rs"]
+mod m0003_gate;
 
 use std::fs;
 use std::io;
@@ -27,6 +29,7 @@ pub(super) struct Migration {
 const ALL: &[Migration] = &[
     Migration { number: 1, name: "first_tables", apply: m0001_first_tables::apply },
     Migration { number: 2, name: "strongroom", apply: m0002_strongroom::apply },
+    Migration { number: 3, name: "gate", apply: m0003_gate::apply },
 ];
 
 /// The newest schema that this binary knows.

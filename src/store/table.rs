@@ -34,10 +34,26 @@ pub enum Table {
     AuditTiles,
     /// Signed checkpoints. Key: size u64 BE. Value: the note, UTF-8, no format byte.
     Checkpoints,
+    /// Accounts of persons. Key: name. Value: `auth::account`.
+    Accounts,
+    /// Secrets that sign tokens (JWT). Key: key id. Value: sealed, see `auth::jwt`.
+    JwtKeys,
+    /// Tokens (JWT) that were issued here, and those that were revoked. Key: token id (`jti`). Value: `auth::jwt`.
+    Jwts,
+    /// Sessions. Key: session id. Value: `auth::session`.
+    Sessions,
+    /// Credentials whose session an administrator ended, and which hold no more. Key: credential id. Value: `auth::session`.
+    Denials,
+    /// Bans. Key: what is banned. Value: `auth::ban`.
+    Bans,
+    /// How much of its rate a caller has used, so that a restart does not give it back. Key: caller. Value: `auth::quota`.
+    Rates,
+    /// Alerts that wait to be sent. Key: sequence u64 BE. Value: `watch`.
+    Alerts,
 }
 
 /// All tables, in the order of the enum.
-pub const ALL: [Table; 13] = [
+pub const ALL: [Table; 21] = [
     Table::Meta,
     Table::Migrations,
     Table::Tokens,
@@ -51,6 +67,14 @@ pub const ALL: [Table; 13] = [
     Table::Subjects,
     Table::AuditTiles,
     Table::Checkpoints,
+    Table::Accounts,
+    Table::JwtKeys,
+    Table::Jwts,
+    Table::Sessions,
+    Table::Denials,
+    Table::Bans,
+    Table::Rates,
+    Table::Alerts,
 ];
 
 impl Table {
@@ -69,6 +93,14 @@ impl Table {
             Self::Subjects => "subjects",
             Self::AuditTiles => "audit_tiles",
             Self::Checkpoints => "checkpoints",
+            Self::Accounts => "accounts",
+            Self::JwtKeys => "jwt_keys",
+            Self::Jwts => "jwts",
+            Self::Sessions => "sessions",
+            Self::Denials => "denials",
+            Self::Bans => "bans",
+            Self::Rates => "rates",
+            Self::Alerts => "alerts",
         }
     }
 
