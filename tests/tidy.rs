@@ -32,7 +32,9 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 13] = [
+const KNOWN_BY: [(&str, &[&str]); 15] = [
+    ("prometheus_client", &["telemetry"]),
+    ("procfs", &["telemetry"]),
     ("redb", &["store"]),
     ("tantivy", &["search"]),
     ("rmcp", &["mcp"]),

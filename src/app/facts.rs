@@ -17,11 +17,12 @@ use crate::auth::token;
 use crate::base::refusal::{Code, Refusal};
 use crate::config::place::Places;
 use crate::custody::Custody;
+use crate::http::metrics::Exposed;
 use crate::library::{Changes, Libraries};
 use crate::operation::{Catalog, Change};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
-use crate::telemetry::metric::Metrics;
+use crate::telemetry::metric::{Exposition, Gathered, Metrics};
 use crate::tool;
 use crate::web::Readiness;
 
@@ -79,21 +80,48 @@ impl Facts {
     }
 }
 
+impl Facts {
+    fn gathered(&self) -> Gathered {
+        let commits = self.store.commits();
+        Gathered {
+            audit_entries: self.audit.size().unwrap_or_default(),
+            commits: commits.count,
+            commit_time: commits.time,
+            sessions: self.pipeline.upgrade().map_or(0, |pipeline| pipeline.sessions().count()),
+            passages: self.libraries.passages(),
+            store_bytes: bytes_of(&self.places.database()),
+            index_bytes: bytes_in(&self.places.index()),
+            log_bytes: bytes_in(&self.places.logs()),
+            disk_free_bytes: self.store.free_bytes().unwrap_or_default(),
+        }
+    }
+}
+
+impl Exposed for Facts {
+    fn exposed(&self, form: Exposition) -> Result<String, std::fmt::Error> {
+        self.metrics.render(&self.gathered(), form)
+    }
+}
+
+fn bytes_of(path: &Path) -> u64 {
+    fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default()
+}
+
+/// Of the files of one folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
 impl Look for Facts {
     fn look(&self) -> BoxFuture<'_, Result<Value, Refusal>> {
         Box::pin(async {
-            let bytes = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default();
-            let index: u64 = fs::read_dir(self.places.index())
-                .map(|entries| {
-                    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
-                })
-                .unwrap_or_default();
             Ok(json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "process": std::process::id(),
                 "data_directory": self.places.data.display().to_string(),
                 "schema": crate::store::migrate::SCHEMA,
-                "store_bytes": bytes(&self.places.database()),
+                "store_bytes": bytes_of(&self.places.database()),
                 "store_health": self.store.health().borrow().as_str(),
                 "store_writable": self.store.is_writable().await,
                 "vault": self.custody.vault_status(),
@@ -101,7 +129,7 @@ impl Look for Facts {
                 "alarm": self.custody.alarm(),
                 "core_dumps": crate::base::process::are_core_dumps_possible(),
                 "http_token_known": self.is_token_known(),
-                "index_bytes": index,
+                "index_bytes": bytes_in(&self.places.index()),
                 "index_passages": self.libraries.passages(),
                 "libraries": self.libraries.list()?.len(),
                 "audit_entries": self.audit.size().map_err(Refusal::internal)?,

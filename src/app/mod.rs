@@ -27,6 +27,7 @@ use crate::config::place::Places;
 use crate::crypto::aead::AeadError;
 use crate::custody::{Custody, CustodyError, Found};
 use crate::http::control::ControlSocket;
+use crate::http::metrics::Exposed;
 use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::mcp::Mcp;
@@ -59,6 +60,7 @@ pub struct App {
     store: Store,
     stop: CancellationToken,
     giving_up: Arc<GivingUp>,
+    metrics: Arc<dyn Exposed>,
     control: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
@@ -151,7 +153,7 @@ impl App {
         ensure_manual(&libraries).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
 
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         let shelves = Arc::new(Shelves::default());
         tool::register(&catalog, &libraries, &shelves)?;
         #[cfg(feature = "conformance-fixtures")]
@@ -176,7 +178,7 @@ impl App {
         let giving_up = Arc::new(GivingUp::default());
         crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
-        let web = Web::new(Arc::clone(&pipeline), facts);
+        let web = Web::new(Arc::clone(&pipeline), facts.clone());
         let app = Self {
             pipeline,
             mcp,
@@ -188,6 +190,7 @@ impl App {
             store,
             stop: CancellationToken::new(),
             giving_up,
+            metrics: facts,
             control: None,
             _lock: lock,
         };
@@ -252,6 +255,11 @@ impl App {
         let serve = socket.serve(Arc::clone(&self.mcp), Arc::clone(&self.web), self.stop.clone(), patience);
         self.control = Some(tokio::spawn(serve));
         Ok(())
+    }
+
+    /// What the metrics listener serves.
+    pub fn metrics(&self) -> Arc<dyn Exposed> {
+        Arc::clone(&self.metrics)
     }
 
     /// Cancelled when the app stops.

@@ -202,6 +202,13 @@ pub const HTTP_STREAMS_MAX: u32 = 128;
 pub const TLS_HANDSHAKE_MS: u64 = 5000;
 /// Pause after `accept` failed, for example because descriptors ran out.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Scrapes of metrics at once: one Prometheus has one, and two of them watch each other.
+pub const METRICS_CONNECTIONS_MAX: usize = 16;
+/// How long somebody who reads metrics may take to send headers.
+pub const METRICS_HEADER_TIMEOUT_MS: u64 = 5_000;
+/// Upper bounds of the histogram of calls, in seconds: from a cached look-up to a call that uses its whole budget.
+pub const CALL_SECONDS_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0, 30.0];
 /// Arguments of an operation that does not declare another size.
 pub const ARGUMENT_BYTES_MAX: usize = 2048;
 /// One line of JSON-RPC over stdio.

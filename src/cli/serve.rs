@@ -17,6 +17,7 @@ use crate::config::{Config, file};
 use crate::crypto::tls;
 use crate::http::Site;
 use crate::http::listener::Listener;
+use crate::http::metrics::MetricsListener;
 use crate::mcp::http::McpHttp;
 use crate::telemetry::log;
 
@@ -65,11 +66,13 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
         ))
     })?;
     let address = listener.address().map_err(Failure::internal)?;
-    let _log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
+    let log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
     let lock = reach::take_directory(places).await?;
     let secret = unlock::find(context, places, &config, true)?;
     let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
     app.serve_control(places)?;
+    app.pipeline.metrics().watch_log(log.dropped());
+    serve_metrics(&app).await?;
 
     let streams = CancellationToken::new();
     let mcp = McpHttp::new(&app.mcp, &app.config, Arc::clone(&app.clock), streams.clone());
@@ -101,6 +104,30 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
     serving.await.unwrap_or_default();
     app.stop().await;
     Ok(0)
+}
+
+/// A taken port costs the metrics, not the service: on many machines a Prometheus itself listens at 9090.
+async fn serve_metrics(app: &App) -> Result<(), Failure> {
+    let Some(address) = app.config.metrics.listen else { return Ok(()) };
+    match MetricsListener::bind(address, &app.config).await {
+        Ok(listener) => {
+            let address = listener.address().map_err(Failure::internal)?;
+            if !address.ip().is_loopback() {
+                let notice =
+                    "can be read by other machines without a credential: names of tools and counts are in them";
+                print::error_line(&format!("Metrics at http://{address}/metrics {notice}."));
+            }
+            print::line(&format!("Metrics at http://{address}/metrics"))?;
+            tokio::spawn(listener.serve(app.metrics(), app.stopping()));
+        }
+        Err(error) => {
+            tracing::warn!(%address, %error, "no metrics");
+            print::error_line(&format!(
+                "There are no metrics: cannot listen on {address}: {error}. Choose another address in metrics.listen, or set it to \"\"."
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Beyond loopback, TLS and authentication are not optional, unless somebody says the word.

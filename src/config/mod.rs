@@ -23,6 +23,7 @@ pub struct Config {
     pub audit: Audit,
     pub vault: Vault,
     pub backup: Backup,
+    pub metrics: Metrics,
     pub log: Log,
     /// As written, defaults and overrides included: what `config show` prints.
     pub raw: Raw,
@@ -101,6 +102,12 @@ pub struct Backup {
     pub keep: usize,
 }
 
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pub listen: Option<SocketAddr>,
+    pub prefix: String,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     pub level: LogLevel,
@@ -142,6 +149,12 @@ impl Config {
                 every: Duration::from_secs(3600 * check.within("backup.every_hours", raw.backup.every_hours, 1, 8760)),
                 keep: check.size("backup.keep", raw.backup.keep, 1, 1000),
             },
+            metrics: Metrics {
+                listen: Some(&raw.metrics.listen)
+                    .filter(|listen| !listen.is_empty())
+                    .map(|listen| check.listen("metrics.listen", listen)),
+                prefix: check.prefix(&raw.metrics.prefix),
+            },
             log: Log {
                 level: raw.log.level,
                 format: raw.log.format,
@@ -162,7 +175,7 @@ struct Check {
 impl Check {
     fn http(&mut self, http: &raw::Http) -> Http {
         Http {
-            listen: self.listen(&http.listen),
+            listen: self.listen("http.listen", &http.listen),
             allowed_hosts: http.allowed_hosts.clone(),
             allowed_origins: self.origins(&http.allowed_origins),
             authentication: http.authentication,
@@ -216,10 +229,21 @@ impl Check {
         (value > 0).then(|| Duration::from_secs(86_400 * self.within(key, value, 1, 36_500)))
     }
 
-    fn listen(&mut self, listen: &str) -> SocketAddr {
+    /// The form of a metric's name (Prometheus data model), without a colon.
+    fn prefix(&mut self, prefix: &str) -> String {
+        let good = |char: char| char.is_ascii_alphanumeric() || char == '_';
+        let begins = prefix.chars().next().is_some_and(|first| !first.is_ascii_digit());
+        if !begins || prefix.len() > 64 || !prefix.chars().all(good) {
+            let expected = "1 to 64 of the characters a-z, A-Z, 0-9 and _, not a digit first";
+            self.impossible("metrics.prefix", expected, prefix);
+        }
+        prefix.to_owned()
+    }
+
+    fn listen(&mut self, key: &'static str, listen: &str) -> SocketAddr {
         listen.parse().unwrap_or_else(|_| {
             let expected = "an address and port such as 127.0.0.1:3000 or [::1]:3000";
-            self.impossible("http.listen", expected, listen);
+            self.impossible(key, expected, listen);
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
     }

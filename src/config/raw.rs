@@ -23,6 +23,8 @@ pub struct Raw {
     pub vault: Vault,
     /// Backups that are made by themselves.
     pub backup: Backup,
+    /// Figures for Prometheus, on a port of their own.
+    pub metrics: Metrics,
     /// The program's own log, in the data directory's logs/.
     pub log: Log,
 }
@@ -210,6 +212,21 @@ pub enum AuditLevel {
     #[default]
     Calls,
     All,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port of http://ADDRESS/metrics. Empty: none. Where the port is taken, the server runs without, and says so.
+    pub listen: String,
+    /// What the names begin with: "expo_mcp" keeps the dashboards of that server.
+    pub prefix: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9090".into(), prefix: "sekisho".into() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -168,7 +168,7 @@ impl Connection {
         self.tasks.spawn(async move {
             match hyper::upgrade::on(&mut request).await {
                 Ok(upgraded) => {
-                    if let Err(error) = mcp::stdio::serve(mcp, known, TokioIo::new(upgraded), stop).await {
+                    if let Err(error) = Box::pin(mcp::stdio::serve(mcp, known, TokioIo::new(upgraded), stop)).await {
                         tracing::error!(%error, "a stdio client could not be served");
                     }
                 }

@@ -3,6 +3,7 @@
 pub mod control;
 pub mod guard;
 pub mod listener;
+pub mod metrics;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

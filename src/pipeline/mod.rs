@@ -20,6 +20,7 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::auth::quota::Quota;
 use crate::auth::session::{Handle, Sessions};
 use crate::auth::{Authenticator, Evidence};
+use crate::base::clock::Clock;
 use crate::base::principal::Principal;
 use crate::base::refusal::Refusal;
 use crate::config::Config;
@@ -38,6 +39,7 @@ pub struct Pipeline {
     authenticator: Authenticator,
     sessions: Sessions,
     quota: Quota,
+    clock: Arc<dyn Clock>,
     catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
     config: Arc<Config>,
@@ -53,13 +55,14 @@ impl Pipeline {
         catalog: Arc<Catalog>,
         metrics: Arc<Metrics>,
         config: Arc<Config>,
-        clock: &Arc<dyn crate::base::clock::Clock>,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Self, AeadError> {
         Ok(Self {
             audit,
             authenticator: Authenticator::new(store.clone(), config.http.authentication),
             sessions: Sessions::new(Arc::clone(clock), config.session, config.limits),
             quota: Quota::new(config.rate, Arc::clone(clock)),
+            clock: Arc::clone(clock),
             catalog,
             metrics,
             config,
@@ -109,16 +112,23 @@ impl Pipeline {
     /// The whole way from a recognised caller to something that may be sent.
     pub async fn run(&self, known: Known, asked: Asked) -> Recorded {
         known.settle();
+        let begun = self.clock.monotonic();
         let event = if asked.kind == Kind::Admin { Event::Administration } else { Event::Call };
         let mut draft = self.draft(event, known.via());
         record::describe(&mut draft, known.principal());
         draft.operation = Some(asked.label());
         draft.target = asked.target();
         // On a full disk whoever stands at this machine makes room; nobody else uses up what was kept for that.
-        draft.urgent = known.via().is_at_this_machine()
-            && self.catalog.get(asked.kind, &asked.name).is_some_and(|registered| registered.about.urgent);
+        let registered = self.catalog.get(asked.kind, &asked.name);
+        draft.urgent =
+            known.via().is_at_this_machine() && registered.as_ref().is_some_and(|registered| registered.about.urgent);
         let result = self.steps(known, asked, &mut draft).await;
-        record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await
+        // A name that somebody made up is no label.
+        let operation = registered.as_ref().map_or("unknown", |registered| registered.about.name.as_str());
+        let (recorded, outcome) =
+            record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await;
+        self.metrics.called(operation, outcome.as_str(), self.clock.monotonic().saturating_sub(begun));
+        recorded
     }
 
     async fn steps(&self, known: Known, asked: Asked, draft: &mut Draft) -> Result<record::Finished, record::Stopped> {
@@ -211,7 +221,7 @@ impl Pipeline {
             record::describe(&mut draft, known.principal());
         }
         draft.operation = operation;
-        self.metrics.refused();
+        self.metrics.refused("transport");
         if let Err(error) = self.audit.append_folded(draft, reason.to_owned()).await {
             tracing::error!(%error, "a refusal could not be recorded");
         }
@@ -225,7 +235,7 @@ impl Pipeline {
     }
 
     async fn refuse_early(&self, draft: Draft, refusal: &Refusal) -> Result<(), Refusal> {
-        self.metrics.refused();
+        self.metrics.refused(refusal.code.as_str());
         let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
         self.audit.append_folded(draft, reason).await.map_err(|error| record::unavailable(&error))
     }

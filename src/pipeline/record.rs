@@ -56,13 +56,14 @@ pub(super) fn unavailable(error: &AuditError) -> Refusal {
     Refusal::new(Code::Unavailable, public).with_private(error)
 }
 
+/// The way's end, and how it ended as the entry has it.
 pub(super) async fn record(
     audit: &Audit,
     metrics: &Metrics,
     all: bool,
     draft: Draft,
     result: Result<Finished, Stopped>,
-) -> Recorded {
+) -> (Recorded, Outcome) {
     let (outcome, reason, counted, reply) = match result {
         Ok(clean) => {
             let outcome = match &clean.ran {
@@ -80,9 +81,9 @@ pub(super) async fn record(
         }
     };
     match &reply {
-        Ok(_) => metrics.answered(),
+        Ok(_) => {}
         Err(refusal) => {
-            metrics.refused();
+            metrics.refused(refusal.code.as_str());
             if refusal.code == Code::Internal {
                 tracing::error!(operation = draft.operation, reason = refusal.private, "a call failed");
             }
@@ -90,7 +91,7 @@ pub(super) async fn record(
     }
     if counted {
         metrics.listed();
-        return Recorded { reply };
+        return (Recorded { reply }, outcome);
     }
     // Whoever is over a limit can be so without end: their refusals are folded.
     let over = matches!(&reply, Err(refusal) if matches!(refusal.code, Code::TooManyRequests | Code::Busy));
@@ -99,10 +100,10 @@ pub(super) async fn record(
         reason => audit.append(draft, outcome, reason).await.map(drop),
     };
     match written {
-        Ok(()) => Recorded { reply },
+        Ok(()) => (Recorded { reply }, outcome),
         Err(error) => {
             tracing::error!(%error, "a call is refused because it cannot be recorded");
-            Recorded { reply: Err(unavailable(&error)) }
+            (Recorded { reply: Err(unavailable(&error)) }, Outcome::Refused)
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The open database behind a lock, and what is known of its health: opened, closed and opened again.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use redb::Database;
 use tokio::sync::watch;
@@ -87,6 +89,16 @@ pub(super) struct Engine {
     /// Read to begin a look and for the length of a commit, written to swap the database; never across an await.
     state: RwLock<State>,
     health: watch::Sender<Health>,
+    commits: AtomicU64,
+    commit_nanoseconds: AtomicU64,
+}
+
+/// What was committed since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    pub count: u64,
+    /// How long all of them took.
+    pub time: Duration,
 }
 
 enum State {
@@ -102,7 +114,25 @@ enum State {
 
 impl Engine {
     pub(super) fn new(disk: Arc<dyn Disk>, live: Live, health: Health) -> Self {
-        Self { disk, state: RwLock::new(State::Open(live)), health: watch::Sender::new(health) }
+        Self {
+            disk,
+            state: RwLock::new(State::Open(live)),
+            health: watch::Sender::new(health),
+            commits: AtomicU64::new(0),
+            commit_nanoseconds: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn count_commit(&self, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn commits(&self) -> Commits {
+        Commits {
+            count: self.commits.load(Ordering::Relaxed),
+            time: Duration::from_nanos(self.commit_nanoseconds.load(Ordering::Relaxed)),
+        }
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
 use disk::{Disk, FileDisk};
-pub use engine::Health;
+pub use engine::{Commits, Health};
 use engine::{Engine, Live, builder};
 pub use error::StoreError;
 use table::Table;
@@ -167,6 +167,16 @@ impl Store {
     /// How it stands with the store, and every change of that.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.engine.health()
+    }
+
+    /// What was committed since the start.
+    pub fn commits(&self) -> Commits {
+        self.engine.commits()
+    }
+
+    /// Bytes that are free on the store's disk.
+    pub fn free_bytes(&self) -> std::io::Result<u64> {
+        self.engine.disk().free_bytes()
     }
 
     /// Opens a failing database again, or looks whether a full disk has room, without waiting for somebody to

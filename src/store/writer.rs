@@ -115,8 +115,10 @@ impl Writer {
         let has_leaves = !leaves.is_empty();
         let sealed = if has_leaves { self.hook.seal(leaves) } else { Sealed::default() };
         let batches = waiting.iter().map(|(batch, _)| batch);
+        let begun = self.clock.monotonic();
         match self.engine.with(|database| write::write(database, batches, &sealed.puts)) {
             Ok(removed_rows) => {
+                self.engine.count_commit(self.clock.monotonic().saturating_sub(begun));
                 if has_leaves {
                     self.hook.committed();
                 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -17,6 +17,23 @@ use crate::config::{Log, mask};
 #[derive(Debug)]
 pub struct LogGuard {
     _worker: WorkerGuard,
+    dropped: Dropped,
+}
+
+impl LogGuard {
+    pub fn dropped(&self) -> Dropped {
+        self.dropped.clone()
+    }
+}
+
+/// Counts the lines that were given up because the disk was slower than the program.
+#[derive(Clone, Debug)]
+pub struct Dropped(ErrorCounter);
+
+impl Dropped {
+    pub fn lines(&self) -> u64 {
+        self.0.dropped_lines() as u64
+    }
 }
 
 /// Why there is no log.
@@ -45,6 +62,7 @@ pub fn start(directory: &Path, log: Log) -> Result<LogGuard, LogError> {
     // Lossy: when the disk is slow, lines are dropped and calls are not.
     let (writer, worker) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(bound::LOG_LINES_QUEUED_MAX).finish(appender);
+    let dropped = Dropped(writer.error_counter());
     let level = match log.level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -59,7 +77,7 @@ pub fn start(directory: &Path, log: Log) -> Result<LogGuard, LogError> {
         LogFormat::Text => tracing::subscriber::set_global_default(builder.finish()),
     };
     set.map_err(|_| LogError::Twice)?;
-    Ok(LogGuard { _worker: worker })
+    Ok(LogGuard { _worker: worker, dropped })
 }
 
 /// Masks each line on its way to the file.

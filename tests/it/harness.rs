@@ -39,6 +39,7 @@ impl Installation {
     pub(crate) fn bare() -> Self {
         let mut installation = Self { directory: tempfile::tempdir().unwrap(), settings: Vec::new() };
         installation.set("HTTP_LISTEN", "127.0.0.1:0");
+        installation.set("METRICS_LISTEN", "");
         installation.set("RATE_PER_MINUTE", "1000000");
         installation.set("RATE_BURST_LIMIT", "100000");
         installation

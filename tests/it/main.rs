@@ -31,6 +31,7 @@ mod kill;
 mod library;
 mod mcp;
 mod memory;
+mod metrics;
 mod notify;
 mod outside;
 mod rekey;
