@@ -32,7 +32,7 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 13] = [
+const KNOWN_BY: [(&str, &[&str]); 14] = [
     ("redb", &["store"]),
     ("tantivy", &["search"]),
     ("rmcp", &["mcp"]),
@@ -44,6 +44,7 @@ const KNOWN_BY: [(&str, &[&str]); 13] = [
     ("hkdf", &["crypto"]),
     ("pbkdf2", &["crypto"]),
     ("ed25519_dalek", &["crypto"]),
+    ("jsonwebtoken", &["auth"]),
     ("rustls", &["crypto", "http"]),
     ("bincode", &["store"]),
 ];
