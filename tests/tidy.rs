@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their floors. A module imports only from strictly lower floors, or from itself.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 1),
     ("crypto", 2),
@@ -32,7 +32,7 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 15] = [
+const KNOWN_BY: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry"]),
     ("procfs", &["telemetry"]),
     ("redb", &["store"]),
@@ -46,6 +46,7 @@ const KNOWN_BY: [(&str, &[&str]); 15] = [
     ("hkdf", &["crypto"]),
     ("pbkdf2", &["crypto"]),
     ("ed25519_dalek", &["crypto"]),
+    ("jsonwebtoken", &["auth"]),
     ("rustls", &["crypto", "http"]),
     ("bincode", &["store"]),
 ];
@@ -86,7 +87,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 #[test]
 fn every_room_has_a_floor() {
-    let floors: BTreeMap<_, _> = FLOORS.into_iter().collect();
+    let floors: BTreeMap<_, _> = FLOORS.iter().copied().collect();
     for (path, _) in sources("src") {
         if let Some(room) = room_of(&path) {
             assert!(
@@ -100,7 +101,7 @@ fn every_room_has_a_floor() {
 
 #[test]
 fn imports_go_down() {
-    let floors: BTreeMap<_, _> = FLOORS.into_iter().collect();
+    let floors: BTreeMap<_, _> = FLOORS.iter().copied().collect();
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
         let Some(room) = room_of(&path) else { continue };

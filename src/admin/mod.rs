@@ -1,5 +1,6 @@
-//! What operators can ask: libraries, the vault, the audit log, backups, the state of the installation.
+//! What operators can ask: accounts, tokens, libraries, the vault, the audit log, backups, the state of the installation.
 
+pub mod account;
 pub mod audit;
 pub mod backup;
 pub mod credential;
@@ -8,6 +9,7 @@ pub mod lifecycle;
 pub mod retention;
 pub mod search;
 pub mod status;
+pub mod token;
 pub mod vault;
 mod request;
 

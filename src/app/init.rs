@@ -70,7 +70,7 @@ pub fn init(places: &Places, key_file: &Path, choice: VaultChoice) -> Result<Mad
         Some(token) => (token, false),
         None => (token::make()?, true),
     };
-    let record = TokenRecord { name: token::QUICKSTART.into(), role: Role::Reader, made: SystemClock::default().now() };
+    let record = TokenRecord::new(token::QUICKSTART, Role::Reader, &token, SystemClock::default().now());
     let row = token::row(&token, &record)?;
     // The file of the token last: one that no database knows would look right and open nothing.
     if database.exists() {

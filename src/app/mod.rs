@@ -19,6 +19,7 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
 use crate::audit::{Audit, AuditError};
+use crate::auth::Authenticator;
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
@@ -56,6 +57,7 @@ pub struct App {
     pub config: Arc<Config>,
     pub clock: Arc<dyn Clock>,
     pub custody: Arc<Custody>,
+    authenticator: Arc<Authenticator>,
     audit: Audit,
     store: Store,
     stop: CancellationToken,
@@ -158,8 +160,10 @@ impl App {
         tool::register(&catalog, &libraries, &shelves)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
+        let authenticator =
+            Arc::new(Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config)?);
         let pipeline = Arc::new(Pipeline::new(
-            &store,
+            Arc::clone(&authenticator),
             audit.clone(),
             Arc::clone(&catalog),
             Arc::clone(&metrics),
@@ -177,8 +181,10 @@ impl App {
         });
         let giving_up = Arc::new(GivingUp::default());
         crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
+        crate::admin::account::register(&catalog, &authenticator)?;
+        crate::admin::token::register(&catalog, &authenticator)?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
-        let web = Web::new(Arc::clone(&pipeline), facts.clone());
+        let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let app = Self {
             pipeline,
             mcp,
@@ -186,6 +192,7 @@ impl App {
             config,
             clock,
             custody,
+            authenticator,
             audit,
             store,
             stop: CancellationToken::new(),
@@ -196,6 +203,7 @@ impl App {
         };
         app.begin(unsealed, notice).await?;
         app.sweep_sessions();
+        app.write_used();
         tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
         tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
         Ok(app)
@@ -289,6 +297,9 @@ impl App {
         if let Err(error) = self.audit.append_unwritten().await {
             tracing::error!(%error, "folded refusals could not be recorded");
         }
+        if let Err(error) = self.authenticator.write_used().await {
+            tracing::error!(%error, "when accounts and tokens were last used could not be written down");
+        }
         if let Err(error) = self.note(Event::Lifecycle, "stopped", "").await {
             tracing::error!(%error, "the stop could not be recorded");
         }
@@ -302,6 +313,21 @@ impl App {
         let draft = Draft::new(event, "internal", self.clock.now());
         let note = format!("{what}: sekisho {} as process {}{more}", env!("CARGO_PKG_VERSION"), std::process::id());
         self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
+    }
+
+    fn write_used(&self) {
+        let (authenticator, stop) = (Arc::clone(&self.authenticator), self.stop.clone());
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_secs(bound::USED_FLUSH_SECONDS));
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = ticks.tick() => if let Err(error) = authenticator.write_used().await {
+                        tracing::error!(%error, "when accounts and tokens were last used could not be written down");
+                    }
+                }
+            }
+        });
     }
 
     fn sweep_sessions(&self) {

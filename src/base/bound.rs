@@ -235,6 +235,56 @@ pub const SCHEMA_MESSAGE_CHARS_MAX: usize = 300;
 pub const QUOTA_PRINCIPALS_MAX: usize = 10_000;
 /// Bearer tokens of one installation.
 pub const TOKENS_MAX: usize = 10_000;
+/// Accounts of one installation: people and services, not customers.
+pub const ACCOUNTS_MAX: usize = 10_000;
+/// Bytes of an account's or a token's name: it stands in keys, claims and audit entries.
+pub const ACCOUNT_NAME_BYTES_MAX: usize = 64;
+/// Characters of an account's password at the least (NIST SP 800-63B asks for eight, and for more where it is alone).
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of a password: a long passphrase in any script fits, and nobody makes us hash a file.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+/// Callers that wait for their password to be hashed: at a tenth of a second each, the last one waits some seconds.
+pub const PASSWORD_WAITING_MAX: usize = 64;
+/// How long a caller waits for its turn at hashing before it is told to come back.
+pub const PASSWORD_WAIT_MS: u64 = 10_000;
+/// The first pause before the next hash of an account with a wrong password; each further failure doubles it.
+pub const PASSWORD_DELAY_MS: u64 = 100;
+/// The longest such pause: it makes guessing slow and keeps nobody out.
+pub const PASSWORD_DELAY_MS_MAX: u64 = 5_000;
+/// Names whose failures are remembered, known or not; beyond, those that failed least recently are forgotten.
+pub const PASSWORD_FAILURES_MAX: usize = 10_000;
+/// How long a verified credential is remembered, so that not every request costs a hash.
+pub const VERIFIED_SECONDS: u64 = 300;
+/// Verified credentials that are remembered: beyond, all are verified anew.
+pub const VERIFIED_MAX: usize = 10_000;
+/// How often it is written down when accounts and tokens were last used.
+pub const USED_FLUSH_SECONDS: u64 = 60;
+/// Scopes of one token, and the bytes of one: a short list that an operator types.
+pub const SCOPES_MAX: usize = 32;
+/// Bytes of a scope such as `library:manual`.
+pub const SCOPE_BYTES_MAX: usize = 128;
+/// Days that a token may be valid: whoever needs longer leaves its end out.
+pub const TOKEN_DAYS_MAX: u64 = 3650;
+/// A JWT in a header: claims of the largest known authorization servers fit into half of it.
+pub const JWT_BYTES_MAX: usize = 8 << 10;
+/// An HS256 secret: as many bits as the hash has (RFC 7518, section 3.2).
+pub const JWT_SECRET_BYTES_MIN: usize = 32;
+/// The most that clocks may differ, in seconds: more would keep expired tokens alive.
+pub const JWT_LEEWAY_SECONDS_MAX: u64 = 60;
+/// How long an issued JWT may be valid, in seconds: 90 days. Longer wants an API key, which says when it was used.
+pub const JWT_EXPIRY_SECONDS_MAX: u64 = 90 * 86_400;
+/// How long the revocation of a JWT that was issued elsewhere is kept: until nobody accepts it any more.
+pub const JWT_FOREIGN_SECONDS: u64 = 366 * 86_400;
+/// JWTs that are remembered as issued or revoked.
+pub const JWTS_MAX: usize = 10_000;
+/// Secrets that verify JWTs: rotations overlap by the life of one token.
+pub const JWT_KEYS_MAX: usize = 64;
+/// A file with the public keys of an authorization server; real ones have a few kilobytes.
+pub const JWKS_BYTES_MAX: u64 = 256 << 10;
+/// Keys of such a file.
+pub const JWKS_KEYS_MAX: usize = 64;
+/// Least time between two looks whether that file changed.
+pub const JWKS_LOOK_MS: u64 = 2_000;
 /// Sessions at once; the quietest make room. Each takes about 300 bytes.
 pub const SESSIONS_MAX: usize = 100_000;
 /// Sessions that end together when there are too many: looking for the quietest reads the whole table once for as

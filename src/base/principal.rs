@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Somebody whom one authentication scheme has vouched for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
-    /// Stable name: `local:1000`, `stdio:1000`, `token:quickstart`, `account:ann`, `anonymous`.
+    /// Stable name: `local:1000`, `stdio:1000`, `token:quickstart`, `account:ann`, `jwt:svc`,
+    /// `certificate:dns:agent.example`, `anonymous`.
     pub id: Arc<str>,
     pub role: Role,
     pub scheme: Scheme,
@@ -40,6 +41,29 @@ impl Principal {
         Self::of(format!("token:{name}"), role, Scheme::Bearer)
     }
 
+    /// A person or service with an account, by its password.
+    pub fn account(name: &str, role: Role) -> Self {
+        let credential = format!("basic:{name}").into();
+        Self { credential, ..Self::of(format!("account:{name}"), role, Scheme::Basic) }
+    }
+
+    /// The subject of a JWT with the id `jti`; of the account of that name where there is one.
+    pub fn jwt(subject: &str, has_account: bool, jti: &str, role: Role) -> Self {
+        let kind = if has_account { "account" } else { "jwt" };
+        let credential = format!("jwt:{jti}").into();
+        Self { credential, ..Self::of(format!("{kind}:{subject}"), role, Scheme::Jwt) }
+    }
+
+    /// The holder of a client certificate with this alternative name, such as `dns:agent.example`.
+    pub fn certificate(name: &str, role: Role) -> Self {
+        Self::of(format!("certificate:{name}"), role, Scheme::Certificate)
+    }
+
+    /// The same one, confined to `scopes`.
+    pub fn with_scopes(self, scopes: impl Into<Arc<[String]>>) -> Self {
+        Self { scopes: scopes.into(), ..self }
+    }
+
     /// Anybody, where the operator switched authentication off on loopback.
     pub fn anonymous() -> Self {
         Self::of("anonymous".into(), Role::Reader, Scheme::None)
@@ -61,6 +85,13 @@ pub enum Role {
 }
 
 impl Role {
+    /// All, from the least to the most.
+    pub const ALL: [Self; 4] = [Self::Reader, Self::Auditor, Self::Operator, Self::Admin];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -81,6 +112,12 @@ pub enum Scheme {
     Bearer,
     /// Not at all: authentication is off on loopback.
     None,
+    /// By an account's name and password (RFC 7617).
+    Basic,
+    /// By a signed token (RFC 7519).
+    Jwt,
+    /// By a client certificate.
+    Certificate,
 }
 
 impl Scheme {
@@ -89,6 +126,9 @@ impl Scheme {
             Self::Local => "local",
             Self::Bearer => "bearer",
             Self::None => "none",
+            Self::Basic => "basic",
+            Self::Jwt => "jwt",
+            Self::Certificate => "certificate",
         }
     }
 }

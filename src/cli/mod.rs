@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what code it ends with.
 #![allow(clippy::doc_markdown, reason = "clap shows these comments to people as they are")]
 
+mod account;
 mod audit;
 mod backup;
 mod credential;
@@ -15,6 +16,7 @@ mod serve;
 mod settings;
 mod setup;
 mod stdio;
+mod token;
 mod unlock;
 mod vault;
 
@@ -81,6 +83,12 @@ pub(crate) enum Command {
     /// Verify and follow the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Make and review accounts: add, passwd, disable, enable, remove, review
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Issue, list and revoke API keys and JWTs
+    #[command(subcommand)]
+    Token(token::Token),
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -169,6 +177,8 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Search(command) => block_on(search::search(context, command)),
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Account(command) => block_on(account::run(context, command)),
+        Command::Token(command) => block_on(token::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
         Command::Vault(command) => block_on(vault::vault(context, command)),
         Command::Key(command) => block_on(vault::key(context, command)),

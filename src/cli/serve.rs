@@ -67,6 +67,10 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
     })?;
     let address = listener.address().map_err(Failure::internal)?;
     let log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
+    for warning in config.auth.environment.warnings() {
+        tracing::warn!("{warning}");
+        print::error_line(warning);
+    }
     let lock = reach::take_directory(places).await?;
     let secret = unlock::find(context, places, &config, true)?;
     let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
@@ -136,10 +140,10 @@ fn check_exposure(config: &Config, dangerously: bool) -> Result<(), Failure> {
     if http.listen.ip().is_loopback() || dangerously {
         return Ok(());
     }
-    let missing = match (http.tls.is_some(), http.authentication == Authentication::Bearer) {
+    let missing = match (http.tls.is_some(), http.authentication == Authentication::Required) {
         (true, true) => return Ok(()),
         (false, true) => "TLS (http.tls_certificate and http.tls_key)",
-        (true, false) => "authentication (http.authentication = \"bearer\")",
+        (true, false) => "authentication (http.authentication = \"required\")",
         (false, false) => "TLS and authentication",
     };
     Err(Failure::not_allowed(format!(

@@ -25,6 +25,60 @@ pub struct Environment {
     pub journal: bool,
     /// `SEKISHO_VAULT_SECRET`: the weakest place for it.
     pub vault_secret: Option<Secret>,
+    pub replaced: Replaced,
+}
+
+/// What a replaced system took from the environment; a `SEKISHO_*` variable comes before each.
+#[derive(Clone, Debug, Default)]
+pub struct Replaced {
+    /// `MCP_AUTH_ENABLED`: true or false.
+    pub auth_enabled: Option<String>,
+    /// `MCP_AUTH_METHOD`: basic or jwt.
+    pub auth_method: Option<String>,
+    /// `MCP_JWT_EXPIRY`, in seconds.
+    pub jwt_expiry: Option<String>,
+    /// `MCP_USERNAME`
+    pub username: Option<String>,
+    /// `MCP_PASSWORD`
+    pub password: Option<Secret>,
+    /// `MCP_JWT_SECRET`
+    pub jwt_secret: Option<Secret>,
+}
+
+impl Replaced {
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    fn read() -> Self {
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            auth_enabled: text("MCP_AUTH_ENABLED"),
+            auth_method: text("MCP_AUTH_METHOD"),
+            jwt_expiry: text("MCP_JWT_EXPIRY"),
+            username: text("MCP_USERNAME"),
+            password: text("MCP_PASSWORD").map(Secret::new),
+            jwt_secret: text("MCP_JWT_SECRET").map(Secret::new),
+        }
+    }
+
+    /// The settings that stand for these, as `SEKISHO_*` without the prefix: variable, name, value.
+    pub fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let mut settings = Vec::new();
+        if let Some(enabled) = &self.auth_enabled {
+            let value = match enabled.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" => "required",
+                "false" | "0" | "no" => "none",
+                _ => enabled,
+            };
+            settings.push(("MCP_AUTH_ENABLED", "HTTP_AUTHENTICATION", value.to_owned()));
+        }
+        if let Some(method) = &self.auth_method {
+            let method = format!("[{:?}]", method.to_ascii_lowercase());
+            settings.push(("MCP_AUTH_METHOD", "AUTH_SCHEMES", method));
+        }
+        if let Some(expiry) = &self.jwt_expiry {
+            settings.push(("MCP_JWT_EXPIRY", "AUTH_JWT_EXPIRY_SECONDS", expiry.clone()));
+        }
+        settings
+    }
 }
 
 impl Environment {
@@ -54,6 +108,7 @@ impl Environment {
             credentials_directory: path("CREDENTIALS_DIRECTORY").filter(|path| path.is_absolute()),
             journal: path("JOURNAL_STREAM").is_some(),
             vault_secret,
+            replaced: Replaced::read(),
         }
     }
 

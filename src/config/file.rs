@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::env::Environment;
+use super::auth::Inherited;
+use super::env::{Environment, Replaced};
 use super::raw::Raw;
 use super::{Config, Impossible};
 use crate::base::bound;
@@ -40,15 +41,47 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
         check_keys(table.get_ref(), table.span().start, value.get_ref(), &settings, &at)?;
     }
     let mut raw: Raw = toml::from_str(text).map_err(syntax)?;
-    for (name, value) in &environment.settings {
-        raw = overridden(&raw, name, value, &settings)?;
+    // Names of a replaced system first: ours are on top of them.
+    for (variable, name, value) in environment.replaced.settings() {
+        if !environment.settings.contains_key(name) {
+            raw = overridden(&raw, variable, name, &value, &settings)?;
+        }
     }
-    Config::of(raw).map_err(|problems| ConfigError::Impossible {
+    for (name, value) in &environment.settings {
+        raw = overridden(&raw, &format!("SEKISHO_{name}"), name, value, &settings)?;
+    }
+    let mut config = Config::of(raw).map_err(|problems| ConfigError::Impossible {
         problems: problems
             .into_iter()
             .map(|problem| (origin(&problem, &document, environment, &at), problem))
             .collect(),
-    })
+    })?;
+    config.auth.environment = inherited(&environment.replaced)?;
+    Ok(config)
+}
+
+/// Secrets out of the environment, where they are good for something.
+fn inherited(replaced: &Replaced) -> Result<Inherited, ConfigError> {
+    let refused = |variable: &str, message: String| ConfigError::Inherited { variable: variable.to_owned(), message };
+    let account = match (&replaced.username, &replaced.password) {
+        (Some(name), Some(password)) if name.len() <= bound::ACCOUNT_NAME_BYTES_MAX && !name.contains(':') => {
+            Some((name.clone(), password.clone()))
+        }
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            let most = bound::ACCOUNT_NAME_BYTES_MAX;
+            return Err(refused("MCP_USERNAME", format!("a name has at most {most} bytes and no colon")));
+        }
+        (Some(_), None) => return Err(refused("MCP_USERNAME", "MCP_PASSWORD is not set; set both or neither".into())),
+        (None, Some(_)) => return Err(refused("MCP_PASSWORD", "MCP_USERNAME is not set; set both or neither".into())),
+    };
+    let bytes = replaced.jwt_secret.as_ref().map_or(usize::MAX, |secret| secret.expose_secret().len());
+    if bytes < bound::JWT_SECRET_BYTES_MIN {
+        let least = bound::JWT_SECRET_BYTES_MIN;
+        let message = format!("a secret for HS256 has at least {least} bytes (256 bits), this one {bytes}");
+        return Err(refused("MCP_JWT_SECRET", message));
+    }
+    Ok(Inherited { account, jwt_secret: replaced.jwt_secret.clone() })
 }
 
 /// A key of the configuration, as the JSON Schema has it.
@@ -170,8 +203,8 @@ pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<S
 }
 
 /// `raw` with one variable's value in it. Values are read as TOML, or else as text.
-fn overridden(raw: &Raw, name: &str, value: &str, settings: &[Setting]) -> Result<Raw, ConfigError> {
-    let variable = format!("SEKISHO_{name}");
+fn overridden(raw: &Raw, variable: &str, name: &str, value: &str, settings: &[Setting]) -> Result<Raw, ConfigError> {
+    let variable = variable.to_owned();
     let Some(setting) = settings.iter().find(|setting| setting.variable() == name) else {
         let nearest = nearest(name, settings.iter().map(Setting::variable)).map(|near| format!("SEKISHO_{near}"));
         return Err(ConfigError::UnknownVariable { variable, nearest });
@@ -207,6 +240,9 @@ fn origin(
     let variable = format!("{table}_{key}").to_uppercase();
     if environment.settings.contains_key(&variable) {
         return format!("SEKISHO_{variable}");
+    }
+    if let Some((replaced, ..)) = environment.replaced.settings().iter().find(|(_, name, _)| *name == variable) {
+        return (*replaced).to_owned();
     }
     let place = document.get_ref().iter().find(|(name, _)| name.get_ref() == table).map(|(name, value)| {
         let keys = value.get_ref().as_table();
@@ -250,6 +286,8 @@ pub enum ConfigError {
     UnknownVariable { variable: String, nearest: Option<String> },
     #[error("the environment variable {variable} does not fit {key}: {message}")]
     Variable { variable: String, key: String, message: String },
+    #[error("the environment variable {variable} is refused: {message}")]
+    Inherited { variable: String, message: String },
 }
 
 fn did_you_mean(nearest: Option<&str>) -> String {
@@ -269,6 +307,7 @@ fn listed(problems: &[(String, Impossible)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::raw::{AuthScheme, Authentication};
 
     fn error_of(text: &str) -> String {
         parse(text, Path::new("sekisho.toml"), &Environment::default()).unwrap_err().to_string()
@@ -295,7 +334,7 @@ mod tests {
             "[http]\n\nlisten = \"here\"\n[rate]\nburst_limit = 0",
             &["sekisho.toml:3: http.listen must be", "sekisho.toml:5: rate.burst_limit", "found 0"],
         );
-        check("[http]\nauthentication = \"basic\"", &["sekisho.toml:2", "bearer"]);
+        check("[http]\nauthentication = \"basic\"", &["sekisho.toml:2", "required"]);
         check("[http", &["sekisho.toml:1"]);
     }
 
@@ -316,6 +355,38 @@ mod tests {
         assert!(error.contains("SEKISHO_RATE_PER_MINUTE") && error.contains("invalid type"), "{error}");
         let error = with("HTTP_LISTEN", "x").unwrap_err().to_string();
         assert!(error.starts_with("SEKISHO_HTTP_LISTEN: http.listen must be"), "{error}");
+    }
+
+    #[test]
+    fn names_of_a_replaced_system_are_below_ours_and_checked() {
+        let with = |change: fn(&mut Replaced), ours: &[(&str, &str)]| {
+            let settings = ours.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let mut environment = Environment { settings, ..Environment::default() };
+            change(&mut environment.replaced);
+            parse("[auth]\njwt_expiry_seconds = 60", Path::new("sekisho.toml"), &environment)
+        };
+        let config = with(|replaced| replaced.auth_enabled = Some("False".into()), &[]).unwrap();
+        assert_eq!(config.http.authentication, Authentication::None);
+        let ours = [("HTTP_AUTHENTICATION", "bearer"), ("AUTH_JWT_EXPIRY_SECONDS", "90")];
+        let both = |replaced: &mut Replaced| {
+            replaced.auth_enabled = Some("false".into());
+            replaced.jwt_expiry = Some("120".into());
+            replaced.auth_method = Some("jwt".into());
+        };
+        let config = with(both, &ours).unwrap();
+        assert_eq!(config.http.authentication, Authentication::Required);
+        assert_eq!(config.auth.jwt_expiry.as_secs(), 90);
+        assert_eq!(config.auth.schemes, [AuthScheme::Jwt]);
+        assert_eq!(with(both, &[]).unwrap().auth.jwt_expiry.as_secs(), 120);
+        let error = |change: fn(&mut Replaced)| with(change, &[]).unwrap_err().to_string();
+        assert!(error(|replaced| replaced.auth_enabled = Some("maybe".into())).contains("MCP_AUTH_ENABLED"));
+        assert!(error(|replaced| replaced.auth_method = Some("digest".into())).contains("MCP_AUTH_METHOD"));
+        assert!(error(|replaced| replaced.jwt_expiry = Some("0".into())).contains("MCP_JWT_EXPIRY: auth.jwt_expiry"));
+        assert!(error(|replaced| replaced.username = Some("ann".into())).contains("MCP_PASSWORD is not set"));
+        let short = error(|replaced| replaced.jwt_secret = Some(crate::base::secret::Secret::new("x".repeat(31))));
+        assert!(short.contains("MCP_JWT_SECRET") && short.contains("256 bits") && !short.contains("xx"), "{short}");
+        let good = with(|replaced| replaced.jwt_secret = Some(crate::base::secret::Secret::new("x".repeat(32))), &[]);
+        assert_eq!(good.unwrap().auth.environment.warnings().len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The valid configuration: every value checked once, at the edge, and typed.
 
+pub mod auth;
 pub mod env;
 pub mod file;
 pub mod mask;
@@ -11,12 +12,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::bound;
+pub use auth::Auth;
 use raw::{Authentication, LogFormat, LogLevel, Raw};
 
 /// What the program runs with. Made by [`file::load`] only.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub http: Http,
+    pub auth: Auth,
     pub session: Session,
     pub rate: Rate,
     pub limits: Limits,
@@ -36,6 +39,8 @@ pub struct Http {
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
     pub authentication: Authentication,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
     pub tls: Option<Tls>,
     pub body_bytes_max: usize,
     pub header_timeout: Duration,
@@ -130,6 +135,7 @@ impl Config {
         let mut check = Check::default();
         let config = Self {
             http: check.http(&raw.http),
+            auth: check.auth(&raw.auth),
             session: Session {
                 timeout: check.minutes("session.timeout_minutes", raw.session.timeout_minutes),
                 idle_timeout: check.minutes("session.idle_timeout_minutes", raw.session.idle_timeout_minutes),
@@ -179,6 +185,7 @@ impl Check {
             allowed_hosts: http.allowed_hosts.clone(),
             allowed_origins: self.origins(&http.allowed_origins),
             authentication: http.authentication,
+            public_url: self.public_url(http.public_url.as_deref()),
             tls: self.tls(http),
             body_bytes_max: self.size(
                 "http.body_bytes_max",

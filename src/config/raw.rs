@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Raw {
     /// The HTTP listener: MCP at /mcp, /health, /ready.
     pub http: Http,
+    /// How callers over HTTP prove who they are.
+    pub auth: Auth,
     /// Sessions: how long a caller is remembered.
     pub session: Session,
     /// How often one principal may call.
@@ -38,8 +40,11 @@ pub struct Http {
     pub allowed_hosts: Vec<String>,
     /// Web origins, such as "https://app.example.org", whose pages may call. Requests without an Origin header are not affected.
     pub allowed_origins: Vec<String>,
-    /// "bearer": each request to /mcp shows a token. "none": anybody who reaches the port is the reader "anonymous"; only on loopback.
+    /// "required" (or "bearer", its older name): each request to /mcp shows a credential. "none": whoever reaches the port and shows none is the reader "anonymous"; only on loopback.
     pub authentication: Authentication,
+    /// How clients reach this server, such as "https://mcp.example.org": named in challenges and metadata. Empty: as the client's Host header says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// PEM file with the certificate chain, such as "/etc/sekisho/chain.pem"; TLS 1.3 is served when it and tls_key are set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<String>,
@@ -64,7 +69,8 @@ impl Default for Http {
             listen: "127.0.0.1:3000".into(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
-            authentication: Authentication::Bearer,
+            authentication: Authentication::Required,
+            public_url: None,
             tls_certificate: None,
             tls_key: None,
             body_bytes_max: 1 << 20,
@@ -80,8 +86,58 @@ impl Default for Http {
 #[serde(rename_all = "snake_case")]
 pub enum Authentication {
     #[default]
-    Bearer,
+    #[serde(alias = "bearer")]
+    Required,
     None,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Which credentials are taken, and in which order they are looked at: "mtls" (client certificates), "jwt" (signed tokens), "api_key" (tokens that begin with sks_), "basic" (name and password). The first that is shown decides.
+    pub schemes: Vec<AuthScheme>,
+    /// What a client shows a person who is asked for a password.
+    pub realm: String,
+    /// The issuer (iss) that every JWT must name; those that are issued here do.
+    pub jwt_issuer: String,
+    /// The audience (aud) that every JWT must name; those that are issued here do.
+    pub jwt_audience: String,
+    /// How far the clocks of this machine and of an issuer may differ, in seconds; at most 60.
+    pub jwt_leeway_seconds: u64,
+    /// How long a JWT that is issued here is valid, in seconds, unless it is issued for a number of days.
+    pub jwt_expiry_seconds: u64,
+    /// JWKS file with the public keys of an authorization server (RS256, ES256, EdDSA). It is read again when it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_file: Option<String>,
+    /// Who the holder of a client certificate is: a subject alternative name and a role, such as "dns:agent.example=reader".
+    pub certificates: Vec<String>,
+    /// Authorization servers, as https URLs, where a client gets a token for this server. Named in the metadata of RFC 9728.
+    pub authorization_servers: Vec<String>,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            schemes: vec![AuthScheme::Mtls, AuthScheme::Jwt, AuthScheme::ApiKey, AuthScheme::Basic],
+            realm: "sekisho".into(),
+            jwt_issuer: "sekisho".into(),
+            jwt_audience: "sekisho".into(),
+            jwt_leeway_seconds: 30,
+            jwt_expiry_seconds: 3600,
+            jwks_file: None,
+            certificates: Vec::new(),
+            authorization_servers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthScheme {
+    Mtls,
+    Jwt,
+    ApiKey,
+    Basic,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use ::http::request::Parts;
+use ::http::uri::Authority;
 use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited, combinators::BoxBody};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::sessions::{CALLER, HEADER, HttpSessions};
 use super::{Handler, Mcp, reply, screen};
 use crate::auth::Evidence;
+use crate::auth::challenge;
 use crate::auth::session::Handle;
 use crate::base::bound;
 use crate::base::clock::Clock;
@@ -35,10 +37,7 @@ pub struct McpHttp {
     service: StreamableHttpService<Handler, HttpSessions>,
     pipeline: Arc<Pipeline>,
     sessions: Arc<HttpSessions>,
-    /// Served over TLS.
-    is_private: bool,
-    body_bytes_max: usize,
-    body_timeout: Duration,
+    config: Arc<Config>,
 }
 
 impl std::fmt::Debug for McpHttp {
@@ -49,7 +48,7 @@ impl std::fmt::Debug for McpHttp {
 
 impl McpHttp {
     /// `stop` ends all sessions and streams; without that a graceful shutdown would wait for them for ever.
-    pub fn new(mcp: &Arc<Mcp>, config: &Config, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
+    pub fn new(mcp: &Arc<Mcp>, config: &Arc<Config>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
         let pipeline = Arc::clone(mcp.pipeline());
         let sessions = HttpSessions::new(Arc::clone(&pipeline), clock, config.session.idle_timeout);
         let mut settings = StreamableHttpServerConfig::default()
@@ -63,14 +62,7 @@ impl McpHttp {
             Arc::clone(&sessions),
             settings,
         );
-        Self {
-            service,
-            pipeline,
-            sessions,
-            is_private: config.http.tls.is_some(),
-            body_bytes_max: config.http.body_bytes_max,
-            body_timeout: config.http.body_timeout,
-        }
+        Self { service, pipeline, sessions, config: Arc::clone(config) }
     }
 
     pub fn sessions(&self) -> &Arc<HttpSessions> {
@@ -84,9 +76,10 @@ impl McpHttp {
     {
         let (parts, body) = request.into_parts();
         let via = Via::Http { peer, user_agent: user_agent(&parts.headers) };
+        let is_private = self.config.http.tls.is_some() || peer.ip().is_loopback();
         let evidence = Evidence::Http {
             peer,
-            is_private: self.is_private || peer.ip().is_loopback(),
+            is_private,
             authorization: authorization(&parts.headers),
             certificate: parts.extensions.get().cloned(),
         };
@@ -95,10 +88,14 @@ impl McpHttp {
             Err(refusal) => {
                 // Over HTTP/2 an answer before the body is read is lost; a stranger's body is read a little way.
                 drop(self.read(body, bound::HTTP_BODY_BYTES_UNKNOWN_MAX).await);
-                return refused(&refusal, &Value::Null);
+                let mut response = refused(&refusal, &Value::Null);
+                if refusal.code == Code::Unauthenticated {
+                    self.challenge(&parts, is_private, response.headers_mut());
+                }
+                return response;
             }
         };
-        let read = self.read(body, self.body_bytes_max).await;
+        let read = self.read(body, self.config.http.body_bytes_max).await;
         let known = match self.pipeline.meter(known).await {
             Ok(known) => known,
             Err(refusal) => return refused(&refusal, &Value::Null),
@@ -112,6 +109,22 @@ impl McpHttp {
             self.pipeline.record_foreign_refusal(Some(&known), &via, Some("mcp".into()), &reason).await;
         }
         answered
+    }
+
+    /// Says which credentials are taken, and where a client finds who gives them out.
+    fn challenge(&self, parts: &Parts, is_private: bool, headers: &mut HeaderMap) {
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
+        let origin = challenge::origin(&self.config.http, host);
+        let shown = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        // RFC 6750, section 3.1: only where a token came is it invalid.
+        let token_shown =
+            shown.and_then(|shown| shown.get(..7)).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "));
+        for challenge in challenge::challenges(&self.config.auth, &origin, token_shown, is_private) {
+            if let Ok(value) = HeaderValue::from_str(&challenge) {
+                headers.append(header::WWW_AUTHENTICATE, value);
+            }
+        }
     }
 
     async fn message(&self, mut request: Request<Bytes>, known: &Known) -> Response<ReplyBody> {
@@ -157,7 +170,7 @@ impl McpHttp {
         B: ::http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let read = tokio::time::timeout(self.body_timeout, Limited::new(body, bytes_max).collect());
+        let read = tokio::time::timeout(self.config.http.body_timeout, Limited::new(body, bytes_max).collect());
         match read.await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
@@ -207,13 +220,9 @@ fn refused(refusal: &Refusal, id: &Value) -> Response<ReplyBody> {
         error["data"] = json!({"code": refusal.code.as_str()});
     }
     let mut response = respond(status, &json!({"jsonrpc": "2.0", "id": id, "error": error}));
-    let headers = response.headers_mut();
-    if refusal.code == Code::Unauthenticated {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sekisho\""));
-    }
     if let Some(span) = refusal.retry_after {
         // Whole seconds (RFC 9110, section 10.2.3), none of which is too early.
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(span.as_secs() + 1));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(span.as_secs() + 1));
     }
     response
 }

@@ -55,14 +55,15 @@ impl Known {
 }
 
 pub(super) async fn identify(authenticator: &Authenticator, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
-    // One text for every reason: it does not tell a wrong token from none.
-    let public = "This needs a bearer token: send the header Authorization: Bearer <token>. `sekisho quickstart` says where the token lies.";
+    // One text for every reason: it does not tell a wrong credential from none, nor a disabled account from no such.
+    let public = "This needs a credential that holds: send the header Authorization: Bearer <token>, or Basic with name and password. `sekisho quickstart` says where the first token lies.";
     match authenticator.identify(evidence).await {
         Ok(Attempt::Authenticated(principal)) => {
             Ok(Known { principal, via: via.clone(), metered: false, settled: Arc::default() })
         }
         Ok(Attempt::Failed(reason)) => Err(Refusal::new(Code::Unauthenticated, public).with_private(reason)),
         Ok(Attempt::NotAttempted) => Err(Refusal::new(Code::Unauthenticated, public).with_private("no credential")),
+        Ok(Attempt::Refused(refusal)) => Err(refusal),
         Err(error) => Err(Refusal::internal(error)),
     }
 }

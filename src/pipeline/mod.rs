@@ -26,7 +26,6 @@ use crate::base::refusal::Refusal;
 use crate::config::Config;
 use crate::crypto::aead::{AeadError, SealingKey};
 use crate::operation::{Catalog, Kind, Output};
-use crate::store::Store;
 use crate::telemetry::metric::Metrics;
 use identify::Known;
 use record::Recorded;
@@ -36,7 +35,7 @@ use request::{Asked, Via};
 #[derive(Debug)]
 pub struct Pipeline {
     audit: Audit,
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     sessions: Sessions,
     quota: Quota,
     clock: Arc<dyn Clock>,
@@ -50,7 +49,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn new(
-        store: &Store,
+        authenticator: Arc<Authenticator>,
         audit: Audit,
         catalog: Arc<Catalog>,
         metrics: Arc<Metrics>,
@@ -59,7 +58,7 @@ impl Pipeline {
     ) -> Result<Self, AeadError> {
         Ok(Self {
             audit,
-            authenticator: Authenticator::new(store.clone(), config.http.authentication),
+            authenticator,
             sessions: Sessions::new(Arc::clone(clock), config.session, config.limits),
             quota: Quota::new(config.rate, Arc::clone(clock)),
             clock: Arc::clone(clock),

@@ -34,11 +34,11 @@ pub enum Table {
     AuditTiles,
     /// Signed checkpoints. Key: size u64 BE. Value: the note, UTF-8, no format byte.
     Checkpoints,
-    /// Accounts of persons. Key: name. Value: `auth::account`.
+    /// Accounts of persons and services. Key: name. Value: `auth::account::AccountRecord`.
     Accounts,
-    /// Secrets that sign tokens (JWT). Key: key id. Value: sealed, see `auth::jwt`.
+    /// Secrets that sign tokens (JWT), which the vault derives. Key: key id. Value: `auth::jwt_key::JwtKeyRecord`.
     JwtKeys,
-    /// Tokens (JWT) that were issued here, and those that were revoked. Key: token id (`jti`). Value: `auth::jwt`.
+    /// Tokens (JWT) that were issued here, and those that were revoked. Key: token id (`jti`). Value: `auth::jwt_key::JwtRecord`.
     Jwts,
     /// Sessions. Key: session id. Value: `auth::session`.
     Sessions,

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use warp::http::StatusCode;
 use warp::{Filter, Rejection, Reply};
 
+use crate::auth::challenge;
 use crate::base::bound;
+use crate::config::Config;
 use crate::pipeline::Pipeline;
 
 /// Looks whether the installation can work; injected by `app`.
@@ -26,6 +28,7 @@ pub trait Readiness: Send + Sync {
 pub struct Web {
     pub pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
+    config: Arc<Config>,
     /// The last look: asking costs a commit, and anybody may ask.
     looked: Mutex<Option<(Instant, Vec<&'static str>)>>,
 }
@@ -37,8 +40,8 @@ impl std::fmt::Debug for Web {
 }
 
 impl Web {
-    pub fn new(pipeline: Arc<Pipeline>, readiness: Arc<dyn Readiness>) -> Arc<Self> {
-        Arc::new(Self { pipeline, readiness, looked: Mutex::default() })
+    pub fn new(pipeline: Arc<Pipeline>, readiness: Arc<dyn Readiness>, config: Arc<Config>) -> Arc<Self> {
+        Arc::new(Self { pipeline, readiness, config, looked: Mutex::default() })
     }
 
     async fn missing(&self) -> Vec<&'static str> {
@@ -58,7 +61,23 @@ impl Web {
 pub fn public(
     web: Arc<Web>,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
-    state(web).recover(explain).unify()
+    metadata(Arc::clone(&web)).or(state(web)).unify().recover(explain).unify()
+}
+
+/// Where an OAuth client finds who gives out tokens for us (RFC 9728, section 3).
+fn metadata(
+    web: Arc<Web>,
+) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let paths = warp::path::full().and_then(|path: warp::path::FullPath| async move {
+        let known = challenge::METADATA_PATHS.contains(&path.as_str());
+        if known { Ok(()) } else { Err(warp::reject::not_found()) }
+    });
+    paths.untuple_one().and(warp::get()).and(warp::host::optional()).map(move |host: Option<warp::host::Authority>| {
+        web.pipeline.metrics().passed();
+        let host = host.map(|host| host.to_string()).unwrap_or_default();
+        let origin = challenge::origin(&web.config.http, &host);
+        answer(StatusCode::OK, &challenge::metadata(&web.config.auth, &origin))
+    })
 }
 
 /// Routes for the control socket: the public ones, and administration.

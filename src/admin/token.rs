@@ -1,0 +1,108 @@
+//! The operations `token.issue`, `.list`, `.revoke`, `.rotate`: API keys, and JWTs that are signed here.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::account::RoleName;
+use super::request::{Nothing, Request, about, parse};
+use crate::auth::Authenticator;
+use crate::auth::issue::{Issued, Wanted};
+use crate::base::clock::Timestamp;
+use crate::base::principal::Role;
+use crate::base::refusal::Refusal;
+use crate::operation::{Catalog, Effect};
+use crate::schema::NotASchema;
+
+/// Puts them into the catalogue.
+pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>) -> Result<(), NotASchema> {
+    let keeper = Arc::clone(authenticator);
+    let issue = about::<Issue>("token.issue", "Issue an API key or a JWT", Effect::Changes);
+    catalog.add(Arc::new(Request::new(issue, move |_, arguments| {
+        let authenticator = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Issue { name, role, scopes, expires_days: days, jwt } = parse(arguments)?;
+            let wanted = Wanted { name, role, scopes, days };
+            let issued =
+                if jwt { authenticator.issue_jwt(wanted).await? } else { authenticator.issue_key(wanted).await? };
+            Ok(shown(&issued, if jwt { '.' } else { '_' }))
+        })
+    })))?;
+    let keeper = Arc::clone(authenticator);
+    let list = about::<Nothing>("token.list", "List API keys and JWTs", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list, move |_, _| {
+        // Not "tokens": what has that name is masked on its way out.
+        let items: Result<Value, Refusal> = keeper.tokens().map_err(Refusal::from).map(|items| json!({"items": items}));
+        Box::pin(async { items })
+    })))?;
+    let keeper = Arc::clone(authenticator);
+    let mut revoke = about::<Revoke>("token.revoke", "Revoke an API key or a JWT", Effect::Destroys);
+    revoke.idempotent = true;
+    catalog.add(Arc::new(Request::new(revoke, move |_, arguments| {
+        let authenticator = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Revoke { id } = parse(arguments)?;
+            let kind = authenticator.revoke(&id).await?;
+            Ok(json!({"revoked": id, "kind": kind}))
+        })
+    })))?;
+    let keeper = Arc::clone(authenticator);
+    let rotate = about::<Rotate>("token.rotate", "Sign JWTs with another secret from now on", Effect::Changes);
+    catalog.add(Arc::new(Request::new(rotate, move |_, arguments| {
+        let authenticator = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Rotate { at_once } = parse(arguments)?;
+            Ok(json!({"kid": authenticator.rotate_jwt_key(at_once).await?}))
+        })
+    })))
+}
+
+/// The token in its parts: a whole one is masked wherever it turns up, and this one is for whoever asked. It is shown
+/// this once.
+fn shown(issued: &Issued, joint: char) -> Value {
+    let text = String::from_utf8_lossy(issued.token.expose_secret());
+    json!({
+        "id": issued.id,
+        "role": issued.role,
+        "expires": issued.expires.map(Timestamp::rfc3339),
+        "joint": joint,
+        "parts": text.split(joint).collect::<Vec<_>>(),
+    })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Issue {
+    /// The API key's name, or the JWT's subject.
+    #[schemars(length(max = 64))]
+    name: String,
+    /// Left out: that of the account of this name, for a JWT; reader, for an API key.
+    #[serde(default)]
+    #[schemars(with = "Option<RoleName>")]
+    role: Option<Role>,
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    scopes: Vec<String>,
+    #[serde(default)]
+    expires_days: Option<u64>,
+    #[serde(default)]
+    jwt: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    /// An API key's name or beginning, or a JWT's id.
+    #[schemars(length(max = 132))]
+    id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Rotate {
+    /// Tokens of the old secrets are refused from now on, not only once they expire.
+    #[serde(default)]
+    at_once: bool,
+}

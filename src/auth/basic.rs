@@ -1,0 +1,265 @@
+//! Name and password (RFC 7617): one hash at a time, the same work for everybody, a pause after each failure.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::base::bound;
+use crate::base::clock::Clock;
+use crate::base::id::NoEntropy;
+use crate::base::secret::Secret;
+use crate::crypto::password::PasswordHash;
+
+/// What an `Authorization: Basic ...` header holds, UTF-8 as the challenge asks (section 2.1). `None`: it is for
+/// another scheme; an error: it is for this one, and malformed.
+pub(super) fn of_header(header: &Secret) -> Option<Result<(String, Secret), &'static str>> {
+    let (scheme, credentials) = std::str::from_utf8(header.expose_secret()).ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("basic").then(|| {
+        let bytes = STANDARD.decode(credentials.trim_matches(' ')).map(Zeroizing::new);
+        let bytes = bytes.map_err(|_| "the Basic credentials are no base64")?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| "the Basic credentials are no UTF-8")?;
+        let (name, password) = text.split_once(':').ok_or("the Basic credentials have no colon")?;
+        let fits = name.len() <= bound::ACCOUNT_NAME_BYTES_MAX && password.len() <= bound::PASSWORD_BYTES_MAX;
+        if !fits || text.chars().any(char::is_control) {
+            return Err("the Basic credentials are too long, or have control characters");
+        }
+        Ok((name.to_owned(), Secret::new(password)))
+    })
+}
+
+/// Checks passwords for everybody in this process.
+#[derive(Debug)]
+pub(super) struct Passwords {
+    clock: Arc<dyn Clock>,
+    /// Checked where there is no account.
+    nobody: PasswordHash,
+    /// Held while a hash is made: two would take two cores from everybody else.
+    hashing: Arc<Semaphore>,
+    waiting: Semaphore,
+    /// Held for a look-up, never across an await.
+    failures: Mutex<HashMap<String, Failures>>,
+}
+
+/// Wrong passwords of one name, known or not.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    at: Duration,
+    /// Not written down yet.
+    is_new: bool,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) fits: bool,
+    /// The same password with as many iterations as a hash has today.
+    pub(super) upgraded: Option<PasswordHash>,
+}
+
+/// Too many wait for their turn.
+#[derive(Debug)]
+pub(super) struct Busy;
+
+impl Passwords {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Result<Self, NoEntropy> {
+        Ok(Self {
+            clock,
+            nobody: PasswordHash::of_nobody()?,
+            hashing: Arc::new(Semaphore::new(1)),
+            waiting: Semaphore::new(bound::PASSWORD_WAITING_MAX),
+            failures: Mutex::default(),
+        })
+    }
+
+    /// Checks `password` against the hash of the account, or against nobody's, which takes as long. `failures` is the
+    /// account's count as it is stored.
+    pub(super) async fn check(
+        &self,
+        name: &str,
+        password: &Secret,
+        hash: Option<PasswordHash>,
+        failures: u32,
+    ) -> Result<Checked, Busy> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
+        // Each caller waits for itself: a flood of wrong passwords keeps nobody else from trying.
+        tokio::time::sleep(self.pause(name, failures)).await;
+        let hash = hash.unwrap_or_else(|| self.nobody.clone());
+        let own = password.clone();
+        let checked = self.alone(move || {
+            let fits = hash.fits(&own);
+            // Without entropy the old hash stays good.
+            let upgraded = (fits && hash.is_outdated()).then(|| PasswordHash::of(&own).ok()).flatten();
+            Checked { fits, upgraded }
+        });
+        let checked = checked.await?;
+        if checked.fits {
+            self.succeeded(name);
+        } else {
+            self.failed(name, failures);
+        }
+        Ok(checked)
+    }
+
+    /// Hashes a new password.
+    pub(super) async fn hash(&self, password: &Secret) -> Result<Result<PasswordHash, NoEntropy>, Busy> {
+        let password = password.clone();
+        self.alone(move || PasswordHash::of(&password)).await
+    }
+
+    /// Runs what takes a tenth of a second on a thread for such things, when nobody else does.
+    async fn alone<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let turn = Arc::clone(&self.hashing).acquire_owned();
+        let patience = Duration::from_millis(bound::PASSWORD_WAIT_MS);
+        let Ok(Ok(turn)) = tokio::time::timeout(patience, turn).await else { return Err(Busy) };
+        let done = tokio::task::spawn_blocking(move || {
+            // Held to the end, even if nobody waits for it any more.
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|_| Busy)
+    }
+
+    fn pause(&self, name: &str, stored: u32) -> Duration {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = failures.get(name).copied();
+        drop(failures);
+        match known {
+            Some(known) => (known.at + pause_after(known.count)).saturating_sub(self.clock.monotonic()),
+            // Since the start nobody tried; what was before it counts from now on.
+            None => pause_after(stored.min(1)),
+        }
+    }
+
+    fn failed(&self, name: &str, stored: u32) {
+        let now = self.clock.monotonic();
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() >= bound::PASSWORD_FAILURES_MAX && !failures.contains_key(name) {
+            let longest = Duration::from_millis(bound::PASSWORD_DELAY_MS_MAX);
+            failures.retain(|_, known| known.is_new || known.at + longest > now);
+            if failures.len() >= bound::PASSWORD_FAILURES_MAX {
+                failures.clear();
+            }
+        }
+        let known = failures.entry(name.to_owned()).or_insert(Failures { count: stored, at: now, is_new: true });
+        *known = Failures { count: known.count.saturating_add(1), at: now, is_new: true };
+    }
+
+    /// From now on there was no failure.
+    pub(super) fn succeeded(&self, name: &str) {
+        let now = self.clock.monotonic();
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = failures.get_mut(name) {
+            *known = Failures { count: 0, at: now.saturating_sub(Duration::from_secs(60)), is_new: true };
+        }
+    }
+
+    /// Wrong passwords since the last right one.
+    pub(super) fn failures_of(&self, name: &str, stored: u32) -> u32 {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(name).map_or(stored, |known| known.count)
+    }
+
+    /// Takes the counts that changed since the last time.
+    pub(super) fn take_changed(&self) -> Vec<(String, u32)> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = failures.iter_mut().filter(|(_, known)| known.is_new);
+        let taken = changed.map(|(name, known)| {
+            known.is_new = false;
+            (name.clone(), known.count)
+        });
+        taken.collect()
+    }
+}
+
+/// Doubles with each failure, up to a bound: accounts are delayed, and never locked.
+fn pause_after(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let pause_ms = bound::PASSWORD_DELAY_MS << doublings;
+    Duration::from_millis(if failures == 0 { 0 } else { pause_ms.min(bound::PASSWORD_DELAY_MS_MAX) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::clock::{ManualClock, Timestamp};
+
+    fn basic(text: &[u8]) -> Secret {
+        Secret::new(format!("Basic {}", STANDARD.encode(text)))
+    }
+
+    #[test]
+    fn a_header_gives_name_and_password() {
+        let check = |header: Secret, expect: Option<Result<(&str, &str), ()>>| {
+            let found = of_header(&header).map(|found| found.map_err(|_| ()));
+            let expect = expect.map(|expect| expect.map(|(name, word)| (name.to_owned(), Secret::new(word))));
+            assert_eq!(found, expect, "{:?}", String::from_utf8_lossy(header.expose_secret()));
+        };
+        check(basic(b"ann:battery staple"), Some(Ok(("ann", "battery staple"))));
+        check(basic(b"ann:with:colons"), Some(Ok(("ann", "with:colons"))));
+        check(basic(b"ann:"), Some(Ok(("ann", ""))));
+        // The example of section 2.1.
+        check(Secret::new("Basic dGVzdDoxMjPCow=="), Some(Ok(("test", "123\u{a3}"))));
+        check(Secret::new("bAsIc  dGVzdDoxMjPCow== "), Some(Ok(("test", "123\u{a3}"))));
+        check(Secret::new("Bearer dGVzdDoxMjPCow=="), None);
+        check(Secret::new("Basic"), None);
+        check(Secret::new("Basic ?"), Some(Err(())));
+        check(basic(b"no colon"), Some(Err(())));
+        check(basic(b"ann:\xff"), Some(Err(())));
+        check(basic(b"ann:a\nb"), Some(Err(())));
+        check(basic(&[&[b'x'; 65][..], b":p"].concat()), Some(Err(())));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_parser_panic(header: Vec<u8>, text: Vec<u8>) {
+            let _any = (of_header(&Secret::new(header)), of_header(&basic(&text)));
+        }
+
+        #[test]
+        fn what_a_client_writes_is_read(name in "[a-zA-Z0-9._@-]{1,64}", password in "[^\\p{Cc}]{0,200}") {
+            let read = of_header(&basic(format!("{name}:{password}").as_bytes())).unwrap().unwrap();
+            prop_assert_eq!(read, (name, Secret::new(password)));
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_end_with_the_right_password() {
+        let ms = |failures| pause_after(failures).as_millis();
+        assert_eq!([ms(0), ms(1), ms(2), ms(3), ms(6), ms(7), ms(u32::MAX)], [0, 100, 200, 400, 3200, 5000, 5000]);
+        let clock = Arc::new(ManualClock::at(Timestamp(0)));
+        let passwords = Passwords::new(clock.clone()).unwrap();
+        clock.advance(Duration::from_secs(100));
+        for _ in 0..3 {
+            passwords.failed("ann", 0);
+        }
+        assert_eq!(passwords.pause("ann", 0).as_millis(), 400);
+        assert_eq!(passwords.pause("bob", 0).as_millis(), 0, "one name's failures delay no other");
+        assert_eq!(passwords.take_changed(), [("ann".to_owned(), 3)]);
+        assert!(passwords.take_changed().is_empty());
+        clock.advance(Duration::from_millis(300));
+        assert_eq!(passwords.pause("ann", 0).as_millis(), 100);
+        passwords.succeeded("ann");
+        assert_eq!(passwords.pause("ann", 0).as_millis(), 0);
+        assert_eq!(passwords.take_changed(), [("ann".to_owned(), 0)]);
+        passwords.failed("bob", 5);
+        assert_eq!(passwords.failures_of("bob", 5), 6, "failures from before a restart count");
+    }
+
+    #[test]
+    fn names_that_failed_are_not_remembered_without_end() {
+        let clock = Arc::new(ManualClock::at(Timestamp(0)));
+        let passwords = Passwords::new(clock).unwrap();
+        for number in 0..=bound::PASSWORD_FAILURES_MAX {
+            passwords.failed(&number.to_string(), 0);
+        }
+        assert!(passwords.failures.lock().unwrap().len() <= bound::PASSWORD_FAILURES_MAX);
+    }
+}
