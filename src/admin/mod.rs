@@ -2,11 +2,13 @@
 
 pub mod audit;
 pub mod backup;
+pub mod ban;
 pub mod credential;
 pub mod library;
 pub mod lifecycle;
 pub mod retention;
 pub mod search;
+pub mod session;
 pub mod status;
 pub mod vault;
 mod request;
@@ -14,6 +16,7 @@ mod request;
 use std::sync::Arc;
 
 use crate::audit::Audit;
+use crate::auth::gate::Gate;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -27,6 +30,7 @@ pub fn register(
     libraries: &Arc<Libraries>,
     audit: &Audit,
     custody: &Arc<Custody>,
+    gate: &Gate,
     look: Arc<dyn Look>,
     lifecycle: Arc<dyn Lifecycle>,
 ) -> Result<(), NotASchema> {
@@ -37,6 +41,8 @@ pub fn register(
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
     backup::register(catalog, custody)?;
+    session::register(catalog, gate, audit)?;
+    ban::register(catalog, gate)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))
 }

@@ -19,6 +19,7 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
 use crate::audit::{Audit, AuditError};
+use crate::auth::gate::Gate;
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
@@ -156,13 +157,14 @@ impl App {
         tool::register(&catalog, &libraries, &shelves)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
+        let (gate, restored) = Gate::open(&store, &config, &clock)?;
         let pipeline = Arc::new(Pipeline::new(
             &store,
+            gate.clone(),
             audit.clone(),
             Arc::clone(&catalog),
             Arc::clone(&metrics),
             Arc::clone(&config),
-            &clock,
         )?);
         let facts = Arc::new(Facts {
             places: places.clone(),
@@ -174,7 +176,7 @@ impl App {
             pipeline: Arc::downgrade(&pipeline),
         });
         let giving_up = Arc::new(GivingUp::default());
-        crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
+        crate::admin::register(&catalog, &libraries, &audit, &custody, &gate, facts.clone(), giving_up.clone())?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts);
         let app = Self {
@@ -192,7 +194,8 @@ impl App {
             _lock: lock,
         };
         app.begin(unsealed, notice).await?;
-        app.sweep_sessions();
+        app.pipeline.end_restored(restored).await?;
+        app.keep_gate();
         tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
         tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
         Ok(app)
@@ -278,6 +281,7 @@ impl App {
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.pipeline.flush().await;
         if let Err(error) = self.audit.append_unwritten().await {
             tracing::error!(%error, "folded refusals could not be recorded");
         }
@@ -296,14 +300,17 @@ impl App {
         self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
     }
 
-    fn sweep_sessions(&self) {
+    /// Sweeps and writes what is remembered of callers, now and then.
+    fn keep_gate(&self) {
         let (pipeline, stop) = (Arc::clone(&self.pipeline), self.stop.clone());
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
+            let mut sweeps = tokio::time::interval(Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
+            let mut flushes = tokio::time::interval(Duration::from_secs(bound::GATE_FLUSH_SECONDS));
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    _ = ticks.tick() => pipeline.sweep_sessions().await,
+                    _ = sweeps.tick() => pipeline.sweep().await,
+                    _ = flushes.tick() => pipeline.flush().await,
                 }
             }
         });

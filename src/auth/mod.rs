@@ -1,5 +1,7 @@
 //! Who asks: schemes in order. One decides, and a failed attempt never falls through to the next.
 
+pub mod ban;
+pub mod gate;
 pub mod policy;
 pub mod quota;
 pub mod session;
