@@ -13,9 +13,12 @@ use anyhow::{Context as _, bail};
 use crate::common::Watch;
 
 /// What raises the limits that would otherwise be measured instead of the server.
-pub(crate) const RAISED: [(&str, &str); 4] = [
+pub(crate) const RAISED: [(&str, &str); 7] = [
     ("SEKISHO_RATE_PER_MINUTE", "100000000"),
     ("SEKISHO_RATE_BURST_LIMIT", "100000000"),
+    ("SEKISHO_RATE_PER_SESSION", "100000000"),
+    ("SEKISHO_RATE_PER_ADDRESS", "100000000"),
+    ("SEKISHO_SESSION_MAX_CONCURRENT_SESSIONS", "0"),
     ("SEKISHO_LIMITS_IN_FLIGHT_PER_SESSION_MAX", "10000"),
     ("SEKISHO_LIMITS_IN_FLIGHT_MAX", "10000"),
 ];

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use anyhow::{anyhow, ensure};
-use sekisho::auth::session::{Handle, Sessions};
+use sekisho::auth::session::{Handle, Sessions, Whence};
 use sekisho::base::bound;
 use sekisho::base::clock::SystemClock;
 use sekisho::base::id::SessionId;
@@ -23,12 +23,13 @@ const STRIDE: usize = 61_803;
 pub(crate) fn measure() -> anyhow::Result<()> {
     let config = Config::of(Raw::default()).map_err(|wrong| anyhow!("the default configuration: {wrong:?}"))?;
     let sessions = Sessions::new(Arc::new(SystemClock::default()), config.session, config.limits);
+    let whence = Whence { transport: "http", address: None, certificate: None };
     let mut callers = Vec::with_capacity(SESSIONS);
     let watch = Watch::start();
     for number in 0..SESSIONS {
         let caller =
             (Principal::token(&format!("agent-{number}"), Role::Reader), Handle::Connection(SessionId::random()?));
-        sessions.enter(&caller.0, &caller.1)?;
+        sessions.enter(&caller.0, &caller.1, &whence)?;
         callers.push(caller);
     }
     let began = watch.elapsed().as_nanos() / SESSIONS as u128;
@@ -38,7 +39,7 @@ pub(crate) fn measure() -> anyhow::Result<()> {
     for turn in 0..LOOKUPS {
         let Some((principal, handle)) = callers.get(turn * STRIDE % SESSIONS) else { continue };
         let begun = watch.elapsed();
-        drop(black_box(sessions.enter(principal, handle)?));
+        drop(black_box(sessions.enter(principal, handle, &whence)?));
         times.push(watch.elapsed().saturating_sub(begun));
     }
     let times = Times::of(times);

@@ -3,11 +3,13 @@
 pub mod account;
 pub mod audit;
 pub mod backup;
+pub mod ban;
 pub mod credential;
 pub mod library;
 pub mod lifecycle;
 pub mod retention;
 pub mod search;
+pub mod session;
 pub mod status;
 pub mod token;
 pub mod vault;
@@ -16,6 +18,7 @@ mod request;
 use std::sync::Arc;
 
 use crate::audit::Audit;
+use crate::auth::gate::Gate;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -29,6 +32,7 @@ pub fn register(
     libraries: &Arc<Libraries>,
     audit: &Audit,
     custody: &Arc<Custody>,
+    gate: &Gate,
     look: Arc<dyn Look>,
     lifecycle: Arc<dyn Lifecycle>,
 ) -> Result<(), NotASchema> {
@@ -39,6 +43,8 @@ pub fn register(
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
     backup::register(catalog, custody)?;
+    session::register(catalog, gate, audit)?;
+    ban::register(catalog, gate)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))
 }

@@ -20,6 +20,7 @@ use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
 use crate::audit::{Audit, AuditError};
 use crate::auth::Authenticator;
+use crate::auth::gate::Gate;
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
@@ -162,13 +163,15 @@ impl App {
         crate::fixture::register(&catalog, &shelves)?;
         let authenticator =
             Arc::new(Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config)?);
+        let (gate, restored) = Gate::open(&store, &config, &clock)?;
         let pipeline = Arc::new(Pipeline::new(
             Arc::clone(&authenticator),
+            gate.clone(),
+            Arc::clone(&clock),
             audit.clone(),
             Arc::clone(&catalog),
             Arc::clone(&metrics),
             Arc::clone(&config),
-            &clock,
         )?);
         let facts = Arc::new(Facts {
             places: places.clone(),
@@ -180,7 +183,7 @@ impl App {
             pipeline: Arc::downgrade(&pipeline),
         });
         let giving_up = Arc::new(GivingUp::default());
-        crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
+        crate::admin::register(&catalog, &libraries, &audit, &custody, &gate, facts.clone(), giving_up.clone())?;
         crate::admin::account::register(&catalog, &authenticator)?;
         crate::admin::token::register(&catalog, &authenticator)?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
@@ -202,7 +205,8 @@ impl App {
             _lock: lock,
         };
         app.begin(unsealed, notice).await?;
-        app.sweep_sessions();
+        app.pipeline.end_restored(restored).await?;
+        app.keep_gate();
         app.write_used();
         tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
         tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
@@ -294,6 +298,7 @@ impl App {
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.pipeline.flush().await;
         if let Err(error) = self.audit.append_unwritten().await {
             tracing::error!(%error, "folded refusals could not be recorded");
         }
@@ -330,14 +335,17 @@ impl App {
         });
     }
 
-    fn sweep_sessions(&self) {
+    /// Sweeps and writes what is remembered of callers, now and then.
+    fn keep_gate(&self) {
         let (pipeline, stop) = (Arc::clone(&self.pipeline), self.stop.clone());
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
+            let mut sweeps = tokio::time::interval(Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
+            let mut flushes = tokio::time::interval(Duration::from_secs(bound::GATE_FLUSH_SECONDS));
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    _ = ticks.tick() => pipeline.sweep_sessions().await,
+                    _ = sweeps.tick() => pipeline.sweep().await,
+                    _ = flushes.tick() => pipeline.flush().await,
                 }
             }
         });

@@ -1,8 +1,10 @@
 //! Who asks: schemes in order. One decides, and a failed attempt never falls through to the next.
 
 pub mod account;
+pub mod ban;
 pub mod challenge;
 pub mod change;
+pub mod gate;
 pub mod issue;
 pub mod jwt_key;
 pub mod policy;
@@ -56,6 +58,24 @@ pub enum Evidence {
         /// The client's certificate, whose chain the listener has checked.
         certificate: Option<Arc<ClientCertificate>>,
     },
+}
+
+impl Evidence {
+    /// What kind of credential is shown, from a closed list: for counting attempts that came to nothing.
+    pub fn shown(&self) -> &'static str {
+        let Self::Http { authorization, certificate, .. } = self else { return "local" };
+        let starts = |scheme: &str| {
+            let header = authorization.as_ref().map(Secret::expose_secret).unwrap_or_default();
+            header.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+        };
+        match () {
+            () if starts("basic ") => "basic",
+            () if starts("bearer ") => "bearer",
+            () if authorization.is_some() => "unknown",
+            () if certificate.is_some() => "mtls",
+            () => "none",
+        }
+    }
 }
 
 /// A client certificate that an authority of ours vouches for.

@@ -1,81 +1,158 @@
-//! How often a principal may call: one token bucket each (GCRA), in memory.
+//! How often somebody may call: within any minute and at once by principal, within any hour by session, by tool, and
+//! by address before anybody is recognised.
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
+mod meter;
+mod window;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::Clock as GovernorClock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::HashMapStateStore;
-use governor::{Quota as GovernorQuota, RateLimiter};
-
+use crate::auth::session::Handle;
 use crate::base::bound;
-use crate::base::clock::Clock;
-use crate::config::Rate;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::network::Network;
+use crate::base::principal::Principal;
+use crate::config;
+use crate::store::{Batch, Put, Snapshot, Store, StoreError};
+use meter::{Key, Meters};
+use window::Pace;
 
-type Limiter = RateLimiter<Arc<str>, HashMapStateStore<Arc<str>>, OurClock, NoOpMiddleware<Duration>>;
+/// Calls in a minute and an hour are counted in so many parts; the one that has begun counts in full, so a call may
+/// come back a part too late and never too early.
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
-/// The buckets of all principals.
+/// All that is counted. In memory; what was used is written every few seconds, so that a restart gives little back.
+#[derive(Debug)]
 pub struct Quota {
-    limiter: Limiter,
-    clock: OurClock,
+    rate: config::Rate,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
+    /// Wall time and monotonic time of the start: counts must outlast a restart, and no clock that is set back may
+    /// give calls back.
+    start: (Timestamp, Duration),
+    /// Held for a few look-ups, never across an await.
+    meters: Mutex<Meters>,
+    /// Held while counts are written.
+    writing: tokio::sync::Mutex<()>,
 }
 
-impl std::fmt::Debug for Quota {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Quota")
-    }
+/// A call too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// The setting that says so.
+    pub limit: &'static str,
+    /// How many there may be within `window`.
+    pub quota: u32,
+    pub window: Duration,
+    /// Until there is one again.
+    pub wait: Duration,
 }
 
 impl Quota {
-    pub fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
-        let at_least_one = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
-        let quota =
-            GovernorQuota::per_minute(at_least_one(rate.per_minute)).allow_burst(at_least_one(rate.burst_limit));
-        let clock = OurClock(clock);
-        Self { limiter: RateLimiter::hashmap_with_clock(quota, clock.clone()), clock }
+    pub fn new(rate: config::Rate, clock: Arc<dyn Clock>) -> Self {
+        let start = (clock.now(), clock.monotonic());
+        let pace = Pace::new(rate.per_minute, rate.burst_limit);
+        Self { rate, pace, clock, start, meters: Mutex::default(), writing: tokio::sync::Mutex::default() }
     }
 
-    /// Takes one call from the bucket of `principal`, or says when there will be one.
-    pub fn take(&self, principal: &Arc<str>) -> Result<(), Duration> {
-        // Buckets that are full again are as good as none.
-        if self.limiter.len() > bound::QUOTA_PRINCIPALS_MAX {
-            self.limiter.retain_recent();
+    /// Takes up what was used before a restart.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let now = self.now();
+        self.lock().restore(snapshot, now)
+    }
+
+    /// Takes one call of `principal`, in the session behind `handle`, or says when there will be one.
+    pub fn take(&self, principal: &Principal, handle: &Handle) -> Result<(), Over> {
+        let now = self.now();
+        let mut meters = self.lock();
+        let minute = self.over("rate.per_minute", self.rate.per_minute, MINUTE);
+        let hour = self.over("rate.per_session", self.rate.per_session, HOUR);
+        let (principal, session) = (Key::Principal(Arc::clone(&principal.id)), Key::of_session(principal, handle));
+        // All are looked at before one is taken: a call that is refused costs nothing.
+        let by_principal = meters.of(&principal, MINUTE);
+        let wait = by_principal.window.wait(now, self.rate.per_minute);
+        wait.map_or(Ok(()), |wait| Err(Over { wait, ..minute.clone() }))?;
+        let wait = self.pace.wait(by_principal.next, now);
+        wait.map_or(Ok(()), |wait| Err(Over { wait, limit: "rate.burst_limit", ..minute }))?;
+        let wait = meters.of(&session, HOUR).window.wait(now, self.rate.per_session);
+        wait.map_or(Ok(()), |wait| Err(Over { wait, ..hour }))?;
+        let by_principal = meters.of(&principal, MINUTE);
+        by_principal.next = self.pace.after(by_principal.next, now);
+        by_principal.window.take(now);
+        meters.of(&session, HOUR).window.take(now);
+        meters.touch(principal);
+        meters.touch(session);
+        Ok(())
+    }
+
+    /// Takes one call of a tool, where it has a rate of its own.
+    pub fn take_tool(&self, principal: &Principal, tool: &str) -> Result<(), Over> {
+        let Some((name, quota)) = self.rate.per_tool.iter().find(|(name, _)| name == tool) else { return Ok(()) };
+        let key = Key::Tool(Arc::clone(&principal.id), name.as_str().into());
+        self.take_one(key, self.over("rate.per_tool", *quota, MINUTE))
+    }
+
+    /// Takes one request of an address, before anybody is recognised.
+    pub fn take_address(&self, address: IpAddr) -> Result<(), Over> {
+        let factor = if address.to_canonical().is_loopback() { bound::LOOPBACK_RATE_FACTOR } else { 1 };
+        let quota = self.rate.per_address.saturating_mul(factor);
+        let key = Key::Address(Network::of_subscriber(address));
+        self.take_one(key, self.over("rate.per_address", quota, MINUTE))
+    }
+
+    /// A connection's session is over: nobody calls in it again.
+    pub fn forget(&self, handle: &Handle) {
+        if let Handle::Connection(id) = handle {
+            self.lock().remove(&Key::Connection(id.clone()));
         }
-        self.limiter.check_key(principal).map_err(|until| until.wait_time_from(self.clock.now()))
     }
-}
 
-/// Our clock as governor wants it.
-#[derive(Clone, Debug)]
-struct OurClock(Arc<dyn Clock>);
+    /// Drops counts that are as good as none.
+    pub fn sweep(&self) {
+        let now = self.now();
+        self.lock().sweep(now);
+    }
 
-impl GovernorClock for OurClock {
-    type Instant = Duration;
+    /// Writes what was used since the last time. Costs nothing while nobody calls.
+    pub async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().await;
+        loop {
+            let rows: Vec<Put> = self.lock().take_dirty(bound::GATE_FLUSH_ROWS_MAX);
+            if rows.is_empty() {
+                return Ok(());
+            }
+            store.commit(Batch::puts(rows)).await?;
+        }
+    }
 
+    fn take_one(&self, key: Key, over: Over) -> Result<(), Over> {
+        let now = self.now();
+        let mut meters = self.lock();
+        let meter = meters.of(&key, MINUTE);
+        if let Some(wait) = meter.window.wait(now, over.quota) {
+            return Err(Over { wait, ..over });
+        }
+        meter.window.take(now);
+        meters.touch(key);
+        Ok(())
+    }
+
+    fn over(&self, limit: &'static str, quota: u32, window: Duration) -> Over {
+        Over { limit, quota, window, wait: Duration::ZERO }
+    }
+
+    /// Wall time that never goes back while we run.
     fn now(&self) -> Duration {
-        self.0.monotonic()
+        let (wall, monotonic) = self.start;
+        Duration::from_millis(wall.0) + self.clock.monotonic().saturating_sub(monotonic)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Meters> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::{ManualClock, Timestamp};
-
-    #[test]
-    fn a_burst_then_the_average_and_each_principal_for_itself() {
-        let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        let quota = Quota::new(Rate { per_minute: 60, burst_limit: 3 }, clock.clone());
-        let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
-        for _ in 0..3 {
-            quota.take(&ann).unwrap();
-        }
-        let wait = quota.take(&ann).unwrap_err();
-        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
-        quota.take(&bob).unwrap();
-        clock.advance(wait);
-        quota.take(&ann).unwrap();
-        quota.take(&ann).unwrap_err();
-    }
-}
+mod tests;

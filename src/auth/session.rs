@@ -1,18 +1,27 @@
-//! Sessions: who has been here, since when, and how much of theirs is under way.
+//! Sessions: who has been here, since when, how much of theirs is under way, and whose credential holds no more.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod record;
+mod table;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 use crate::base::bound;
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::id::{NoEntropy, SessionId};
-use crate::base::principal::Principal;
+use crate::base::id::{NoEntropy, SessionId, hex};
+use crate::base::principal::{Principal, Scheme};
 use crate::config;
+use crate::config::raw::{Bind, WhenFull};
+use crate::crypto::digest::Hash;
+use crate::store::{Batch, Put, Snapshot, Store, StoreError};
+use record::DenialRecord;
+use table::{Open, Table};
 
 /// What a caller holds on to a session by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Handle {
     /// A connection: one stdio stream, or one `Mcp-Session-Id`.
     Connection(SessionId),
@@ -20,25 +29,27 @@ pub enum Handle {
     Credential,
 }
 
-/// All sessions there are. In memory: a restart ends them, and whoever still has a credential gets a new one.
+/// From where a message came, as far as a session may be bound to that.
+#[derive(Clone, Copy, Debug)]
+pub struct Whence {
+    pub transport: &'static str,
+    pub address: Option<IpAddr>,
+    /// SHA-256 of the client's certificate.
+    pub certificate: Option<Hash>,
+}
+
+/// All sessions there are. Looked up in memory; those over HTTP are in the store too, and survive a restart.
 #[derive(Debug)]
 pub struct Sessions {
     clock: Arc<dyn Clock>,
-    times: config::Session,
+    settings: config::Session,
     per_session: usize,
     in_flight: Arc<Semaphore>,
-    /// Held for a map look-up, never across an await.
-    table: Mutex<HashMap<Key, Entry>>,
-}
-
-type Key = (Arc<str>, Handle);
-
-#[derive(Debug)]
-struct Entry {
-    id: SessionId,
-    began: Timestamp,
-    seen: Timestamp,
-    permits: Arc<Semaphore>,
+    /// Held for a look-up, never across an await.
+    table: Mutex<Table>,
+    news: broadcast::Sender<Ending>,
+    /// Held while the last use of sessions is written: whoever deletes a row waits for it, or it would come back.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// A place in a session, held while a call runs and given back by dropping it.
@@ -54,6 +65,10 @@ pub struct Entered {
     pub id: SessionId,
     pub turn: Turn,
     pub permit: Permit,
+    /// What must become durable with the entry that tells of the turn.
+    pub rows: Vec<Put>,
+    /// Sessions that had to end for this one.
+    pub ended: Vec<Ended>,
 }
 
 /// Whether the session is the one of last time.
@@ -74,86 +89,297 @@ pub enum SessionError {
     SessionBusy(usize),
     #[error("Sekisho has as many calls under way as it may have; come back in a moment")]
     Busy,
+    #[error("this principal has {0} sessions, which is the most it may have; end one first")]
+    TooMany(usize),
+    /// The session exists, and is not theirs.
+    #[error("this is a session of another principal, certificate or address")]
+    Foreign(SessionId),
+    #[error("an administrator ended the session of this credential")]
+    Denied,
+    #[error("there are {} credentials that were denied; issue or remove some of them", bound::DENIALS_MAX)]
+    TooManyDenials,
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
 }
 
-/// A session that ended by itself.
+/// A session that is over.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub principal: Arc<str>,
+    pub credential: Arc<str>,
+    pub handle: Handle,
     pub id: SessionId,
     pub why: &'static str,
+    /// What must become durable with the entry that tells of it.
+    pub rows: Vec<Put>,
+    /// Its credential holds no more.
+    pub denied: bool,
+}
+
+/// A session was ended while somebody may still listen in it.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub handle: Handle,
+    pub credential: Arc<str>,
+}
+
+/// Which sessions an administrator ends.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// The one with this short id.
+    Short(String),
+    /// All of this principal.
+    Principal(String),
+}
+
+/// What is told of a session. Its whole id is not.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub short: String,
+    pub principal: Arc<str>,
+    pub credential: Arc<str>,
+    pub scheme: Box<str>,
+    pub transport: Box<str>,
+    pub began: Timestamp,
+    pub seen: Timestamp,
+    pub calls: u64,
+    pub in_flight: usize,
+}
+
+/// What a start found in the store.
+#[derive(Debug, Default)]
+pub struct Restored {
+    pub open: usize,
+    /// Deletions of those that ended meanwhile.
+    pub over: Vec<Put>,
 }
 
 impl Sessions {
-    pub fn new(clock: Arc<dyn Clock>, times: config::Session, limits: config::Limits) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, settings: config::Session, limits: config::Limits) -> Self {
         Self {
             clock,
-            times,
+            settings,
             per_session: limits.in_flight_per_session_max,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
             table: Mutex::default(),
+            news: broadcast::channel(bound::SESSION_NEWS_MAX).0,
+            writing: tokio::sync::Mutex::default(),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up what the store holds: sessions that are not over, and denials.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<Restored, StoreError> {
+        let now = self.clock.now();
+        let mut restored = Restored::default();
+        let mut table = self.lock();
+        for denial in record::denials(snapshot)? {
+            table.denied.insert(denial.credential.as_str().into());
+        }
+        for record in record::sessions(snapshot)? {
+            let over = self.is_over(record.began, record.seen, now);
+            if over || table.count() >= bound::SESSIONS_MAX {
+                restored.over.push(record::deletion(&record.id));
+                continue;
+            }
+            table.insert(Open::of_record(record, self.per_session));
+            restored.open += 1;
+        }
+        Ok(restored)
     }
 
     /// Takes a place in the session of `principal` behind `handle`; begins or renews it as needed.
-    pub fn enter(&self, principal: &Principal, handle: &Handle) -> Result<Entered, SessionError> {
+    pub fn enter(&self, principal: &Principal, handle: &Handle, whence: &Whence) -> Result<Entered, SessionError> {
         let now = self.clock.now();
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (Arc::clone(&principal.id), handle.clone());
-        if !table.contains_key(&key) && table.len() >= bound::SESSIONS_MAX {
-            self.make_room(&mut table);
+        let mark = self.mark(principal, whence);
+        let all = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| SessionError::Busy)?;
+        let mut table = self.lock();
+        if table.denied.contains(&principal.credential) {
+            return Err(SessionError::Denied);
         }
-        let mut turn = Turn::Current;
-        let per_session = self.per_session;
-        let entry = match table.entry(key) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                turn = Turn::Began;
-                let permits = Arc::new(Semaphore::new(per_session));
-                place.insert(Entry { id: SessionId::random()?, began: now, seen: now, permits })
-            }
+        let (mut turn, mut ended, mut rows) = (Turn::Current, Vec::new(), Vec::new());
+        let serial = if let Some(serial) = table.find(handle, &principal.credential) {
+            serial
+        } else {
+            self.make_place(&mut table, principal, handle, &mut ended)?;
+            turn = Turn::Began;
+            let permits = Arc::new(Semaphore::new(self.per_session));
+            table.insert(Open::new(principal, handle, whence.transport, mark.clone(), permits, now)?)
         };
-        if self.is_over(entry, now) {
-            let old = std::mem::replace(&mut entry.id, SessionId::random()?);
-            entry.began = now;
+        // It was found or put there just now.
+        let Some(open) = table.get_mut(serial) else { return Err(SessionError::Busy) };
+        if open.principal != principal.id || open.mark != mark {
+            return Err(SessionError::Foreign(open.id.clone()));
+        }
+        let place = Arc::clone(&open.permits).try_acquire_owned();
+        let session = place.map_err(|_| SessionError::SessionBusy(self.per_session))?;
+        if turn == Turn::Current && self.is_over(open.began, open.seen, now) {
+            let old = open.id.clone();
+            if self.settings.rotates {
+                open.id = SessionId::random()?;
+                rows.extend(open.is_kept().then(|| record::deletion(&old)));
+            }
+            open.began = now;
             turn = Turn::Renewed { old };
         }
-        entry.seen = now;
-        let id = entry.id.clone();
-        let permits = Arc::clone(&entry.permits);
+        open.seen = now;
+        open.calls += 1;
+        let id = open.id.clone();
+        if turn == Turn::Current {
+            table.touch(serial);
+        } else {
+            // A record that does not encode is not kept: the session is the caller's all the same until a restart.
+            rows.extend(open.row().and_then(Result::ok));
+        }
         drop(table);
-        let session = permits.try_acquire_owned().map_err(|_| SessionError::SessionBusy(per_session))?;
-        let all = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| SessionError::Busy)?;
-        Ok(Entered { id, turn, permit: Permit { _session: session, _all: all } })
+        self.announce(&ended);
+        Ok(Entered { id, turn, permit: Permit { _session: session, _all: all }, rows, ended })
     }
 
-    /// Forgets a session whose connection is gone.
-    pub fn leave(&self, principal: &Principal, handle: &Handle) -> Option<SessionId> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.remove(&(Arc::clone(&principal.id), handle.clone())).map(|entry| entry.id)
+    /// The session behind `handle`, if it is somebody else's.
+    pub fn stranger(&self, principal: &Principal, handle: &Handle, whence: &Whence) -> Option<SessionId> {
+        let mark = self.mark(principal, whence);
+        let table = self.lock();
+        let open = table.get(table.find(handle, &principal.credential)?)?;
+        (open.principal != principal.id || open.mark != mark).then(|| open.id.clone())
+    }
+
+    /// The short id of the session that `principal` has behind `handle`.
+    pub fn short_of(&self, principal: &Principal, handle: &Handle) -> Option<String> {
+        let table = self.lock();
+        let open = table.get(table.find(handle, &principal.credential)?)?;
+        (open.principal == principal.id).then(|| open.id.short().to_owned())
+    }
+
+    /// Whether an administrator ended the session of this credential and it was not issued again.
+    pub fn is_denied(&self, credential: &str) -> bool {
+        let table = self.lock();
+        !table.denied.is_empty() && table.denied.contains(credential)
+    }
+
+    /// A credential was issued again: it holds from now on. Gives whether it had been denied.
+    pub async fn allow_again(&self, store: &Store, credential: &str) -> Result<bool, StoreError> {
+        if !self.is_denied(credential) {
+            return Ok(false);
+        }
+        store.commit(Batch::puts(vec![record::allowance(credential)])).await?;
+        self.lock().denied.remove(credential);
+        Ok(true)
+    }
+
+    /// Forgets a session whose connection is gone, or whose beginning could not be written down.
+    pub fn leave(&self, principal: &Principal, handle: &Handle) -> Option<Ended> {
+        let mut table = self.lock();
+        let serial = table.find(handle, &principal.credential)?;
+        if table.get(serial).is_none_or(|open| open.principal != principal.id) {
+            return None;
+        }
+        table.remove(serial).map(|open| open.ended("the client left"))
     }
 
     /// Ends what has timed out and has nothing under way.
     pub fn sweep(&self) -> Vec<Ended> {
         let now = self.clock.now();
-        let mut ended = Vec::new();
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.retain(|(principal, _), entry| {
-            let over = self.is_over(entry, now) && entry.permits.available_permits() == self.per_session;
-            if over {
-                let idle = now.since(entry.seen) > self.times.idle_timeout;
-                let why = if idle { "idle for too long" } else { "older than a session may be" };
-                ended.push(Ended { principal: Arc::clone(principal), id: entry.id.clone(), why });
-            }
-            !over
+        let mut table = self.lock();
+        let over = table.serials_where(|open| self.is_over(open.began, open.seen, now) && self.is_quiet(open));
+        let ended = over.into_iter().filter_map(|serial| table.remove(serial)).map(|open| {
+            let idle = now.since(open.seen) > self.settings.idle_timeout;
+            open.ended(if idle { "idle for too long" } else { "older than a session may be" })
         });
-        ended
+        ended.collect()
+    }
+
+    /// Ends sessions because an administrator says so. Those that are their credential's deny it until it is issued
+    /// again, except on this machine and where nobody shows one: there nothing could be issued.
+    pub fn end(&self, which: &Which) -> Result<Vec<Ended>, SessionError> {
+        let now = self.clock.now();
+        let mut table = self.lock();
+        let serials = table.serials_where(|open| match which {
+            Which::Short(short) => open.id.short() == short,
+            Which::Principal(principal) => *open.principal == **principal,
+        });
+        let mut ended = Vec::new();
+        for serial in serials {
+            let denies = table.get(serial).is_some_and(Open::denies_when_ended);
+            if denies && table.denied.len() >= bound::DENIALS_MAX {
+                return Err(SessionError::TooManyDenials);
+            }
+            let Some(open) = table.remove(serial) else { continue };
+            let mut over = open.ended("an administrator ended it");
+            if denies {
+                let denial = DenialRecord { credential: open.credential.to_string(), since: now };
+                over.rows.extend(record::denial(&denial).ok());
+                over.denied = table.denied.insert(Arc::clone(&open.credential));
+            }
+            ended.push(over);
+        }
+        drop(table);
+        self.announce(&ended);
+        Ok(ended)
+    }
+
+    /// The sessions, last used first, at most [`bound::GATE_LIST_ROWS_MAX`] of them, and how many there are.
+    pub fn list(&self) -> (Vec<Listed>, usize) {
+        let table = self.lock();
+        let all = table.count();
+        let mut listed: Vec<Listed> = table.all().map(|open| self.listed(open)).collect();
+        drop(table);
+        listed.sort_by_key(|session| std::cmp::Reverse(session.seen));
+        listed.truncate(bound::GATE_LIST_ROWS_MAX);
+        (listed, all)
+    }
+
+    /// What the client said when it began the session of an older protocol, so that it goes on after a restart.
+    pub fn remember(&self, principal: &Principal, handle: &Handle, initialize: String) {
+        let mut table = self.lock();
+        let Some(serial) = table.find(handle, &principal.credential) else { return };
+        if let Some(open) = table.get_mut(serial)
+            && initialize.len() <= bound::SESSION_INITIALIZE_BYTES_MAX
+        {
+            open.initialize = Some(initialize.into());
+            table.touch(serial);
+        }
+    }
+
+    /// That, and when the session began.
+    pub fn remembered(&self, principal: &Principal, handle: &Handle) -> Option<(String, Timestamp)> {
+        let table = self.lock();
+        let open = table.get(table.find(handle, &principal.credential)?)?;
+        let own = open.principal == principal.id;
+        open.initialize.as_ref().filter(|_| own).map(|text| (text.to_string(), open.began))
+    }
+
+    /// Tells of sessions that are ended by somebody else than their client.
+    pub fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.news.subscribe()
+    }
+
+    pub fn is_open(&self, credential: &str, handle: &Handle) -> bool {
+        self.lock().find(handle, credential).is_some()
+    }
+
+    /// Writes when sessions were last used. Costs nothing while none was.
+    pub async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().await;
+        loop {
+            let rows = self.lock().take_dirty(bound::GATE_FLUSH_ROWS_MAX);
+            if rows.is_empty() {
+                return Ok(());
+            }
+            store.commit(Batch::puts(rows)).await?;
+        }
+    }
+
+    /// Waits for a [`Sessions::flush`] under way: it may hold rows of sessions that ended since.
+    pub async fn settled(&self) {
+        drop(self.writing.lock().await);
     }
 
     pub fn count(&self) -> usize {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().count()
     }
 
     /// Calls under way in all sessions.
@@ -161,117 +387,73 @@ impl Sessions {
         self.in_flight.available_permits() == in_flight_max
     }
 
-    fn is_over(&self, entry: &Entry, now: Timestamp) -> bool {
-        now.since(entry.began) > self.times.timeout || now.since(entry.seen) > self.times.idle_timeout
+    fn is_over(&self, began: Timestamp, seen: Timestamp, now: Timestamp) -> bool {
+        now.since(began) > self.settings.timeout || now.since(seen) > self.settings.idle_timeout
     }
 
-    /// Ends the sessions that have been quiet for longest, some at once; those with a call under way are left alone.
-    fn make_room(&self, table: &mut HashMap<Key, Entry>) {
-        let is_quiet = |entry: &Entry| entry.permits.available_permits() == self.per_session;
-        let mut seen: Vec<Timestamp> = table.values().filter(|entry| is_quiet(entry)).map(|entry| entry.seen).collect();
-        let Some(last) = seen.len().min(bound::SESSIONS_ENDED_FOR_ROOM).checked_sub(1) else { return };
-        let (earlier, latest, _) = seen.select_nth_unstable(last);
-        let latest = *latest;
-        // Of those that were last seen in the same millisecond, as many as it takes.
-        let mut of_latest = 1 + earlier.iter().filter(|seen| **seen == latest).count();
-        table.retain(|_, entry| {
-            let mut ends = is_quiet(entry) && entry.seen <= latest;
-            if ends && entry.seen == latest {
-                ends = of_latest > 0;
-                of_latest -= usize::from(ends);
+    fn is_quiet(&self, open: &Open) -> bool {
+        open.permits.available_permits() == self.per_session
+    }
+
+    /// What this session is bound to beside its principal. Whoever is at this machine has neither.
+    fn mark(&self, principal: &Principal, whence: &Whence) -> Option<Box<str>> {
+        match self.settings.bind {
+            _ if principal.scheme == Scheme::Local => None,
+            Bind::Principal => None,
+            Bind::Certificate => whence.certificate.map(|hash| hex(&hash).into()),
+            Bind::Address => whence.address.map(|address| address.to_canonical().to_string().into()),
+        }
+    }
+
+    /// Ends what has to make room for one more session, or says that there is none.
+    fn make_place(
+        &self,
+        table: &mut Table,
+        principal: &Principal,
+        handle: &Handle,
+        ended: &mut Vec<Ended>,
+    ) -> Result<(), SessionError> {
+        // A credential has one session anyway, and several clients of one person at this machine are no abuse.
+        let counted = principal.scheme != Scheme::Local && matches!(handle, Handle::Connection(_));
+        if let Some(most) = self.settings.concurrent_max.filter(|_| counted) {
+            while table.of_principal(&principal.id) >= most {
+                let refuses = self.settings.when_full == WhenFull::Refuse;
+                let quietest = table.quietest_of(&principal.id, |open| self.is_quiet(open)).filter(|_| !refuses);
+                let Some(open) = quietest.and_then(|serial| table.remove(serial)) else {
+                    return Err(SessionError::TooMany(most));
+                };
+                ended.push(open.ended("its principal began another, and had as many as it may have"));
             }
-            !ends
-        });
+        }
+        if table.count() >= bound::SESSIONS_MAX {
+            let serials = table.quietest(bound::SESSIONS_ENDED_FOR_ROOM, |open| self.is_quiet(open));
+            let gone = serials.into_iter().filter_map(|serial| table.remove(serial));
+            ended.extend(gone.map(|open| open.ended("it was among the quietest when there were too many")));
+        }
+        Ok(())
+    }
+
+    fn announce(&self, ended: &[Ended]) {
+        for ended in ended {
+            // Nobody may be listening.
+            self.news.send(Ending { handle: ended.handle.clone(), credential: Arc::clone(&ended.credential) }).ok();
+        }
+    }
+
+    fn listed(&self, open: &Open) -> Listed {
+        Listed {
+            short: open.id.short().to_owned(),
+            principal: Arc::clone(&open.principal),
+            credential: Arc::clone(&open.credential),
+            scheme: open.scheme.clone(),
+            transport: open.transport.clone(),
+            began: open.began,
+            seen: open.seen,
+            calls: open.calls,
+            in_flight: self.per_session.saturating_sub(open.permits.available_permits()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::base::clock::ManualClock;
-    use crate::config::Config;
-    use crate::config::raw::Raw;
-
-    fn sessions() -> (Arc<ManualClock>, Sessions) {
-        let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        let mut config = Config::of(Raw::default()).unwrap();
-        config.limits.in_flight_per_session_max = 2;
-        config.limits.in_flight_max = 3;
-        (clock.clone(), Sessions::new(clock, config.session, config.limits))
-    }
-
-    #[test]
-    fn a_session_is_renewed_after_its_times_and_swept_when_quiet() {
-        let (clock, sessions) = sessions();
-        let ann = Principal::stdio(1);
-        let first = sessions.enter(&ann, &Handle::Credential).unwrap();
-        assert_eq!(first.turn, Turn::Began);
-        assert_eq!(sessions.enter(&ann, &Handle::Credential).unwrap().turn, Turn::Current);
-        clock.advance(Duration::from_secs(16 * 60));
-        assert!(sessions.sweep().is_empty(), "a call is under way");
-        drop(first.permit);
-        let renewed = sessions.enter(&ann, &Handle::Credential).unwrap();
-        assert_eq!(renewed.turn, Turn::Renewed { old: first.id.clone() });
-        assert_ne!(renewed.id, first.id);
-        drop(renewed);
-        clock.advance(Duration::from_secs(16 * 60));
-        assert_eq!(sessions.sweep().len(), 1);
-        assert_eq!(sessions.count(), 0);
-    }
-
-    #[test]
-    fn an_active_session_still_ends_at_its_absolute_time() {
-        let (clock, sessions) = sessions();
-        let ann = Principal::stdio(1);
-        let first = sessions.enter(&ann, &Handle::Credential).unwrap().id;
-        for _ in 0..6 {
-            clock.advance(Duration::from_secs(10 * 60 + 1));
-            if sessions.enter(&ann, &Handle::Credential).unwrap().id != first {
-                return;
-            }
-        }
-        panic!("never renewed");
-    }
-
-    #[test]
-    fn calls_in_flight_are_bounded_per_session_and_in_all() {
-        let (_, sessions) = sessions();
-        let (ann, bob) = (Principal::stdio(1), Principal::stdio(2));
-        let one = sessions.enter(&ann, &Handle::Credential).unwrap();
-        let _two = sessions.enter(&ann, &Handle::Credential).unwrap();
-        assert!(matches!(sessions.enter(&ann, &Handle::Credential), Err(SessionError::SessionBusy(2))));
-        let _three = sessions.enter(&bob, &Handle::Credential).unwrap();
-        assert!(matches!(sessions.enter(&bob, &Handle::Credential), Err(SessionError::Busy)));
-        drop(one);
-        sessions.enter(&bob, &Handle::Credential).unwrap();
-    }
-
-    #[test]
-    fn the_quietest_sessions_make_room_and_busy_ones_stay() {
-        let (clock, sessions) = sessions();
-        let ann = Principal::stdio(1);
-        let handle = || Handle::Connection(SessionId::random().unwrap());
-        let (busy, old) = (handle(), handle());
-        let permit = sessions.enter(&ann, &busy).unwrap().permit;
-        let old_id = sessions.enter(&ann, &old).unwrap().id;
-        clock.advance(Duration::from_secs(1));
-        let all: Vec<Handle> = std::iter::repeat_with(handle).take(bound::SESSIONS_MAX - 2).collect();
-        for handle in &all {
-            sessions.enter(&ann, handle).unwrap();
-        }
-        clock.advance(Duration::from_secs(1));
-        let kept = all.last().unwrap();
-        sessions.enter(&ann, kept).unwrap();
-        assert_eq!(sessions.count(), bound::SESSIONS_MAX);
-        assert_eq!(sessions.enter(&ann, &handle()).unwrap().turn, Turn::Began);
-        assert_eq!(sessions.count(), bound::SESSIONS_MAX - bound::SESSIONS_ENDED_FOR_ROOM + 1);
-        assert_eq!(sessions.enter(&ann, &busy).unwrap().turn, Turn::Current);
-        assert_eq!(sessions.enter(&ann, kept).unwrap().turn, Turn::Current);
-        let begun = sessions.enter(&ann, &old).unwrap();
-        assert_eq!(begun.turn, Turn::Began);
-        assert_ne!(begun.id, old_id);
-        drop(permit);
-    }
-}
+mod tests;

@@ -231,8 +231,45 @@ pub const JSON_DEPTH_MAX: usize = 64;
 pub const JSON_NODES_MAX: usize = 100_000;
 /// A schema mismatch can quote the whole value; a caller needs its beginning.
 pub const SCHEMA_MESSAGE_CHARS_MAX: usize = 300;
-/// Principals with a rate bucket before full buckets are dropped.
-pub const QUOTA_PRINCIPALS_MAX: usize = 10_000;
+/// Callers of one kind (principals, sessions, addresses) whose rates are counted one by one; when so many are at work
+/// at once, all others share one count. Each takes about 400 bytes.
+pub const RATE_METERS_MAX: usize = 100_000;
+/// Rules in `rate.per_tool`: an installation has a few dozen tools.
+pub const TOOL_RATES_MAX: usize = 256;
+/// What an address of this machine may ask, as a multiple of `rate.per_address`: all its users and tools share it.
+pub const LOOPBACK_RATE_FACTOR: u32 = 10;
+/// How often used rates and the last use of sessions are written: what a crash forgets at the most.
+pub const GATE_FLUSH_SECONDS: u64 = 5;
+/// Rows of one such commit: below [`COMMIT_BYTES_MAX`] with room to spare.
+pub const GATE_FLUSH_ROWS_MAX: usize = 500;
+/// Bans at once; a list of more is a job for a firewall. A new one of Sekisho's own takes the place of the one that
+/// ends first.
+pub const BANS_MAX: usize = 10_000;
+/// Banned networks of more than one address: each is looked at for each request.
+pub const BAN_NETWORKS_MAX: usize = 1_000;
+/// The widest networks that can be banned, in bits of IPv4 and IPv6: what is wider is a slip.
+pub const BAN_PREFIX_MIN: (u8, u8) = (8, 16);
+/// How long after its end an address's ban is remembered, so that the next one is longer.
+pub const BAN_MEMORY_SECONDS: u64 = 24 * 3600;
+/// The most that `ban.authentication_failures` can be set to: their times are kept.
+pub const BAN_FAILURES_MAX: usize = 100;
+/// Addresses whose failed authentications are counted; the quietest make room. Each takes up to 900 bytes.
+pub const BAN_SUSPECTS_MAX: usize = 10_000;
+/// Characters of the reason of a ban.
+pub const BAN_REASON_CHARS_MAX: usize = 256;
+/// Credentials whose session an administrator ended and that were not issued again.
+pub const DENIALS_MAX: usize = 100_000;
+/// Rows of an answer that lists sessions or bans.
+pub const GATE_LIST_ROWS_MAX: usize = 1_000;
+/// Sessions that ended together and get an entry each; more share one.
+pub const SESSION_ENDS_WRITTEN_MAX: usize = 8;
+/// Hops that a header of proxies may name: real ones have two or three.
+pub const PROXY_HOPS_MAX: usize = 32;
+/// What a client says of itself when it begins a session of an older protocol, as far as it is kept: a client with
+/// more to say begins anew after a restart.
+pub const SESSION_INITIALIZE_BYTES_MAX: usize = 8 << 10;
+/// News of ended sessions that a slow listener may lag behind; it then looks at all of its own.
+pub const SESSION_NEWS_MAX: usize = 1024;
 /// Bearer tokens of one installation.
 pub const TOKENS_MAX: usize = 10_000;
 /// Accounts of one installation: people and services, not customers.

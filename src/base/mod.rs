@@ -3,6 +3,7 @@
 pub mod bound;
 pub mod clock;
 pub mod id;
+pub mod network;
 pub mod principal;
 pub mod process;
 pub mod refusal;

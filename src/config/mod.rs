@@ -6,12 +6,14 @@ pub mod file;
 pub mod mask;
 pub mod place;
 pub mod raw;
+mod gate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::bound;
+use crate::base::network::Network;
 pub use auth::Auth;
 use raw::{Authentication, LogFormat, LogLevel, Raw};
 
@@ -22,6 +24,7 @@ pub struct Config {
     pub auth: Auth,
     pub session: Session,
     pub rate: Rate,
+    pub ban: Ban,
     pub limits: Limits,
     pub audit: Audit,
     pub vault: Vault,
@@ -41,6 +44,7 @@ pub struct Http {
     pub authentication: Authentication,
     /// Without a slash at its end.
     pub public_url: Option<String>,
+    pub proxies: Proxies,
     pub tls: Option<Tls>,
     pub body_bytes_max: usize,
     pub header_timeout: Duration,
@@ -55,16 +59,46 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// Whose word on the client's address is taken, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Proxies {
+    pub trusted: Vec<Network>,
+    pub header: raw::ClientAddressHeader,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
     pub timeout: Duration,
     pub idle_timeout: Duration,
+    /// Sessions of one principal at once; `None` sets no bound.
+    pub concurrent_max: Option<usize>,
+    pub when_full: raw::WhenFull,
+    /// A renewed session gets a new id.
+    pub rotates: bool,
+    pub bind: raw::Bind,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rate {
     pub per_minute: u32,
     pub burst_limit: u32,
+    /// Within an hour.
+    pub per_session: u32,
+    /// Within a minute.
+    pub per_address: u32,
+    /// Names of tools, and calls of each within a minute.
+    pub per_tool: Vec<(String, u32)>,
+}
+
+/// When an address is banned for its failed authentications.
+#[derive(Clone, Copy, Debug)]
+pub struct Ban {
+    /// `None`: never.
+    pub failures: Option<usize>,
+    pub window: Duration,
+    /// Of the first one.
+    pub length: Duration,
+    pub length_max: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,14 +170,9 @@ impl Config {
         let config = Self {
             http: check.http(&raw.http),
             auth: check.auth(&raw.auth),
-            session: Session {
-                timeout: check.minutes("session.timeout_minutes", raw.session.timeout_minutes),
-                idle_timeout: check.minutes("session.idle_timeout_minutes", raw.session.idle_timeout_minutes),
-            },
-            rate: Rate {
-                per_minute: check.rate("rate.per_minute", raw.rate.per_minute),
-                burst_limit: check.rate("rate.burst_limit", raw.rate.burst_limit),
-            },
+            session: check.session(&raw.session),
+            rate: check.rates(&raw.rate),
+            ban: check.ban(&raw.ban),
             limits: check.limits(&raw.limits),
             audit: check.audit(&raw.audit),
             vault: Vault {
@@ -186,6 +215,7 @@ impl Check {
             allowed_origins: self.origins(&http.allowed_origins),
             authentication: http.authentication,
             public_url: self.public_url(http.public_url.as_deref()),
+            proxies: self.proxies(http),
             tls: self.tls(http),
             body_bytes_max: self.size(
                 "http.body_bytes_max",

@@ -15,8 +15,10 @@ pub struct Raw {
     pub auth: Auth,
     /// Sessions: how long a caller is remembered.
     pub session: Session,
-    /// How often one principal may call.
+    /// How often one principal, one session and one address may call.
     pub rate: Rate,
+    /// Addresses that are shut out for a while because their credentials failed.
+    pub ban: Ban,
     /// What one call, and all calls together, may use.
     pub limits: Limits,
     /// What is written into the audit log, how long it is kept, and where its checkpoints go.
@@ -45,6 +47,10 @@ pub struct Http {
     /// How clients reach this server, such as "https://mcp.example.org": named in challenges and metadata. Empty: as the client's Host header says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+    /// Networks of proxies in front of Sekisho, such as "10.0.0.0/8" or "192.0.2.7", whose word on the client's address is taken. Everybody else's is ignored.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which those proxies name the client: "x-forwarded-for", "forwarded" (RFC 7239), "x-real-ip".
+    pub client_address_header: ClientAddressHeader,
     /// PEM file with the certificate chain, such as "/etc/sekisho/chain.pem"; TLS 1.3 is served when it and tls_key are set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<String>,
@@ -71,6 +77,8 @@ impl Default for Http {
             allowed_origins: Vec::new(),
             authentication: Authentication::Required,
             public_url: None,
+            trusted_proxies: Vec::new(),
+            client_address_header: ClientAddressHeader::XForwardedFor,
             tls_certificate: None,
             tls_key: None,
             body_bytes_max: 1 << 20,
@@ -89,6 +97,15 @@ pub enum Authentication {
     #[serde(alias = "bearer")]
     Required,
     None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAddressHeader {
+    #[default]
+    XForwardedFor,
+    Forwarded,
+    XRealIp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -143,30 +160,87 @@ pub enum AuthScheme {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Session {
-    /// A session lives this long at the most, in minutes; then it is renewed, or ends with its credential.
+    /// A session lives this long at the most, in minutes; then it is renewed, or ends with its credential. An Mcp-Session-Id of an older protocol ends.
     pub timeout_minutes: u64,
     /// A session that is not used for this long, in minutes, is ended.
     pub idle_timeout_minutes: u64,
+    /// Sessions that one principal may have at once over HTTP. 0 sets no bound. Agents and commands on this machine are not counted.
+    pub max_concurrent_sessions: u64,
+    /// What happens to one more: "end_oldest_idle" ends the principal's session that was quiet for longest, "refuse" refuses the new one.
+    pub when_full: WhenFull,
+    /// A renewed session gets a new id. Without it the id stays.
+    pub rotation: bool,
+    /// What a session is bound to beside its credential's principal: "principal" (nothing more), "certificate" (the client's certificate), "address" (the client's address).
+    pub bind: Bind,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self { timeout_minutes: 60, idle_timeout_minutes: 15 }
+        Self {
+            timeout_minutes: 60,
+            idle_timeout_minutes: 15,
+            max_concurrent_sessions: 5,
+            when_full: WhenFull::EndOldestIdle,
+            rotation: true,
+            bind: Bind::Principal,
+        }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    #[default]
+    EndOldestIdle,
+    Refuse,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bind {
+    #[default]
+    Principal,
+    Certificate,
+    Address,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rate {
-    /// Calls that one principal may make in a minute, on average.
+    /// Calls that one principal may make within any 60 seconds.
     pub per_minute: u64,
-    /// Calls that one principal may make at once before the average counts.
+    /// Calls that one principal may make at once; after them they come back one by one, at the pace of per_minute.
     pub burst_limit: u64,
+    /// Calls that one session may make within any hour.
+    pub per_session: u64,
+    /// Requests that one address (of IPv6: one /64) may make within any 60 seconds, before anybody is recognised. Loopback may make ten times as many.
+    pub per_address: u64,
+    /// Calls of single tools that one principal may make within any 60 seconds, such as ["search_documents=60"].
+    pub per_tool: Vec<String>,
 }
 
 impl Default for Rate {
     fn default() -> Self {
-        Self { per_minute: 600, burst_limit: 100 }
+        Self { per_minute: 100, burst_limit: 20, per_session: 2000, per_address: 300, per_tool: Vec::new() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ban {
+    /// Failed authentications of one address (of IPv6: one /64) after which it is banned. 0 bans nobody by itself. Loopback, the control socket and trusted proxies are never banned.
+    pub authentication_failures: u64,
+    /// The minutes within which they count.
+    pub window_minutes: u64,
+    /// How long the first ban lasts, in minutes. Each further one within a day lasts twice as long.
+    pub minutes: u64,
+    /// How long a ban may last at the most, in minutes.
+    pub minutes_max: u64,
+}
+
+impl Default for Ban {
+    fn default() -> Self {
+        Self { authentication_failures: 5, window_minutes: 15, minutes: 15, minutes_max: 1440 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The listener: bounds and timeouts on every connection, Host and Origin on every request, one dispatch for all.
 
 pub mod control;
+pub mod forwarded;
 pub mod guard;
 pub mod listener;
 pub mod metrics;
@@ -16,7 +17,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tower_service::Service;
 
-use crate::config::Config;
+use crate::config::{Config, Proxies};
 use crate::mcp::http::McpHttp;
 use crate::pipeline::Pipeline;
 use crate::pipeline::request::Via;
@@ -33,23 +34,26 @@ pub struct Site {
     web: Arc<Web>,
     guard: Guard,
     pipeline: Arc<Pipeline>,
+    proxies: Proxies,
     tls: bool,
 }
 
 impl Site {
     pub fn new(mcp: McpHttp, web: Arc<Web>, config: &Config) -> Arc<Self> {
         let pipeline = Arc::clone(&web.pipeline);
-        Arc::new(Self { mcp, web, guard: Guard::new(&config.http), pipeline, tls: config.http.tls.is_some() })
+        let proxies = config.http.proxies.clone();
+        Arc::new(Self { mcp, web, guard: Guard::new(&config.http), pipeline, proxies, tls: config.http.tls.is_some() })
     }
 
     /// One request from `peer`.
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+        let client = forwarded::client(&self.proxies, peer, request.headers());
         let mut response = match self.guard.check(&request) {
             Err(reason) => {
                 self.pipeline
                     .record_foreign_refusal(
                         None,
-                        &Via::Http { peer, user_agent: None },
+                        &Via::Http { peer: client, user_agent: None },
                         Some("http".into()),
                         &reason.private,
                     )
@@ -57,7 +61,7 @@ impl Site {
                 plain(reason.status, reason.public)
             }
             Ok(()) if request.uri().path() == "/mcp" => {
-                self.mcp.handle(request, peer).await.map(|body| body.map_err(|never| match never {}).boxed())
+                self.mcp.handle(request, peer, client).await.map(|body| body.map_err(|never| match never {}).boxed())
             }
             Ok(()) => {
                 let Ok(response) = warp::service(web::public(Arc::clone(&self.web))).call(request).await;

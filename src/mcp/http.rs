@@ -13,6 +13,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::remembered::Remembered;
 use super::sessions::{CALLER, HEADER, HttpSessions};
 use super::{Handler, Mcp, reply, screen};
 use crate::auth::Evidence;
@@ -50,12 +51,14 @@ impl McpHttp {
     /// `stop` ends all sessions and streams; without that a graceful shutdown would wait for them for ever.
     pub fn new(mcp: &Arc<Mcp>, config: &Arc<Config>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Self {
         let pipeline = Arc::clone(mcp.pipeline());
-        let sessions = HttpSessions::new(Arc::clone(&pipeline), clock, config.session.idle_timeout);
+        let sessions = HttpSessions::new(Arc::clone(&pipeline), clock, config.session, stop.clone());
+        tokio::spawn(Arc::clone(&sessions).follow(stop.clone()));
         let mut settings = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(config.http.body_bytes_max)
             // The listener has checked Host and Origin for everything that it serves.
             .with_allowed_hosts(Vec::<String>::new());
         settings.cancellation_token = stop;
+        settings.session_store = Some(Arc::new(Remembered(Arc::clone(&sessions))));
         let own = Arc::clone(mcp);
         let service = StreamableHttpService::new(
             move || Ok(Handler::over_http(Arc::clone(&own))),
@@ -69,13 +72,14 @@ impl McpHttp {
         &self.sessions
     }
 
-    pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<ReplyBody>
+    /// `peer` is the other end of the connection, `client` who asks: another where a trusted proxy is between.
+    pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr, client: SocketAddr) -> Response<ReplyBody>
     where
         B: ::http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let via = Via::Http { peer, user_agent: user_agent(&parts.headers) };
+        let via = Via::Http { peer: client, user_agent: user_agent(&parts.headers) };
         let is_private = self.config.http.tls.is_some() || peer.ip().is_loopback();
         let evidence = Evidence::Http {
             peer,
@@ -96,12 +100,14 @@ impl McpHttp {
             }
         };
         let read = self.read(body, self.config.http.body_bytes_max).await;
-        let known = match self.pipeline.meter(known).await {
+        let session = parts.headers.get(HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
+        let known = match self.pipeline.meter(known, &handle).await {
             Ok(known) => known,
             Err(refusal) => return refused(&refusal, &Value::Null),
         };
         let answered = match read {
-            Ok(bytes) => self.message(Request::from_parts(parts, bytes), &known).await,
+            Ok(bytes) => self.message(Request::from_parts(parts, bytes), &known, session, handle).await,
             Err(refusal) => refused(&refusal, &Value::Null),
         };
         if answered.status().as_u16() >= 400 && !known.is_settled() {
@@ -127,16 +133,18 @@ impl McpHttp {
         }
     }
 
-    async fn message(&self, mut request: Request<Bytes>, known: &Known) -> Response<ReplyBody> {
-        let session = request.headers().get(HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    async fn message(
+        &self,
+        mut request: Request<Bytes>,
+        known: &Known,
+        session: Option<String>,
+        handle: Handle,
+    ) -> Response<ReplyBody> {
         if let Some(id) = &session
-            && !self.sessions.is_for(id, known)
+            && let Err(refusal) = self.sessions.check(id, &handle, known).await
         {
-            // Somebody else's session is as good as none.
-            let refusal = Refusal::new(Code::NotFound, "There is no such session; begin a new one with initialize.");
             return refused(&refusal, &Value::Null);
         }
-        let handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
         if request.method() == Method::GET {
             // The stream of an older session: it is asked for and recorded like a subscription of the newest protocol.
             let asked = Asked::new(Kind::Protocol, "subscriptions/listen", json!({"resources": []}), handle.clone());

@@ -9,18 +9,27 @@ use rmcp::service::{Peer, SubscriptionContext};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::ClientState;
+use crate::auth::session::{Handle, Sessions};
 use crate::operation::{Catalog, Change};
 
 /// How often a quiet session is looked at, so that a closed one is let go.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Serves one `subscriptions/listen` until it is cancelled or the server stops.
-pub(super) async fn forward(catalog: &Catalog, cx: &SubscriptionContext) {
+/// Serves one `subscriptions/listen` until it is cancelled, its session is ended, or the server stops.
+pub(super) async fn forward(
+    catalog: &Catalog,
+    cx: &SubscriptionContext,
+    sessions: &Sessions,
+    credential: &str,
+    handle: &Handle,
+) {
     let mut changes = catalog.changes();
+    let mut ended = std::pin::pin!(ended(sessions, credential, handle, true));
     let sink = cx.sink().clone();
     loop {
         let change = tokio::select! {
             () = cx.cancelled() => return,
+            () = &mut ended => return,
             change = changes.recv() => change,
         };
         // The sink refuses what the client did not ask for; that is no error of ours.
@@ -31,6 +40,23 @@ pub(super) async fn forward(catalog: &Catalog, cx: &SubscriptionContext) {
             Ok(Change::Resource(uri)) => drop(sink.notify_resource_updated(uri).await),
             // Too slow to hear everything: what it must know is that something changed.
             Err(RecvError::Lagged(_)) => drop(sink.notify_resource_list_changed().await),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Waits until somebody else than the client ends its session. `has_begun`: it is there, or was ended just now.
+pub(super) async fn ended(sessions: &Sessions, credential: &str, handle: &Handle, has_begun: bool) {
+    let mut endings = sessions.endings();
+    if has_begun && !sessions.is_open(credential, handle) {
+        return;
+    }
+    loop {
+        match endings.recv().await {
+            Ok(ending) if ending.handle == *handle && (*ending.credential == *credential) => return,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) if !sessions.is_open(credential, handle) => return,
+            Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
     }

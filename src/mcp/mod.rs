@@ -8,6 +8,7 @@ pub mod relay;
 pub mod reply;
 pub mod screen;
 pub mod sessions;
+mod remembered;
 pub mod stdio;
 pub mod tasks;
 
@@ -337,7 +338,9 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, cx: SubscriptionContext) -> Result<(), ErrorData> {
-        listen::forward(self.mcp.catalog(), &cx).await;
+        let (known, handle) = self.sender(cx.request_context())?;
+        let sessions = Arc::clone(self.mcp.pipeline.sessions());
+        listen::forward(self.mcp.catalog(), &cx, &sessions, &known.principal().credential, &handle).await;
         Ok(())
     }
 

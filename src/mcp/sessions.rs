@@ -1,4 +1,5 @@
-//! rmcp's sessions for protocols before 2026-07-28: 256-bit ids, an owner each, ended when idle and unused.
+//! rmcp's sessions for protocols before 2026-07-28: 256-bit ids, an owner each, ended when idle and unused, taken up
+//! again after a restart.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,11 +15,15 @@ use rmcp::transport::streamable_http_server::session::local::{
 use rmcp::transport::streamable_http_server::session::{
     RestoreOutcome, ServerSseMessage, SessionId as RmcpSessionId, SessionManager,
 };
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
-use crate::auth::session::Handle;
+use crate::auth::session::{Ending, Handle};
 use crate::base::bound;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{NoEntropy, SessionId};
+use crate::base::refusal::{Code, Refusal};
+use crate::config;
 use crate::pipeline::Pipeline;
 use crate::pipeline::identify::Known;
 
@@ -36,7 +41,9 @@ pub struct HttpSessions {
     inner: LocalSessionManager,
     pipeline: Arc<Pipeline>,
     clock: Arc<dyn Clock>,
-    idle: std::time::Duration,
+    times: config::Session,
+    /// Once this is cancelled sessions close because the process ends, and go on in the next one.
+    stop: CancellationToken,
     /// Held for a look-up, never across an await.
     owned: Mutex<HashMap<RmcpSessionId, Owned>>,
 }
@@ -44,6 +51,7 @@ pub struct HttpSessions {
 #[derive(Debug)]
 struct Owned {
     by: Known,
+    began: Timestamp,
     seen: Timestamp,
     /// Streams that are open on it, counted by the references to this.
     streams: Arc<()>,
@@ -65,32 +73,115 @@ pub enum HttpSessionError {
 }
 
 impl HttpSessions {
-    pub(super) fn new(pipeline: Arc<Pipeline>, clock: Arc<dyn Clock>, idle: std::time::Duration) -> Arc<Self> {
+    pub(super) fn new(
+        pipeline: Arc<Pipeline>,
+        clock: Arc<dyn Clock>,
+        times: config::Session,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         let mut inner = LocalSessionManager::default();
         // rmcp's own idle timeout ends calls in flight; `sweep` does not.
         inner.session_config.keep_alive = None;
-        Arc::new(Self { inner, pipeline, clock, idle, owned: Mutex::default() })
+        Arc::new(Self { inner, pipeline, clock, times, stop, owned: Mutex::default() })
     }
 
-    /// Whether `known` may use this session. One that does not exist is for rmcp to answer.
-    pub(super) fn is_for(&self, id: &str, known: &Known) -> bool {
+    /// Whether `known` may use this session now. One that does not exist is for rmcp to answer.
+    pub(super) async fn check(&self, id: &str, handle: &Handle, known: &Known) -> Result<(), Refusal> {
+        let (is_foreign, is_over) = {
+            let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+            let session = owned.get(id);
+            let foreign = session.is_some_and(|session| session.by.principal().id != known.principal().id);
+            // Its id cannot change under way, so it ends with its time. What is under way in it comes to its end.
+            let over = |session: &Owned| self.clock.now().since(session.began) > self.times.timeout;
+            (foreign, session.is_some_and(over))
+        };
+        if is_foreign {
+            return Err(self.pipeline.refuse_stranger(known, handle, None).await);
+        }
+        self.pipeline.check_owner(known, handle).await?;
+        if is_over {
+            let public = "This session has ended; begin a new one with initialize.";
+            return Err(Refusal::new(Code::NotFound, public));
+        }
+        Ok(())
+    }
+
+    /// Closes sessions that were ended elsewhere, until `stop`.
+    pub(super) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let mut endings = self.pipeline.sessions().endings();
+        loop {
+            let ending = tokio::select! {
+                () = stop.cancelled() => return,
+                ending = endings.recv() => ending,
+            };
+            let over: Vec<RmcpSessionId> = match ending {
+                Ok(Ending { handle: Handle::Connection(id), .. }) => vec![id.as_str().into()],
+                Ok(Ending { handle: Handle::Credential, .. }) => Vec::new(),
+                // Too slow to hear everything: all are looked at.
+                Err(RecvError::Lagged(_)) => self.those_that_ended(),
+                Err(RecvError::Closed) => return,
+            };
+            for id in over {
+                if let Err(error) = self.close_session(&id).await {
+                    tracing::warn!(%error, "a session that was ended did not close");
+                }
+            }
+        }
+    }
+
+    fn those_that_ended(&self) -> Vec<RmcpSessionId> {
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
-        owned.get(id).is_none_or(|session| session.by.principal() == known.principal())
+        let ended = owned.iter().filter(|(id, session)| {
+            let handle = SessionId::parse(id).map(Handle::Connection);
+            let credential = &session.by.principal().credential;
+            handle.is_some_and(|handle| !self.pipeline.sessions().is_open(credential, &handle))
+        });
+        ended.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Ends sessions that were quiet for too long and have no stream open.
+    /// Ends sessions that were quiet for too long and have no stream open, or whose time is over.
     pub async fn sweep(&self) {
         let now = self.clock.now();
         let over: Vec<RmcpSessionId> = {
             let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
-            let quiet =
-                |session: &Owned| now.since(session.seen) > self.idle && Arc::strong_count(&session.streams) == 1;
-            owned.iter().filter(|(_, session)| quiet(session)).map(|(id, _)| id.clone()).collect()
+            let over = |session: &Owned| {
+                let has_streams = Arc::strong_count(&session.streams) > 1;
+                let idle = now.since(session.seen) > self.times.idle_timeout && !has_streams;
+                // A stream that only waits for news does not keep it; a call under way is given the idle time.
+                idle || now.since(session.began) > self.times.timeout + self.times.idle_timeout
+            };
+            owned.iter().filter(|(_, session)| over(session)).map(|(id, _)| id.clone()).collect()
         };
         for id in over {
             if let Err(error) = self.close_session(&id).await {
                 tracing::warn!(%error, "an idle session did not close");
             }
+        }
+    }
+
+    fn own(&self, id: &RmcpSessionId, began: Timestamp) -> Result<(), HttpSessionError> {
+        let by = CALLER.try_with(Clone::clone).map_err(|_| HttpSessionError::NoCaller)?;
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        if owned.len() >= bound::HTTP_SESSIONS_MAX {
+            return Err(HttpSessionError::TooMany);
+        }
+        owned.insert(id.clone(), Owned { by, began, seen: self.clock.now(), streams: Arc::default() });
+        Ok(())
+    }
+
+    /// What is known of a session that a client of an older protocol began before a restart.
+    pub(super) fn remembered(&self, id: &str) -> Option<(String, Timestamp)> {
+        let handle = Handle::Connection(SessionId::parse(id)?);
+        let by = CALLER.try_with(Clone::clone).ok()?;
+        let (initialize, began) = self.pipeline.sessions().remembered(by.principal(), &handle)?;
+        (self.clock.now().since(began) <= self.times.timeout).then_some((initialize, began))
+    }
+
+    pub(super) fn remember(&self, id: &str, initialize: String) {
+        let Some(handle) = SessionId::parse(id).map(Handle::Connection) else { return };
+        // Always there: this is called while a message is handled.
+        if let Ok(by) = CALLER.try_with(Clone::clone) {
+            self.pipeline.sessions().remember(by.principal(), &handle, initialize);
         }
     }
 
@@ -108,15 +199,8 @@ impl SessionManager for HttpSessions {
     type Transport = WorkerTransport<LocalSessionWorker>;
 
     async fn create_session(&self) -> Result<(RmcpSessionId, Self::Transport), HttpSessionError> {
-        let by = CALLER.try_with(Clone::clone).map_err(|_| HttpSessionError::NoCaller)?;
         let id: RmcpSessionId = SessionId::random()?.as_str().into();
-        {
-            let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
-            if owned.len() >= bound::HTTP_SESSIONS_MAX {
-                return Err(HttpSessionError::TooMany);
-            }
-            owned.insert(id.clone(), Owned { by, seen: self.clock.now(), streams: Arc::default() });
-        }
+        self.own(&id, self.clock.now())?;
         // The public way to a session with an id of our own.
         match self.inner.restore_session(id.clone()).await? {
             RestoreOutcome::Restored(transport) => Ok((id, transport)),
@@ -132,6 +216,13 @@ impl SessionManager for HttpSessions {
         Ok(self.inner.initialize_session(id, message).await?)
     }
 
+    /// A session from before a restart goes on; rmcp replays its beginning.
+    async fn restore_session(&self, id: RmcpSessionId) -> Result<RestoreOutcome<Self::Transport>, HttpSessionError> {
+        let Some((_, began)) = self.remembered(&id) else { return Ok(RestoreOutcome::NotSupported) };
+        self.own(&id, began)?;
+        Ok(self.inner.restore_session(id).await?)
+    }
+
     async fn has_session(&self, id: &RmcpSessionId) -> Result<bool, HttpSessionError> {
         drop(self.touch(id));
         Ok(self.inner.has_session(id).await?)
@@ -139,7 +230,9 @@ impl SessionManager for HttpSessions {
 
     async fn close_session(&self, id: &RmcpSessionId) -> Result<(), HttpSessionError> {
         let session = self.owned.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let (Some(session), Some(own)) = (session, SessionId::parse(id)) {
+        if let (Some(session), Some(own)) = (session, SessionId::parse(id))
+            && !self.stop.is_cancelled()
+        {
             self.pipeline.leave(session.by.principal(), &Handle::Connection(own), session.by.via()).await;
         }
         Ok(self.inner.close_session(id).await?)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::{Handler, Mcp, reply, screen};
+use super::{Handler, Mcp, listen, reply, screen};
 use crate::auth::session::Handle;
 use crate::base::bound;
 use crate::base::id::{NoEntropy, SessionId};
@@ -27,7 +27,16 @@ where
     let (read, write) = tokio::io::split(stream);
     let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(bound::LINE_BYTES_MAX);
     // A child: rmcp cancels the token that it is given when this one session ends.
-    match rmcp::service::serve_server_with_ct(door, transport, stop.child_token()).await {
+    let own = stop.child_token();
+    let ends = tokio::spawn({
+        let (own, sessions, handle) = (own.clone(), Arc::clone(mcp.pipeline().sessions()), handle.clone());
+        let credential = Arc::clone(&known.principal().credential);
+        async move {
+            listen::ended(&sessions, &credential, &handle, false).await;
+            own.cancel();
+        }
+    });
+    match rmcp::service::serve_server_with_ct(door, transport, own).await {
         Ok(running) => {
             if let Err(error) = running.waiting().await {
                 tracing::error!(%error, "a stdio session ended badly");
@@ -35,6 +44,7 @@ where
         }
         Err(error) => tracing::info!(%error, "a stdio client left before it had begun"),
     }
+    ends.abort();
     mcp.pipeline().leave(known.principal(), &handle, known.via()).await;
     Ok(())
 }

@@ -1,12 +1,20 @@
-//! Step 2: may they come in now. Rate, session, and a place among the calls in flight.
+//! Step 2: may they come in now. Bans, rates, the session, and a place among the calls in flight.
+
+use std::time::Duration;
+
+use serde_json::json;
 
 use super::identify::Known;
 use super::request::Asked;
-use crate::auth::quota::Quota;
-use crate::auth::session::{Permit, SessionError, Sessions, Turn};
+use crate::auth::ban::Banned;
+use crate::auth::gate::Gate;
+use crate::auth::quota::{Over, Quota};
+use crate::auth::session::{Ended, Entered, Handle, Permit, SessionError, Turn};
 use crate::base::id::SessionId;
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
+use crate::operation::Kind;
+use crate::store::Put;
 
 /// Inside, holding a place that is given back when this is dropped.
 #[derive(Debug)]
@@ -16,6 +24,8 @@ pub struct Admitted {
     session: SessionId,
     turn: Turn,
     permit: Permit,
+    rows: Vec<Put>,
+    ended: Vec<Ended>,
 }
 
 impl Admitted {
@@ -27,8 +37,23 @@ impl Admitted {
         match &self.turn {
             Turn::Current => None,
             Turn::Began => Some("began".into()),
+            Turn::Renewed { old } if *old == self.session => Some("renewed".into()),
             Turn::Renewed { old } => Some(format!("renewed; it was {}", old.short())),
         }
+    }
+
+    /// What must become durable with that note.
+    pub(super) fn take_rows(&mut self) -> Vec<Put> {
+        std::mem::take(&mut self.rows)
+    }
+
+    /// Sessions that had to end for this one.
+    pub(super) fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
+    }
+
+    pub(super) fn whose(&self) -> (&Principal, &Handle) {
+        (self.known.principal(), &self.asked.handle)
     }
 
     pub(super) fn asked(&self) -> &Asked {
@@ -41,29 +66,100 @@ impl Admitted {
 }
 
 /// Pays for one message.
-pub(super) fn meter(quota: &Quota, known: Known) -> Result<Known, (Known, Refusal)> {
-    match quota.take(&known.principal().id) {
+pub(super) fn meter(quota: &Quota, known: Known, handle: &Handle) -> Result<Known, (Known, Refusal)> {
+    match quota.take(known.principal(), handle) {
         Ok(()) => Ok(known.metered()),
-        Err(wait) => {
-            let seconds = wait.as_secs_f64().ceil().max(1.0);
-            let public = format!(
-                "Too many calls. Come back in {seconds} s; the limits are rate.per_minute and rate.burst_limit."
-            );
-            Err((known, Refusal::new(Code::TooManyRequests, public).with_retry_after(wait)))
-        }
+        Err(wait) => Err((known, over(&wait))),
     }
 }
 
-pub(super) fn admit(sessions: &Sessions, quota: &Quota, known: Known, asked: Asked) -> Result<Admitted, Refusal> {
-    // The person at this machine is not rationed.
+pub(super) fn admit(gate: &Gate, known: Known, asked: Asked) -> Result<Admitted, Refusal> {
+    // The person at this machine is not rationed, and never shut out.
     let exempt = known.via().is_at_this_machine();
-    let known =
-        if known.is_metered() || exempt { known } else { meter(quota, known).map_err(|(_, refusal)| refusal)? };
-    let entered = sessions.enter(known.principal(), &asked.handle).map_err(|error| match error {
+    if !exempt && let Some(found) = gate.bans.of_principal(known.principal()) {
+        return Err(banned(&found));
+    }
+    let known = if known.is_metered() || exempt {
+        known
+    } else {
+        meter(&gate.quota, known, &asked.handle).map_err(|(_, refusal)| refusal)?
+    };
+    if !exempt && asked.kind == Kind::Tool {
+        gate.quota.take_tool(known.principal(), &asked.name).map_err(|found| over(&found))?;
+    }
+    if !exempt && let Some(found) = gate.banned_session(known.principal(), &asked.handle) {
+        return Err(banned(&found));
+    }
+    let entered = gate.sessions.enter(known.principal(), &asked.handle, &known.whence());
+    let Entered { id, turn, permit, rows, ended } = entered.map_err(|error| not_entered(&error, &asked.handle))?;
+    Ok(Admitted { known, asked, session: id, turn, permit, rows, ended })
+}
+
+fn not_entered(error: &SessionError, handle: &Handle) -> Refusal {
+    match error {
         SessionError::SessionBusy(_) | SessionError::Busy => {
-            Refusal::new(Code::Busy, error.to_string()).with_retry_after(std::time::Duration::from_secs(1))
+            Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_secs(1))
         }
-        SessionError::NoEntropy(error) => Refusal::internal(error),
-    })?;
-    Ok(Admitted { known, asked, session: entered.id, turn: entered.turn, permit: entered.permit })
+        SessionError::TooMany(_) => Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_secs(60)),
+        SessionError::Foreign(_) => foreign(handle),
+        SessionError::Denied => denied(),
+        SessionError::TooManyDenials | SessionError::NoEntropy(_) => Refusal::internal(error),
+    }
+}
+
+fn sentence(error: &SessionError) -> String {
+    let text = error.to_string();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
+
+/// A session of somebody else is as good as none: nothing is learned. A credential's own is known to whoever has it.
+pub(super) fn foreign(handle: &Handle) -> Refusal {
+    let private = "session of another principal, certificate or address";
+    let refusal = match handle {
+        Handle::Connection(_) => {
+            Refusal::new(Code::NotFound, "There is no such session; begin a new one with initialize.")
+        }
+        Handle::Credential => Refusal::new(
+            Code::Forbidden,
+            "This credential is in use with another certificate or address, and its session is bound to that one (session.bind).",
+        ),
+    };
+    refusal.with_private(private)
+}
+
+/// An administrator ended the session of this credential.
+pub(super) fn denied() -> Refusal {
+    let public = "An administrator ended the session of this credential, which holds no more until it is issued again.";
+    Refusal::new(Code::Unauthenticated, public)
+}
+
+pub(super) fn banned(banned: &Banned) -> Refusal {
+    let way_out = match banned.wait {
+        Some(wait) => format!("Come back in {} s, or ask the operator (`sekisho ban lift`).", seconds(wait)),
+        None => "Ask the operator (`sekisho ban lift`).".to_owned(),
+    };
+    let refusal = Refusal::new(Code::Forbidden, format!("This {} is banned. {way_out}", banned.kind));
+    let refusal = refusal.with_private(format!("the {} is banned: {}", banned.kind, banned.reason));
+    match banned.wait {
+        Some(wait) => refusal.with_retry_after(wait),
+        None => refusal,
+    }
+}
+
+/// A call too many, with what a client needs to come back in time.
+pub(super) fn over(over: &Over) -> Refusal {
+    let (limit, quota, window) = (over.limit, over.quota, over.window.as_secs());
+    let public = format!(
+        "Too many calls. Come back in {} s; the limit is {limit} ({quota} within {window} s).",
+        seconds(over.wait)
+    );
+    Refusal::new(Code::TooManyRequests, public)
+        .with_retry_after(over.wait)
+        .with_data(json!({"limit": limit, "quota": quota, "windowSeconds": window}))
+}
+
+/// Whole seconds, none of which is too early.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
 }

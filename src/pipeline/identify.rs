@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::request::Via;
+use crate::auth::session::Whence;
 use crate::auth::{Attempt, Authenticator, Evidence};
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
+use crate::crypto::digest::Hash;
 
 /// A recognised caller. Cloneable, because HTTP's front hands it to rmcp inside the request's
 /// extensions; the linear tickets begin with it.
@@ -14,6 +16,8 @@ use crate::base::refusal::{Code, Refusal};
 pub struct Known {
     principal: Principal,
     via: Via,
+    /// SHA-256 of the certificate that the client showed, for sessions that are bound to it.
+    certificate: Option<Hash>,
     /// The rate was already paid for this message.
     metered: bool,
     /// Set once a step of the pipeline answers for this message, so that the transport knows what it
@@ -28,6 +32,11 @@ impl Known {
 
     pub fn via(&self) -> &Via {
         &self.via
+    }
+
+    /// From where it came, as far as a session may be bound to that.
+    pub(super) fn whence(&self) -> Whence {
+        Whence { transport: self.via.transport(), address: self.via.address(), certificate: self.certificate }
     }
 
     /// Whether the pipeline has taken this message over.
@@ -54,16 +63,31 @@ impl Known {
     }
 }
 
-pub(super) async fn identify(authenticator: &Authenticator, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
+/// Somebody who was not recognised.
+#[derive(Debug)]
+pub(super) struct Stranger {
+    pub(super) refusal: Refusal,
+    /// A credential was shown and did not hold: that is counted against the address.
+    pub(super) has_failed: bool,
+}
+
+pub(super) async fn identify(authenticator: &Authenticator, evidence: &Evidence, via: &Via) -> Result<Known, Stranger> {
+    let stranger = |refusal, has_failed| Err(Stranger { refusal, has_failed });
     // One text for every reason: it does not tell a wrong credential from none, nor a disabled account from no such.
     let public = "This needs a credential that holds: send the header Authorization: Bearer <token>, or Basic with name and password. `sekisho quickstart` says where the first token lies.";
     match authenticator.identify(evidence).await {
         Ok(Attempt::Authenticated(principal)) => {
-            Ok(Known { principal, via: via.clone(), metered: false, settled: Arc::default() })
+            let certificate = match evidence {
+                Evidence::Http { certificate: Some(certificate), .. } => Some(certificate.fingerprint),
+                _ => None,
+            };
+            Ok(Known { principal, via: via.clone(), certificate, metered: false, settled: Arc::default() })
         }
-        Ok(Attempt::Failed(reason)) => Err(Refusal::new(Code::Unauthenticated, public).with_private(reason)),
-        Ok(Attempt::NotAttempted) => Err(Refusal::new(Code::Unauthenticated, public).with_private("no credential")),
-        Ok(Attempt::Refused(refusal)) => Err(refusal),
-        Err(error) => Err(Refusal::internal(error)),
+        Ok(Attempt::Failed(reason)) => stranger(Refusal::new(Code::Unauthenticated, public).with_private(reason), true),
+        Ok(Attempt::NotAttempted) => {
+            stranger(Refusal::new(Code::Unauthenticated, public).with_private("no credential"), false)
+        }
+        Ok(Attempt::Refused(refusal)) => stranger(refusal, false),
+        Err(error) => stranger(Refusal::internal(error), false),
     }
 }

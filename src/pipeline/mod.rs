@@ -15,10 +15,11 @@ pub mod request;
 
 use std::sync::Arc;
 
-use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
-use crate::auth::quota::Quota;
-use crate::auth::session::{Handle, Sessions};
+use crate::audit::{Audit, AuditError};
+use crate::auth::ban::{Banned, Struck};
+use crate::auth::gate::Gate;
+use crate::auth::session::{Handle, Restored, Sessions};
 use crate::auth::{Authenticator, Evidence};
 use crate::base::clock::Clock;
 use crate::base::principal::Principal;
@@ -26,6 +27,7 @@ use crate::base::refusal::Refusal;
 use crate::config::Config;
 use crate::crypto::aead::{AeadError, SealingKey};
 use crate::operation::{Catalog, Kind, Output};
+use crate::store::Batch;
 use crate::telemetry::metric::Metrics;
 use identify::Known;
 use record::Recorded;
@@ -36,8 +38,7 @@ use request::{Asked, Via};
 pub struct Pipeline {
     audit: Audit,
     authenticator: Arc<Authenticator>,
-    sessions: Sessions,
-    quota: Quota,
+    gate: Gate,
     clock: Arc<dyn Clock>,
     catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
@@ -50,18 +51,18 @@ pub struct Pipeline {
 impl Pipeline {
     pub fn new(
         authenticator: Arc<Authenticator>,
+        gate: Gate,
+        clock: Arc<dyn Clock>,
         audit: Audit,
         catalog: Arc<Catalog>,
         metrics: Arc<Metrics>,
         config: Arc<Config>,
-        clock: &Arc<dyn Clock>,
     ) -> Result<Self, AeadError> {
         Ok(Self {
             audit,
             authenticator,
-            sessions: Sessions::new(Arc::clone(clock), config.session, config.limits),
-            quota: Quota::new(config.rate, Arc::clone(clock)),
-            clock: Arc::clone(clock),
+            gate,
+            clock,
             catalog,
             metrics,
             config,
@@ -74,8 +75,13 @@ impl Pipeline {
         &self.catalog
     }
 
-    pub fn sessions(&self) -> &Sessions {
-        &self.sessions
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.gate.sessions
+    }
+
+    /// What is remembered of callers between their calls.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -84,20 +90,59 @@ impl Pipeline {
 
     /// Recognises a caller. A refusal is recorded (folded) before it is given.
     pub async fn identify(&self, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
-        match identify::identify(&self.authenticator, evidence, via).await {
-            Ok(known) => Ok(known),
-            Err(refusal) => {
-                let draft = self.draft(Event::Authentication, via);
-                self.refuse_early(draft, &refusal).await?;
-                Err(refusal)
-            }
-        }
+        let refusal = match self.recognise(evidence, via).await {
+            Ok(known) => return Ok(known),
+            Err(refusal) => refusal,
+        };
+        self.refuse_early(self.draft(Event::Authentication, via), &refusal).await?;
+        Err(refusal)
     }
 
-    /// Takes one call from the caller's bucket ahead of [`Pipeline::run`], where the transport wants to
-    /// answer "too many" in its own way.
-    pub async fn meter(&self, known: Known) -> Result<Known, Refusal> {
-        match admit::meter(&self.quota, known) {
+    async fn recognise(&self, evidence: &Evidence, via: &Via) -> Result<Known, Refusal> {
+        let Gate { sessions, quota, bans, .. } = &self.gate;
+        // Before any hash is computed.
+        if let Some(address) = via.address() {
+            bans.of_address(address).map_or(Ok(()), |banned| Err(admit::banned(&banned)))?;
+            quota.take_address(address).map_err(|over| admit::over(&over))?;
+        }
+        let known = match identify::identify(&self.authenticator, evidence, via).await {
+            Ok(known) => {
+                self.metrics.attempted(known.principal().scheme.as_str(), "authenticated");
+                known
+            }
+            Err(stranger) => {
+                self.metrics.attempted(evidence.shown(), if stranger.has_failed { "failed" } else { "not_attempted" });
+                let struck = via.address().filter(|_| stranger.has_failed).and_then(|address| bans.failed(address));
+                if let Some(struck) = struck {
+                    self.record_ban(via, struck).await?;
+                }
+                return Err(stranger.refusal);
+            }
+        };
+        if !via.is_at_this_machine() {
+            bans.of_principal(known.principal()).map_or(Ok(()), |banned: Banned| Err(admit::banned(&banned)))?;
+        }
+        if sessions.is_denied(&known.principal().credential) {
+            return Err(admit::denied());
+        }
+        Ok(known)
+    }
+
+    /// An address was shut out: an entry of its own, not folded.
+    async fn record_ban(&self, via: &Via, struck: Struck) -> Result<(), Refusal> {
+        let mut draft = self.draft(Event::Authentication, via);
+        draft.operation = Some("ban.add".into());
+        let minutes = struck.length.as_secs() / 60;
+        let note = format!("the address is banned for {minutes} min after {} failed authentications", struck.failures);
+        let batch = Batch::puts(struck.rows);
+        let written = self.audit.append_with(batch, draft, Outcome::Done, Some(note)).await;
+        written.map(drop).map_err(|error| record::unavailable(&error))
+    }
+
+    /// Takes one call from what the caller and its session have ahead of [`Pipeline::run`], where the transport wants
+    /// to answer "too many" in its own way.
+    pub async fn meter(&self, known: Known, handle: &Handle) -> Result<Known, Refusal> {
+        match admit::meter(&self.gate.quota, known, handle) {
             Ok(known) => Ok(known),
             Err((known, refusal)) => {
                 let mut draft = self.draft(Event::Call, known.via());
@@ -105,6 +150,30 @@ impl Pipeline {
                 self.refuse_early(draft, &refusal).await?;
                 Err(refusal)
             }
+        }
+    }
+
+    /// Whether the session behind `handle` is theirs, as far as there is one. A session of somebody else gets the
+    /// answer of none, and an entry of its own.
+    pub async fn check_owner(&self, known: &Known, handle: &Handle) -> Result<(), Refusal> {
+        match self.gate.sessions.stranger(known.principal(), handle, &known.whence()) {
+            None => Ok(()),
+            Some(id) => Err(self.refuse_stranger(known, handle, Some(id.short())).await),
+        }
+    }
+
+    /// Writes down that `known` showed the session of somebody else.
+    pub async fn refuse_stranger(&self, known: &Known, handle: &Handle, short: Option<&str>) -> Refusal {
+        known.settle();
+        let refusal = admit::foreign(handle);
+        self.metrics.refused(refusal.code.as_str());
+        let mut draft = self.draft(Event::Session, known.via());
+        record::describe(&mut draft, known.principal());
+        draft.session = short.map(str::to_owned);
+        let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
+        match self.audit.append(draft, Outcome::Refused, Some(reason)).await {
+            Ok(_) => refusal,
+            Err(error) => record::unavailable(&error),
         }
     }
 
@@ -131,9 +200,9 @@ impl Pipeline {
     }
 
     async fn steps(&self, known: Known, asked: Asked, draft: &mut Draft) -> Result<record::Finished, record::Stopped> {
-        let admitted = admit::admit(&self.sessions, &self.quota, known, asked)?;
+        let mut admitted = admit::admit(&self.gate, known, asked)?;
         draft.session = Some(admitted.session().short().to_owned());
-        self.record_turn(&admitted, draft).await?;
+        self.record_turn(&mut admitted, draft).await?;
         let checked = inspect::inspect(&self.catalog, admitted, |bytes, is_secret| {
             draft.argument_bytes = bytes.len() as u64;
             if !is_secret {
@@ -158,36 +227,66 @@ impl Pipeline {
         Ok(clean)
     }
 
-    /// A session that began or was renewed is an event of its own.
-    async fn record_turn(&self, admitted: &admit::Admitted, draft: &Draft) -> Result<(), Refusal> {
+    /// A session that began or was renewed is an event of its own, and durable with its entry.
+    async fn record_turn(&self, admitted: &mut admit::Admitted, draft: &Draft) -> Result<(), Refusal> {
+        let ended = admitted.take_ended();
+        self.gate.write_ends(&self.audit, ended).await.map_err(|error| record::unavailable(&error))?;
         let Some(note) = admitted.turn_note() else { return Ok(()) };
         let mut session = draft.clone();
         session.event = Event::Session;
         session.operation = None;
         session.target = None;
-        let written = self.audit.append(session, Outcome::Done, Some(note)).await;
-        written.map(drop).map_err(|error| record::unavailable(&error))
+        let batch = Batch::puts(admitted.take_rows());
+        let written = self.audit.append_with(batch, session, Outcome::Done, Some(note)).await;
+        written.map(drop).map_err(|error| {
+            // What is not written down did not begin.
+            let (principal, handle) = admitted.whose();
+            drop(self.gate.sessions.leave(principal, handle));
+            record::unavailable(&error)
+        })
     }
 
-    /// Ends what has timed out, and writes that down.
-    pub async fn sweep_sessions(&self) {
-        for ended in self.sessions.sweep() {
-            let mut draft = Draft::new(Event::Session, "internal", self.audit.now());
-            draft.personal.principal = Some(ended.principal.to_string());
-            draft.session = Some(ended.id.short().to_owned());
-            if let Err(error) = self.audit.append(draft, Outcome::Done, Some(format!("ended: {}", ended.why))).await {
+    /// Ends what has timed out, writes that down, and drops counts and bans that are over.
+    pub async fn sweep(&self) {
+        for ended in self.gate.sessions.sweep() {
+            if let Err(error) = self.gate.write_end(&self.audit, ended).await {
                 tracing::error!(%error, "the end of a session could not be recorded");
             }
         }
+        if let Err(error) = self.gate.sweep().await {
+            tracing::error!(%error, "bans that are over could not be deleted");
+        }
+    }
+
+    /// Writes what was used since the last time.
+    pub async fn flush(&self) {
+        if let Err(error) = self.gate.flush().await {
+            tracing::error!(%error, "the last use of sessions and rates could not be written");
+        }
+    }
+
+    /// Deletes the sessions that ended while nobody was here, with one entry for all.
+    pub async fn end_restored(&self, restored: Restored) -> Result<(), AuditError> {
+        let count = restored.over.len();
+        if count == 0 {
+            return Ok(());
+        }
+        self.gate.delete(restored.over).await?;
+        let draft = Draft::new(Event::Session, "internal", self.audit.now());
+        let note = format!("ended: {count} sessions timed out while Sekisho was stopped");
+        self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
     }
 
     /// A connection is gone; its session goes with it.
     pub async fn leave(&self, principal: &Principal, handle: &Handle, via: &Via) {
-        let Some(id) = self.sessions.leave(principal, handle) else { return };
+        let Some(ended) = self.gate.sessions.leave(principal, handle) else { return };
+        self.gate.quota.forget(handle);
         let mut draft = self.draft(Event::Session, via);
         record::describe(&mut draft, principal);
-        draft.session = Some(id.short().to_owned());
-        if let Err(error) = self.audit.append(draft, Outcome::Done, Some("ended: the client left".into())).await {
+        draft.session = Some(ended.id.short().to_owned());
+        self.gate.sessions.settled().await;
+        let note = Some(format!("ended: {}", ended.why));
+        if let Err(error) = self.audit.append_with(Batch::puts(ended.rows), draft, Outcome::Done, note).await {
             tracing::error!(%error, "the end of a session could not be recorded");
         }
     }

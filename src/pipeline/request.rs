@@ -1,6 +1,6 @@
 //! What arrives: by which way, from whom it says, and what is asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -51,6 +51,14 @@ impl Via {
         match self {
             Self::Http { user_agent, .. } => user_agent.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Where the client is, over HTTP; behind a trusted proxy, what that says.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Http { peer, .. } => Some(peer.ip()),
+            Self::Stdio { .. } | Self::Control { .. } | Self::Command { .. } => None,
         }
     }
 

@@ -42,6 +42,9 @@ impl Installation {
         installation.set("METRICS_LISTEN", "");
         installation.set("RATE_PER_MINUTE", "1000000");
         installation.set("RATE_BURST_LIMIT", "100000");
+        installation.set("RATE_PER_SESSION", "10000000");
+        installation.set("RATE_PER_ADDRESS", "1000000");
+        installation.set("SESSION_MAX_CONCURRENT_SESSIONS", "0");
         installation
     }
 
