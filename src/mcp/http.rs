@@ -221,9 +221,26 @@ fn refused(refusal: &Refusal, id: &Value) -> Response<ReplyBody> {
     }
     if let Some(span) = refusal.retry_after {
         // Whole seconds (RFC 9110, section 10.2.3), none of which is too early.
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(span.as_secs() + 1));
+        let seconds = span.as_secs() + 1;
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some((limit, quota, window)) = limit_of(refusal) {
+            // draft-ietf-httpapi-ratelimit-headers-10: which policy there is, and what is left of it for how long.
+            let mut set = |name, value: String| {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.insert(name, value);
+                }
+            };
+            set("ratelimit-policy", format!("\"{limit}\";q={quota};w={window}"));
+            set("ratelimit", format!("\"{limit}\";r=0;t={seconds}"));
+        }
     }
     response
+}
+
+/// The limit that a refusal is about, how much it allows, and within how many seconds.
+fn limit_of(refusal: &Refusal) -> Option<(&str, u64, u64)> {
+    let data = refusal.data.as_ref()?;
+    Some((data["limit"].as_str()?, data["quota"].as_u64()?, data["windowSeconds"].as_u64()?))
 }
 
 fn respond(status: StatusCode, body: &Value) -> Response<ReplyBody> {
