@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::remembered::Remembered;
-use super::sessions::{CALLER, HEADER, HttpSessions};
+use super::sessions::{CALLER, Caller, HEADER, HttpSessions};
 use super::{Handler, Mcp, reply, screen};
 use crate::auth::Evidence;
 use crate::auth::session::Handle;
@@ -125,14 +125,14 @@ impl McpHttp {
         mut request: Request<Bytes>,
         known: &Known,
         session: Option<String>,
-        handle: Handle,
+        mut handle: Handle,
     ) -> Response<ReplyBody> {
         if let Some(id) = &session
             && let Err(refusal) = self.sessions.check(id, &handle, known).await
         {
             return refused(&refusal, &Value::Null);
         }
-        if request.method() == Method::GET {
+        if request.method() == Method::GET && session.as_ref().is_some_and(|id| self.sessions.is_there(id, known)) {
             // The stream of an older session: it is asked for and recorded like a subscription of the newest protocol.
             let asked = Asked::new(Kind::Protocol, "subscriptions/listen", json!({"resources": []}), handle.clone());
             if let Err(refusal) = self.pipeline.run(known.clone(), asked).await.into_reply() {
@@ -144,15 +144,27 @@ impl McpHttp {
                 Ok(message) => message,
                 Err(response) => return *response,
             };
+            if session.is_none() && message["method"] == "initialize" {
+                // The session that begins here has its id before rmcp knows of it: its first message is in it already.
+                match SessionId::random() {
+                    Ok(id) => handle = Handle::Connection(id),
+                    Err(error) => return refused(&Refusal::internal(error), &message["id"]),
+                }
+            }
             if let Err(refusal) = screen::screen(&self.pipeline, known, &handle, &message).await {
                 return refused(&refusal, &message["id"]);
             }
         }
         request.extensions_mut().insert(known.clone());
+        request.extensions_mut().insert(handle.clone());
         let mut service = self.service.clone();
         service.config.json_response = !prefers_stream(request.headers());
         let ends = request.method() == Method::DELETE;
-        let mut response = CALLER.scope(known.clone(), service.handle(request.map(Full::new))).await;
+        let caller = Caller { known: known.clone(), handle: handle.clone() };
+        let mut response = CALLER.scope(caller, service.handle(request.map(Full::new))).await;
+        if session.is_none() {
+            self.sessions.close_unless_begun(&handle, known).await;
+        }
         if ends && response.status() == StatusCode::ACCEPTED {
             // rmcp says "later" of what it has done, and the Python SDK warns of that.
             *response.status_mut() = StatusCode::NO_CONTENT;
