@@ -4,6 +4,7 @@
 mod account;
 mod audit;
 mod backup;
+mod ban;
 mod credential;
 mod doctor;
 mod exit;
@@ -13,6 +14,7 @@ mod reach;
 mod search;
 mod secret;
 mod serve;
+mod session;
 mod settings;
 mod setup;
 mod stdio;
@@ -92,6 +94,12 @@ pub(crate) enum Command {
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(session::Session),
+    /// Ban addresses, principals, sessions and credentials; list and lift bans
+    #[command(subcommand)]
+    Ban(ban::Ban),
     /// Open and close the vault
     #[command(subcommand)]
     Vault(vault::Vault),
@@ -180,6 +188,8 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Account(command) => block_on(account::run(context, command)),
         Command::Token(command) => block_on(token::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
+        Command::Session(command) => block_on(session::run(context, command)),
+        Command::Ban(command) => block_on(ban::run(context, command)),
         Command::Vault(command) => block_on(vault::vault(context, command)),
         Command::Key(command) => block_on(vault::key(context, command)),
         Command::Backup(command) => block_on(backup::backup(context, command)),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::remembered::Remembered;
-use super::sessions::{CALLER, HEADER, HttpSessions};
+use super::sessions::{CALLER, Caller, HEADER, HttpSessions};
 use super::{Handler, Mcp, reply, screen};
 use crate::auth::Evidence;
 use crate::auth::challenge;
@@ -138,14 +138,14 @@ impl McpHttp {
         mut request: Request<Bytes>,
         known: &Known,
         session: Option<String>,
-        handle: Handle,
+        mut handle: Handle,
     ) -> Response<ReplyBody> {
         if let Some(id) = &session
             && let Err(refusal) = self.sessions.check(id, &handle, known).await
         {
             return refused(&refusal, &Value::Null);
         }
-        if request.method() == Method::GET {
+        if request.method() == Method::GET && session.as_ref().is_some_and(|id| self.sessions.is_there(id, known)) {
             // The stream of an older session: it is asked for and recorded like a subscription of the newest protocol.
             let asked = Asked::new(Kind::Protocol, "subscriptions/listen", json!({"resources": []}), handle.clone());
             if let Err(refusal) = self.pipeline.run(known.clone(), asked).await.into_reply() {
@@ -157,15 +157,27 @@ impl McpHttp {
                 Ok(message) => message,
                 Err(response) => return *response,
             };
+            if session.is_none() && message["method"] == "initialize" {
+                // The session that begins here has its id before rmcp knows of it: its first message is in it already.
+                match SessionId::random() {
+                    Ok(id) => handle = Handle::Connection(id),
+                    Err(error) => return refused(&Refusal::internal(error), &message["id"]),
+                }
+            }
             if let Err(refusal) = screen::screen(&self.pipeline, known, &handle, &message).await {
                 return refused(&refusal, &message["id"]);
             }
         }
         request.extensions_mut().insert(known.clone());
+        request.extensions_mut().insert(handle.clone());
         let mut service = self.service.clone();
         service.config.json_response = !prefers_stream(request.headers());
         let ends = request.method() == Method::DELETE;
-        let mut response = CALLER.scope(known.clone(), service.handle(request.map(Full::new))).await;
+        let caller = Caller { known: known.clone(), handle: handle.clone() };
+        let mut response = CALLER.scope(caller, service.handle(request.map(Full::new))).await;
+        if session.is_none() {
+            self.sessions.close_unless_begun(&handle, known).await;
+        }
         if ends && response.status() == StatusCode::ACCEPTED {
             // rmcp says "later" of what it has done, and the Python SDK warns of that.
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -230,9 +242,27 @@ fn refused(refusal: &Refusal, id: &Value) -> Response<ReplyBody> {
     let mut response = respond(status, &json!({"jsonrpc": "2.0", "id": id, "error": error}));
     if let Some(span) = refusal.retry_after {
         // Whole seconds (RFC 9110, section 10.2.3), none of which is too early.
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(span.as_secs() + 1));
+        let seconds = span.as_secs() + 1;
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some((limit, quota, window)) = limit_of(refusal) {
+            // draft-ietf-httpapi-ratelimit-headers-10: which policy there is, and what is left of it for how long.
+            let mut set = |name, value: String| {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.insert(name, value);
+                }
+            };
+            set("ratelimit-policy", format!("\"{limit}\";q={quota};w={window}"));
+            set("ratelimit", format!("\"{limit}\";r=0;t={seconds}"));
+        }
     }
     response
+}
+
+/// The limit that a refusal is about, how much it allows, and within how many seconds.
+fn limit_of(refusal: &Refusal) -> Option<(&str, u64, u64)> {
+    let data = refusal.data.as_ref()?;
+    Some((data["limit"].as_str()?, data["quota"].as_u64()?, data["windowSeconds"].as_u64()?))
 }
 
 fn respond(status: StatusCode, body: &Value) -> Response<ReplyBody> {

@@ -22,7 +22,6 @@ use serde_json::{Value, json};
 
 use crate::auth::session::Handle;
 use crate::base::bound;
-use crate::base::id::SessionId;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Catalog, Kind};
 use crate::pipeline::Pipeline;
@@ -101,9 +100,9 @@ impl Handler {
                 let known = parts.and_then(|parts| parts.extensions.get::<Known>().cloned());
                 let known = known
                     .ok_or_else(|| reply::error(&Refusal::internal("a message over HTTP came without its sender")))?;
-                let session =
-                    parts.and_then(|parts| parts.headers.get(sessions::HEADER)).and_then(|id| id.to_str().ok());
-                let handle = session.and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
+                let handle = parts.and_then(|parts| parts.extensions.get::<Handle>().cloned());
+                let handle = handle
+                    .ok_or_else(|| reply::error(&Refusal::internal("a message over HTTP came without its session")))?;
                 Ok((known, handle))
             }
         }

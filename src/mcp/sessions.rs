@@ -32,7 +32,14 @@ pub(super) const HEADER: &str = "mcp-session-id";
 
 tokio::task_local! {
     /// Who sent the message that is being handled. rmcp gives its session manager no context; this is the one way.
-    pub(super) static CALLER: Known;
+    pub(super) static CALLER: Caller;
+}
+
+/// Who sent a message, and by which handle they hold their session.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) known: Known,
+    pub(super) handle: Handle,
 }
 
 /// Sessions over HTTP.
@@ -159,8 +166,27 @@ impl HttpSessions {
         }
     }
 
+    /// Whether there is such a session, also from before a restart, of theirs.
+    pub(super) fn is_there(&self, id: &str, known: &Known) -> bool {
+        let has = self.owned.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id);
+        let handle = SessionId::parse(id).map(Handle::Connection);
+        let kept = |handle: &Handle| self.pipeline.sessions().remembered(known.principal(), handle).is_some();
+        has || handle.as_ref().is_some_and(kept)
+    }
+
+    /// Where the first message of a session was refused, rmcp has made one all the same.
+    pub(super) async fn close_unless_begun(&self, handle: &Handle, known: &Known) {
+        let Handle::Connection(id) = handle else { return };
+        if self.pipeline.sessions().is_open(&known.principal().credential, handle) {
+            return;
+        }
+        if let Err(error) = self.close_session(&id.as_str().into()).await {
+            tracing::warn!(%error, "a session that did not begin did not close");
+        }
+    }
+
     fn own(&self, id: &RmcpSessionId, began: Timestamp) -> Result<(), HttpSessionError> {
-        let by = CALLER.try_with(Clone::clone).map_err(|_| HttpSessionError::NoCaller)?;
+        let by = CALLER.try_with(|caller| caller.known.clone()).map_err(|_| HttpSessionError::NoCaller)?;
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         if owned.len() >= bound::HTTP_SESSIONS_MAX {
             return Err(HttpSessionError::TooMany);
@@ -172,7 +198,7 @@ impl HttpSessions {
     /// What is known of a session that a client of an older protocol began before a restart.
     pub(super) fn remembered(&self, id: &str) -> Option<(String, Timestamp)> {
         let handle = Handle::Connection(SessionId::parse(id)?);
-        let by = CALLER.try_with(Clone::clone).ok()?;
+        let by = CALLER.try_with(|caller| caller.known.clone()).ok()?;
         let (initialize, began) = self.pipeline.sessions().remembered(by.principal(), &handle)?;
         (self.clock.now().since(began) <= self.times.timeout).then_some((initialize, began))
     }
@@ -180,7 +206,7 @@ impl HttpSessions {
     pub(super) fn remember(&self, id: &str, initialize: String) {
         let Some(handle) = SessionId::parse(id).map(Handle::Connection) else { return };
         // Always there: this is called while a message is handled.
-        if let Ok(by) = CALLER.try_with(Clone::clone) {
+        if let Ok(by) = CALLER.try_with(|caller| caller.known.clone()) {
             self.pipeline.sessions().remember(by.principal(), &handle, initialize);
         }
     }
@@ -199,7 +225,11 @@ impl SessionManager for HttpSessions {
     type Transport = WorkerTransport<LocalSessionWorker>;
 
     async fn create_session(&self) -> Result<(RmcpSessionId, Self::Transport), HttpSessionError> {
-        let id: RmcpSessionId = SessionId::random()?.as_str().into();
+        let given = CALLER.try_with(|caller| caller.handle.clone()).map_err(|_| HttpSessionError::NoCaller)?;
+        let id: RmcpSessionId = match given {
+            Handle::Connection(id) => id.as_str().into(),
+            Handle::Credential => SessionId::random()?.as_str().into(),
+        };
         self.own(&id, self.clock.now())?;
         // The public way to a session with an id of our own.
         match self.inner.restore_session(id.clone()).await? {

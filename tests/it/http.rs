@@ -66,7 +66,7 @@ fn what_is_no_message_is_answered_as_json_rpc_says() {
 #[test]
 fn too_many_calls_are_told_when_to_come_back() {
     let mut installation = Installation::new();
-    installation.set("RATE_PER_MINUTE", "1");
+    installation.set("RATE_PER_MINUTE", "2");
     installation.set("RATE_BURST_LIMIT", "2");
     let server = installation.serve();
     for _ in 0..2 {

@@ -13,8 +13,10 @@
 
 mod audit;
 mod backup;
+mod bans;
 mod bundle;
 mod cli;
+mod client;
 mod crash;
 mod credential;
 mod cross;
@@ -34,9 +36,11 @@ mod memory;
 mod metrics;
 mod notify;
 mod outside;
+mod rates;
 mod rekey;
 mod retention;
 mod search;
+mod sessions;
 mod setup;
 mod snapshot;
 mod strongroom;
