@@ -65,7 +65,7 @@ pub async fn rekey(plan: Plan<'_>, secret: &Secret, clock: Arc<dyn Clock>) -> Re
     Ok(Rekeyed { recovery: made.recovery, resealed })
 }
 
-/// Copies every row but the old vault's, then seals anew what the old keys sealed.
+/// Copies every row but the old vault's and the ids of secrets that it derived for JWTs, then seals anew what the old keys sealed.
 async fn copy(old: &Opened, draft: &Path, pair: Pair<'_>) -> Result<usize, CustodyError> {
     let new = Store::open(draft)?;
     let hook = LogHook::of(&new)?;
@@ -76,7 +76,7 @@ async fn copy(old: &Opened, draft: &Path, pair: Pair<'_>) -> Result<usize, Custo
 }
 
 async fn copy_rows(old: &Opened, new: &Store, pair: Pair<'_>) -> Result<usize, CustodyError> {
-    for table in table::ALL.into_iter().filter(|table| *table != Table::Vault) {
+    for table in table::ALL.into_iter().filter(|table| !matches!(table, Table::Vault | Table::JwtKeys)) {
         let mut from = Vec::new();
         loop {
             let rows = old.read(|snapshot| snapshot.scan(table, &from, &after_prefix(&[]), bound::SCAN_ROWS_MAX))?;

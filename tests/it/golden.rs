@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sekisho::store::migrate::SCHEMA;
 use serde_json::Value;
 
 use crate::harness::Installation;
@@ -83,7 +84,7 @@ fn a_newer_database_is_refused_with_both_versions() {
         let output = installation.run(command);
         assert!(!output.status.success(), "{command:?}");
         let said = said(&output);
-        assert!(said.contains("99") && said.contains('2'), "{command:?}: {said}");
+        assert!(said.contains("99") && said.contains(&SCHEMA.to_string()), "{command:?}: {said}");
     }
 }
 
@@ -99,6 +100,10 @@ fn a_database_of_schema_2_opens_with_its_key_and_holds_its_credential() {
     check(&installation.run(&["audit", "verify"]), 0, &["sound"]);
     check(&installation.run(&["vault", "status"]), 0, &["open, by the key file"]);
     check(&installation.run(&["credential", "history", "harbour-master"]), 0, &["version 1", "kept"]);
+    // A token of before is an API key, of which only the hash was kept.
+    let tokens = installation.json(&["token", "list"])["items"].clone();
+    assert_eq!((tokens[0]["name"].as_str(), tokens[0]["role"].as_str()), (Some("quickstart"), Some("reader")));
+    assert_eq!((tokens[0]["id"].as_str(), tokens[0]["revoked"].as_bool()), (Some(""), Some(false)));
     // Sealing it anew opens it.
     check(&installation.run(&["key", "rekey", "--full"]), 0, &["written anew"]);
     let entries = installation.entries();

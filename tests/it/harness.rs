@@ -70,7 +70,7 @@ impl Installation {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("SEKISHO_") {
+            if ["SEKISHO_", "MCP_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(name);
             }
         }
@@ -166,13 +166,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(installation: &Installation, arguments: &[&str]) -> Self {
-        let mut child = installation
-            .command(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::started(installation, installation.command(arguments))
+    }
+
+    /// As [`Server::start`], by a command that was prepared.
+    pub(crate) fn started(installation: &Installation, mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Lines::of(child.stdout.take().unwrap());
         let mut said = Vec::new();
         while let Some(line) = lines.next() {
@@ -202,6 +201,15 @@ impl Server {
     pub(crate) fn terminate(mut self) -> Option<i32> {
         signal(self.child.id(), "TERM");
         self.child.wait().unwrap().code()
+    }
+
+    /// Asks it to stop, and gives what it said on its standard error.
+    pub(crate) fn stop(mut self) -> String {
+        signal(self.child.id(), "TERM");
+        assert!(self.child.wait().unwrap().success());
+        let mut errors = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        errors
     }
 
     /// A request as it is, with no header added.

@@ -29,6 +29,7 @@ mod full;
 mod golden;
 mod harness;
 mod http;
+mod identify;
 mod kill;
 mod library;
 mod mcp;
