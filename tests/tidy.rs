@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their floors. A module imports only from strictly lower floors, or from itself.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 23] = [
     ("base", 0),
     ("config", 1),
     ("crypto", 2),
+    ("guardrail", 2),
     ("schema", 2),
     ("telemetry", 2),
     ("search", 3),
@@ -32,7 +33,7 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 13] = [
+const KNOWN_BY: [(&str, &[&str]); 16] = [
     ("redb", &["store"]),
     ("tantivy", &["search"]),
     ("rmcp", &["mcp"]),
@@ -46,6 +47,9 @@ const KNOWN_BY: [(&str, &[&str]); 13] = [
     ("ed25519_dalek", &["crypto"]),
     ("rustls", &["crypto", "http"]),
     ("bincode", &["store"]),
+    ("aho_corasick", &["config", "guardrail"]),
+    ("regex", &["guardrail"]),
+    ("ammonia", &["pipeline"]),
 ];
 
 fn root() -> PathBuf {

@@ -27,6 +27,7 @@ mod full;
 mod golden;
 mod harness;
 mod http;
+mod inspect;
 mod kill;
 mod library;
 mod mcp;
