@@ -152,16 +152,20 @@ fn corpora() -> Vec<(String, PathBuf)> {
 
 #[test]
 fn questions_in_the_words_of_documentation_are_answered() {
+    let start = Instant::now();
     let guardrail = guardrail();
+    println!("the rules are compiled in {:?}", start.elapsed());
     let mut all = Count::default();
-    let (mut bytes, start) = (0, Instant::now());
+    let (mut bytes, mut time) = (0, 0);
     for (name, folder) in corpora() {
         let mut count = Count::default();
         for (_, text) in texts_below(&folder) {
             for query in queries(&text) {
                 bytes += query.len();
                 count.add(&guardrail, &query, FieldClass::FreeText);
+                let start = Instant::now();
                 all.add(&guardrail, &query, FieldClass::FreeText);
+                time += start.elapsed().as_nanos();
             }
         }
         println!(
@@ -171,9 +175,8 @@ fn questions_in_the_words_of_documentation_are_answered() {
             count.share(count.flagged),
             count.rules
         );
-        // Each is counted twice, so the time below is for two looks.
     }
-    let nanoseconds = start.elapsed().as_nanos() / 2 * 1024 / bytes.max(1);
+    let nanoseconds = time * 1024 / bytes.max(1) as u128;
     println!(
         "all: {} texts, refused {} ({:.4} %), flagged {} ({:.4} %), about {nanoseconds} ns for each KB",
         all.texts,
