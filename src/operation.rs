@@ -1,7 +1,7 @@
 //! What can be asked of Sekisho: one trait for tools, resources, prompts, completions, lists and administration.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -14,6 +14,7 @@ use crate::auth::policy::{self, Audience};
 use crate::base::bound;
 use crate::base::principal::{Principal, Role};
 use crate::base::refusal::{Code, Refusal};
+use crate::base::secret::Secret;
 use crate::schema::{NotASchema, Schema};
 
 /// Something that can be asked for. It never sees the transport, and cannot reply by itself: what it
@@ -58,6 +59,8 @@ pub struct About {
     pub urgent: bool,
     /// It tells its result while it runs, so an entry is written before.
     pub tells: bool,
+    /// Its result quotes documents or others' answers: it is marked as content that nobody vouches for.
+    pub quotes: bool,
     /// How long it may work; `None` takes the configured time.
     pub budget: Option<Duration>,
 }
@@ -78,6 +81,7 @@ impl About {
             secret_arguments: false,
             urgent: false,
             tells: false,
+            quotes: false,
             budget: None,
         }
     }
@@ -151,6 +155,15 @@ impl Output {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Tool { blocks: vec![Block::Text(text.into())], structured: None, failed: false }
     }
+}
+
+/// What the caller is told of a result beside the result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// It quotes what others wrote: data, never instructions.
+    pub untrusted: bool,
+    /// Ids of the rules that found hidden instructions in it.
+    pub flags: Vec<String>,
 }
 
 /// A piece of a tool's or prompt's content.
@@ -277,6 +290,32 @@ pub struct Cx {
     pub answers: Option<Map<String, Value>>,
     /// The state of that `Ask`, opened.
     pub state: Option<Vec<u8>>,
+    pub used: Arc<UsedSecrets>,
+}
+
+/// The secrets that a call has used, so that its result is searched for them. They are wiped with the call.
+#[derive(Debug, Default)]
+pub struct UsedSecrets {
+    /// Held for a push, never across an await.
+    secrets: Mutex<Vec<Secret>>,
+}
+
+impl UsedSecrets {
+    /// Notes a secret. A call that uses more than [`bound::USED_SECRETS_MAX`] is stopped: their results could not be
+    /// searched for all of them.
+    pub fn note(&self, secret: &Secret) -> Result<(), Refusal> {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if secrets.len() >= bound::USED_SECRETS_MAX {
+            return Err(Refusal::internal("a call used more secrets than its result can be searched for"));
+        }
+        secrets.push(secret.clone());
+        Ok(())
+    }
+
+    /// All of them so far.
+    pub fn all(&self) -> Vec<Secret> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl std::fmt::Debug for Cx {

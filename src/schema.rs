@@ -52,32 +52,43 @@ impl Schema {
     }
 }
 
-/// Values of hostile shape are stopped before the validator walks them.
-fn within_bounds(value: &Value) -> Result<(), Mismatch> {
-    let mut nodes = 0_usize;
+/// Values of hostile shape are stopped before the validator, or anybody, walks them: depth, count of values and keys,
+/// length of strings, size of numbers.
+pub fn within_bounds(value: &Value) -> Result<(), Mismatch> {
+    let refused = |message: String| Err(Mismatch { pointer: String::new(), message });
+    let (mut nodes, mut keys, mut depth) = (0_usize, 0_usize, 0_usize);
     let mut level = vec![value];
-    let mut depth = 0_usize;
+    let mut next = Vec::new();
     while !level.is_empty() {
         depth += 1;
         nodes += level.len();
         if depth > bound::JSON_DEPTH_MAX || nodes > bound::JSON_NODES_MAX {
-            let message = format!(
+            return refused(format!(
                 "JSON may be nested {} deep and have {} values; this has more",
                 bound::JSON_DEPTH_MAX,
                 bound::JSON_NODES_MAX
-            );
-            return Err(Mismatch { pointer: String::new(), message });
+            ));
         }
-        level = level
-            .into_iter()
-            .flat_map(|value| -> Box<dyn Iterator<Item = &Value>> {
-                match value {
-                    Value::Array(items) => Box::new(items.iter()),
-                    Value::Object(fields) => Box::new(fields.values()),
-                    _ => Box::new(std::iter::empty()),
+        for value in level.drain(..) {
+            match value {
+                Value::Array(items) => next.extend(items),
+                Value::Object(fields) => {
+                    keys += fields.len();
+                    if keys > bound::JSON_KEYS_MAX {
+                        return refused(format!("JSON may have {} keys; this has more", bound::JSON_KEYS_MAX));
+                    }
+                    next.extend(fields.values());
                 }
-            })
-            .collect();
+                Value::String(text) if text.len() > bound::JSON_STRING_BYTES_MAX => {
+                    return refused(format!("a string may have {} bytes; one has more", bound::JSON_STRING_BYTES_MAX));
+                }
+                Value::Number(number) if number.as_f64().is_none_or(|size| size.abs() > bound::JSON_NUMBER_MAX) => {
+                    return refused("numbers may go to 2^53; one is beyond".into());
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        std::mem::swap(&mut level, &mut next);
     }
     Ok(())
 }
@@ -114,6 +125,16 @@ mod tests {
         let deep = (0..500).fold(json!(1), |inner, _| json!([inner]));
         check(json!({}), deep, Some(""));
         check(json!({}), json!(vec![0; 200_000]), Some(""));
+    }
+
+    #[test]
+    fn hostile_keys_strings_and_numbers_are_refused() {
+        let keys: serde_json::Map<_, _> = (0..=bound::JSON_KEYS_MAX).map(|key| (key.to_string(), json!(0))).collect();
+        check(json!({}), Value::Object(keys), Some(""));
+        check(json!({}), json!("a".repeat(bound::JSON_STRING_BYTES_MAX + 1)), Some(""));
+        check(json!({}), json!({"a": u64::MAX}), Some(""));
+        check(json!({}), json!({"a": -1e300}), Some(""));
+        check(json!({}), json!({"a": 9_007_199_254_740_992_u64, "b": -0.5}), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 1),
     ("crypto", 2),
+    ("guardrail", 2),
     ("schema", 2),
     ("telemetry", 2),
     ("search", 3),
@@ -49,6 +50,9 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth"]),
     ("rustls", &["crypto", "http"]),
     ("bincode", &["store"]),
+    ("aho_corasick", &["config", "guardrail"]),
+    ("regex", &["guardrail"]),
+    ("ammonia", &["pipeline"]),
 ];
 
 fn root() -> PathBuf {

@@ -26,7 +26,6 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
 use crate::config::place::Places;
-use crate::crypto::aead::AeadError;
 use crate::custody::{Custody, CustodyError, Found};
 use crate::http::control::ControlSocket;
 use crate::http::metrics::Exposed;
@@ -34,7 +33,7 @@ use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::mcp::Mcp;
 use crate::operation::Catalog;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PipelineError};
 use crate::schema::NotASchema;
 use crate::search::{Index, SearchError};
 use crate::store::lock::{DirectoryLock, LockError};
@@ -97,7 +96,7 @@ pub enum AppError {
     #[error(transparent)]
     Custody(#[from] CustodyError),
     #[error(transparent)]
-    Sealing(#[from] AeadError),
+    Pipeline(#[from] PipelineError),
     #[error("a built-in operation has a schema that does not compile: {0}")]
     Schema(#[from] NotASchema),
     #[error("{}: {error}", path.display())]
@@ -158,7 +157,7 @@ impl App {
 
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         let shelves = Arc::new(Shelves::default());
-        tool::register(&catalog, &libraries, &shelves)?;
+        tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
         let authenticator =

@@ -211,6 +211,30 @@ pub const CALL_SECONDS_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 3.0, 30.0];
 /// Arguments of an operation that does not declare another size.
 pub const ARGUMENT_BYTES_MAX: usize = 2048;
+/// Bytes of one text that patterns are matched against: no field that reaches an interpreter may be as long.
+pub const PATTERN_TEXT_BYTES_MAX: usize = 64 << 10;
+/// Times that a text is decoded before it is matched: whoever encodes more often is refused for that.
+pub const DECODE_ROUNDS_MAX: usize = 3;
+/// A compiled set of patterns, and its cache: the shipped ones need a tenth.
+pub const PATTERN_PROGRAM_BYTES_MAX: usize = 32 << 20;
+/// Bytes behind an anchor that an expression for documents looks at: a sentence.
+pub const ANCHORED_BYTES_MAX: usize = 256;
+/// Zero-width characters in a row that are no accident: joiners of emoji and scripts stand alone.
+pub const INVISIBLE_ROW_CHARS: usize = 4;
+/// Findings of one call that are noted; more says nothing new.
+pub const FINDINGS_MAX: usize = 16;
+/// A name in the pointer of a finding; longer ones are cut.
+pub const POINTER_NAME_CHARS_MAX: usize = 64;
+/// A secret that a call used is looked for in its result from this size up: shorter ones stand in texts by chance.
+pub const USED_SECRET_BYTES_MIN: usize = 16;
+/// Secrets that one call may use.
+pub const USED_SECRETS_MAX: usize = 64;
+/// Keys of all objects in the arguments together: the largest tool has eight.
+pub const JSON_KEYS_MAX: usize = 10_000;
+/// One string in the arguments: a log that is verified and the body of an upload fit.
+pub const JSON_STRING_BYTES_MAX: usize = 4 << 20;
+/// Numbers beyond 2^53 are not the same in every reader of JSON (RFC 7493, section 2.2).
+pub const JSON_NUMBER_MAX: f64 = 9_007_199_254_740_992.0;
 /// One line of JSON-RPC over stdio.
 pub const LINE_BYTES_MAX: usize = 4 << 20;
 /// Requests of one stdio client that wait for an answer.
@@ -384,9 +408,9 @@ pub const SEARCHES_MAX: usize = 8;
 pub const HITS_PER_PAGE_MAX: usize = 50;
 /// A search may skip this many hits; whoever wants more should ask more precisely.
 pub const HITS_OFFSET_MAX: usize = 900;
-/// Characters of a query.
-pub const QUERY_CHARS_MAX: usize = 2000;
-/// The arguments of a search: a query of 2000 Japanese characters, escaped.
+/// Characters of a query in a schema, until the setting `inspect.max_query_length` takes its place.
+pub const QUERY_CHARS_MAX: usize = 500;
+/// The arguments of a search: the longest query that can be set, 2000 Japanese characters, escaped.
 pub const SEARCH_ARGUMENT_BYTES_MAX: usize = 16 << 10;
 /// Tokens of a page of a document, unless asked otherwise.
 pub const PAGE_TOKENS_DEFAULT: usize = 2000;

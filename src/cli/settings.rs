@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::exit::Failure;
 use super::{Context, print};
 use crate::config::file;
+use crate::guardrail::Guardrail;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Settings {
@@ -24,6 +25,8 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
     }
     let places = context.places()?;
     let config = file::load(&places.config, &context.environment)?;
+    // What names rules is valid only where there are such rules.
+    Guardrail::new(&config.inspect).map_err(Failure::config)?;
     match command {
         Settings::Check if context.json => {
             print::line(&json!({"valid": true, "config": places.config.display().to_string()}).to_string())?;

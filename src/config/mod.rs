@@ -3,7 +3,9 @@
 pub mod auth;
 pub mod env;
 pub mod file;
+mod line;
 pub mod mask;
+mod personal;
 pub mod place;
 pub mod raw;
 mod gate;
@@ -31,6 +33,8 @@ pub struct Config {
     pub backup: Backup,
     pub metrics: Metrics,
     pub log: Log,
+    pub inspect: Inspect,
+    pub redact: raw::Redact,
     /// As written, defaults and overrides included: what `config show` prints.
     pub raw: Raw,
 }
@@ -154,6 +158,31 @@ pub struct Log {
     pub keep_days: usize,
 }
 
+#[derive(Clone, Debug)]
+pub struct Inspect {
+    pub argument_bytes_max: usize,
+    pub uri_chars_max: usize,
+    pub query_chars_max: usize,
+    pub validate_json_schema: bool,
+    pub sanitize_file_paths: bool,
+    pub prevent_code_injection: bool,
+    pub free_text: raw::Mode,
+    pub paths: raw::Mode,
+    pub other: raw::Mode,
+    /// Ids; whether there are such rules is known where the rules are.
+    pub rules_off: Vec<String>,
+    pub group_modes: Vec<GroupMode>,
+    pub filter_names: Vec<String>,
+}
+
+/// The mode of a group of rules in a class of fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMode {
+    pub group: String,
+    pub class: String,
+    pub mode: raw::Mode,
+}
+
 /// A value that has the right type and still cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Impossible {
@@ -195,6 +224,8 @@ impl Config {
                 format: raw.log.format,
                 keep_days: check.size("log.keep_days", raw.log.keep_days, 1, 3650),
             },
+            inspect: check.inspect(&raw.inspect),
+            redact: raw.redact,
             raw,
         };
         if check.problems.is_empty() { Ok(config) } else { Err(check.problems) }
@@ -250,6 +281,43 @@ impl Check {
             checkpoint_file: self.path("audit.checkpoint_file", audit.checkpoint_file.as_deref()),
             checkpoint_syslog: audit.checkpoint_syslog,
         }
+    }
+
+    fn inspect(&mut self, inspect: &raw::Inspect) -> Inspect {
+        let arguments = inspect.max_tool_args_size_bytes;
+        Inspect {
+            argument_bytes_max: self.size("inspect.max_tool_args_size_bytes", arguments, 256, 1 << 20),
+            uri_chars_max: self.size("inspect.max_resource_uri_length", inspect.max_resource_uri_length, 64, 4096),
+            query_chars_max: self.size("inspect.max_query_length", inspect.max_query_length, 16, 2000),
+            validate_json_schema: inspect.validate_json_schema,
+            sanitize_file_paths: inspect.sanitize_file_paths,
+            prevent_code_injection: inspect.prevent_code_injection,
+            free_text: inspect.free_text,
+            paths: inspect.paths,
+            other: inspect.other,
+            rules_off: inspect.rules_off.clone(),
+            group_modes: inspect.group_modes.iter().filter_map(|given| self.group_mode(given)).collect(),
+            filter_names: inspect.filter_names.clone(),
+        }
+    }
+
+    /// `GROUP.CLASS=MODE`.
+    fn group_mode(&mut self, given: &str) -> Option<GroupMode> {
+        let parsed = given.split_once('=').and_then(|(place, mode)| {
+            let (group, class) = place.trim().split_once('.')?;
+            let mode = match mode.trim() {
+                "off" => raw::Mode::Off,
+                "flag" => raw::Mode::Flag,
+                "block" => raw::Mode::Block,
+                _ => return None,
+            };
+            Some(GroupMode { group: group.to_owned(), class: class.to_owned(), mode })
+        });
+        if parsed.is_none() {
+            let expected = "GROUP.CLASS=MODE with a mode of off, flag or block, such as sql.free_text=block";
+            self.impossible("inspect.group_modes", expected, given);
+        }
+        parsed
     }
 
     /// A path that means the same from any directory.
@@ -348,7 +416,10 @@ mod tests {
         raw.http.listen = "localhost".into();
         raw.http.tls_key = Some("key.pem".into());
         raw.rate.burst_limit = 0;
+        raw.inspect.max_query_length = 1;
+        raw.inspect.group_modes = vec!["sql.path=block".into(), "sql=never".into()];
         let keys: Vec<_> = Config::of(raw).unwrap_err().into_iter().map(|problem| problem.key).collect();
-        assert_eq!(keys, ["http.listen", "http.tls_certificate", "rate.burst_limit"]);
+        let expect = ["http.listen", "http.tls_certificate", "rate.burst_limit", "inspect.max_query_length"];
+        assert_eq!(keys, [&expect[..], &["inspect.group_modes"]].concat());
     }
 }

@@ -31,6 +31,10 @@ pub struct Raw {
     pub metrics: Metrics,
     /// The program's own log, in the data directory's logs/.
     pub log: Log,
+    /// What the arguments of a call must look like before anything is done with them.
+    pub inspect: Inspect,
+    /// What may not leave in a result.
+    pub redact: Redact,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -390,4 +394,76 @@ pub enum LogLevel {
 pub enum LogFormat {
     Json,
     Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inspect {
+    /// The largest arguments of an agent's call, in bytes of JSON; operations that need more declare it themselves.
+    pub max_tool_args_size_bytes: u64,
+    /// The longest URI of a resource, in characters.
+    pub max_resource_uri_length: u64,
+    /// The longest query or question, in characters.
+    pub max_query_length: u64,
+    /// Check arguments against the JSON Schema of their operation.
+    pub validate_json_schema: bool,
+    /// Refuse paths, URIs and names that lead out of their place, in every encoding.
+    pub sanitize_file_paths: bool,
+    /// Look for SQL, shell, template, LDAP, header and script injection.
+    pub prevent_code_injection: bool,
+    /// The most that patterns do in queries, messages and prompts: "off", "flag" (note it in the audit log), "block" (refuse the call).
+    pub free_text: Mode,
+    /// The same in paths, URIs and names.
+    pub paths: Mode,
+    /// The same in all other fields.
+    pub other: Mode,
+    /// Rules that are not looked for, by id, such as "sql.union_select". The manual's page "inspection" lists them.
+    pub rules_off: Vec<String>,
+    /// Modes of groups of rules, whatever the keys above say: "GROUP.CLASS=MODE", such as "sql.free_text=block". Classes: free_text, path, other, document.
+    pub group_modes: Vec<String>,
+    /// Names of filters that may be used beside those made of letters, digits and "_", such as "page-type".
+    pub filter_names: Vec<String>,
+}
+
+impl Default for Inspect {
+    fn default() -> Self {
+        Self {
+            max_tool_args_size_bytes: 2048,
+            max_resource_uri_length: 512,
+            max_query_length: 500,
+            validate_json_schema: true,
+            sanitize_file_paths: true,
+            prevent_code_injection: true,
+            free_text: Mode::Flag,
+            paths: Mode::Block,
+            other: Mode::Block,
+            rules_off: Vec::new(),
+            group_modes: Vec::new(),
+            filter_names: Vec::new(),
+        }
+    }
+}
+
+/// What is done when a pattern is found, from nothing up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Off,
+    Flag,
+    Block,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redact {
+    /// E-mail addresses, card numbers, US social security numbers and telephone numbers in results: "off" leaves them, "mask" puts ***MASKED*** in their place. In the log they are always masked.
+    pub personal_data: PersonalData,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonalData {
+    #[default]
+    Off,
+    Mask,
 }

@@ -153,6 +153,11 @@ impl McpHttp {
             }
         }
         if request.method() == Method::POST {
+            if !is_json(request.headers()) {
+                let error = json!({"code": -32600, "message": "Send the message as application/json."});
+                let body = json!({"jsonrpc": "2.0", "id": null, "error": error});
+                return respond(StatusCode::UNSUPPORTED_MEDIA_TYPE, &body);
+            }
             let message = match parse(request.body()) {
                 Ok(message) => message,
                 Err(response) => return *response,
@@ -200,6 +205,13 @@ impl McpHttp {
             Err(_) => Err(Refusal::new(Code::Timeout, "The request's body did not come in time.")),
         }
     }
+}
+
+/// Before the body is looked at: a form that a foreign page can send has another type (RFC 9110, section 15.5.16).
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// Clients name both forms of an answer. Plain JSON is the smaller and faster one, and what whoever names

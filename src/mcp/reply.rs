@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
-use crate::operation::{About, Block, Body, Content, Effect, Job, Output, Question, ResourceItem, Speaker};
+use crate::operation::{About, Block, Body, Content, Effect, Job, Marks, Output, Question, ResourceItem, Speaker};
 use crate::pipeline::ran::Ran;
 use crate::pipeline::record::Recorded;
 
@@ -66,13 +66,31 @@ fn is_for_the_model(refusal: &Refusal) -> bool {
     }
 }
 
+/// What a client's model and person are told beside a result: that it quotes others, and what was found hidden in it.
+fn meta(marks: &Marks) -> Option<rm::MetaObject> {
+    if !marks.untrusted {
+        return None;
+    }
+    let mut meta = rm::MetaObject::new();
+    meta.0.insert("sekisho/untrusted".into(), true.into());
+    if !marks.flags.is_empty() {
+        meta.0.insert("sekisho/flags".into(), json!(marks.flags));
+    }
+    Some(meta)
+}
+
 /// The answer to `tools/call`. `start` turns work into a task.
 pub(super) fn call(
     recorded: Recorded,
     start: impl FnOnce(Job) -> Result<rm::Task, Refusal>,
 ) -> Result<rm::CallToolResponse, ErrorData> {
+    let meta = meta(recorded.marks());
     match recorded.into_reply() {
-        Ok(Ran::Done(output)) => Ok(tool_result(output)?.into()),
+        Ok(Ran::Done(output)) => {
+            let mut result = tool_result(output)?;
+            result.meta = meta;
+            Ok(result.into())
+        }
         Ok(Ran::Ask { questions, state }) => Ok(rm::CallToolResponse::InputRequired(input_required(questions, state)?)),
         Ok(Ran::Task(job)) => Ok(rm::CreateTaskResult::new(start(job).map_err(|refusal| error(&refusal))?).into()),
         Err(refusal) if is_for_the_model(&refusal) => {
@@ -91,10 +109,12 @@ pub(super) fn tool_result(output: Output) -> Result<rm::CallToolResult, ErrorDat
 }
 
 pub(super) fn contents(recorded: Recorded) -> Result<rm::ReadResourceResponse, ErrorData> {
+    let meta = meta(recorded.marks());
     match done(recorded)? {
         Output::Contents(contents) => {
             // Documents change with a sync only, and a change is announced.
-            let result = rm::ReadResourceResult::new(contents.into_iter().map(content).collect());
+            let mut result = rm::ReadResourceResult::new(contents.into_iter().map(content).collect());
+            result.meta = meta;
             Ok(result.with_ttl_ms(TTL_MS).with_cache_scope(rm::CacheScope::Private).into())
         }
         _ => Err(unexpected()),
@@ -106,6 +126,7 @@ pub(super) fn contents(recorded: Recorded) -> Result<rm::ReadResourceResponse, E
 const TTL_MS: u64 = 5000;
 
 pub(super) fn prompt_messages(recorded: Recorded) -> Result<rm::GetPromptResponse, ErrorData> {
+    let meta = meta(recorded.marks());
     match recorded.into_reply() {
         Ok(Ran::Done(Output::Prompt { description, messages })) => {
             let message = |(speaker, content): (Speaker, Block)| {
@@ -114,6 +135,7 @@ pub(super) fn prompt_messages(recorded: Recorded) -> Result<rm::GetPromptRespons
             };
             let mut result = rm::GetPromptResult::new(messages.into_iter().map(message).collect());
             result.description = Some(description);
+            result.meta = meta;
             Ok(result.into())
         }
         Ok(Ran::Ask { questions, state }) => Ok(input_required(questions, state)?.into()),

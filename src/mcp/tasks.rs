@@ -53,7 +53,7 @@ impl Tasks {
         let (pipeline, principal) = (Arc::clone(&self.pipeline), owner.clone());
         let task = self.manager.0.spawn(TaskOptions::default().with_ttl_ms(KEEP_MS), move |context| {
             Box::pin(async move {
-                let side: Arc<dyn JobSide> = Arc::new(Side(context));
+                let side: Arc<dyn JobSide> = Arc::new(Side { context, pipeline: Arc::clone(&pipeline) });
                 let run = std::panic::AssertUnwindSafe(job(Arc::clone(&side))).catch_unwind().await;
                 let result = run.unwrap_or_else(|_| Err(Refusal::internal("a task panicked")));
                 match pipeline.finish_task(&principal, result).await {
@@ -99,18 +99,21 @@ impl Tasks {
 }
 
 /// A running task's side towards rmcp.
-struct Side(TaskContext);
+struct Side {
+    context: TaskContext,
+    pipeline: Arc<Pipeline>,
+}
 
 impl JobSide for Side {
     fn cancelled(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.0.cancelled())
+        Box::pin(self.context.cancelled())
     }
 
     fn ask(&self, key: &str, question: Question) -> BoxFuture<'_, Result<Value, Refusal>> {
         let key = key.to_owned();
         Box::pin(async move {
-            let request = reply::input_request(crate::pipeline::redact::redact_question(question))?;
-            self.0.request_input(key, request).await.map_err(|exit| match exit {
+            let request = reply::input_request(self.pipeline.redactor().redact_question(question, &[]))?;
+            self.context.request_input(key, request).await.map_err(|exit| match exit {
                 TaskExit::Cancelled => Refusal::new(Code::Cancelled, "The task was cancelled."),
                 TaskExit::Error(error) => Refusal::internal(error.message),
             })

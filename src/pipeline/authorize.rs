@@ -27,7 +27,7 @@ impl Allowed {
 }
 
 pub(super) fn authorize(checked: Checked) -> Result<Allowed, Refusal> {
-    let Checked { principal, asked, permit, registered } = checked;
+    let Checked { principal, asked, permit, registered, .. } = checked;
     let about = &registered.about;
     if let Err(reason) = policy::decide(principal.role, about.audience()) {
         let public = format!("{} is not allowed for the role {}.", about.name, principal.role.as_str());

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::authorize::Allowed;
 use super::ran::Ran;
-use super::redact;
+use super::redact::Redactor;
 use super::request::Asked;
 use crate::base::bound;
 use crate::base::id::{hex, random_bytes};
@@ -25,7 +25,9 @@ use crate::base::refusal::{Code, Refusal};
 use crate::config;
 use crate::crypto::aead::SealingKey;
 use crate::crypto::digest::sha256;
-use crate::operation::{Abilities, Ask, Caller, Catalog, Cx, Effect, Kind, Outcome, Output, Progress, Question};
+use crate::operation::{
+    Abilities, Ask, Caller, Catalog, Cx, Effect, Kind, Outcome, Output, Progress, Question, UsedSecrets,
+};
 
 /// What dispatch borrows from the pipeline.
 pub(super) struct Shared<'a> {
@@ -33,6 +35,8 @@ pub(super) struct Shared<'a> {
     pub(super) key: &'a SealingKey,
     pub(super) asks: &'a Asks,
     pub(super) limits: config::Limits,
+    pub(super) redactor: &'a Arc<Redactor>,
+    pub(super) used: &'a Arc<UsedSecrets>,
 }
 
 pub(super) async fn dispatch(shared: &Shared<'_>, allowed: Allowed) -> Result<(Kind, Ran), Refusal> {
@@ -42,8 +46,11 @@ pub(super) async fn dispatch(shared: &Shared<'_>, allowed: Allowed) -> Result<(K
     let state = asked.state.as_deref().map(|sealed| shared.asks.open(shared.key, sealed, &context)).transpose()?;
     let Asked { arguments, caller, cancel, answers, completion, kind, .. } = asked;
     let waiting = Arc::new(Waiting::default());
-    let caller = Arc::new(Guarded { caller, waiting: Arc::clone(&waiting) });
-    let cx = Cx { principal, catalog: Arc::clone(shared.catalog), caller, cancel: cancel.clone(), answers, state };
+    let used = Arc::clone(shared.used);
+    let redactor = Arc::clone(shared.redactor);
+    let caller = Arc::new(Guarded { caller, waiting: Arc::clone(&waiting), redactor, used: Arc::clone(&used) });
+    let catalog = Arc::clone(shared.catalog);
+    let cx = Cx { principal, catalog, caller, cancel: cancel.clone(), answers, state, used };
     let budget = about.budget.unwrap_or(shared.limits.call_timeout);
     let run: BoxFuture<'_, Result<Outcome, Refusal>> = match &completion {
         None => registered.operation.run(&cx, arguments),
@@ -150,6 +157,8 @@ impl Waiting {
 struct Guarded {
     caller: Arc<dyn Caller>,
     waiting: Arc<Waiting>,
+    redactor: Arc<Redactor>,
+    used: Arc<UsedSecrets>,
 }
 
 impl Caller for Guarded {
@@ -160,19 +169,19 @@ impl Caller for Guarded {
     fn progress(&self, mut progress: Progress) -> BoxFuture<'_, ()> {
         if let Some(message) = &mut progress.message {
             let mut value = Value::String(std::mem::take(message));
-            redact::redact_value(&mut value);
+            self.redactor.redact_value(&mut value, &self.used.all());
             value.as_str().unwrap_or_default().clone_into(message);
         }
         self.caller.progress(progress)
     }
 
     fn log(&self, mut message: Value) -> BoxFuture<'_, ()> {
-        redact::redact_value(&mut message);
+        self.redactor.redact_value(&mut message, &self.used.all());
         self.caller.log(message)
     }
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Value, Refusal>> {
-        let question = redact::redact_question(question);
+        let question = self.redactor.redact_question(question, &self.used.all());
         Box::pin(async move {
             self.waiting.begin();
             let limit = Duration::from_secs(bound::ASK_SECONDS_MAX);

@@ -25,12 +25,16 @@ use crate::base::clock::Clock;
 use crate::base::principal::Principal;
 use crate::base::refusal::Refusal;
 use crate::config::Config;
+use crate::config::mask::NotSearchable;
 use crate::crypto::aead::{AeadError, SealingKey};
-use crate::operation::{Catalog, Kind, Output};
+use crate::guardrail::rule::RuleError;
+use crate::guardrail::{Finding, Guardrail};
+use crate::operation::{Catalog, Kind, Output, UsedSecrets};
 use crate::store::Batch;
 use crate::telemetry::metric::Metrics;
 use identify::Known;
 use record::Recorded;
+use redact::Redactor;
 use request::{Asked, Via};
 
 /// What the steps need. Built once, shared by all transports.
@@ -46,6 +50,19 @@ pub struct Pipeline {
     /// Seals the state of an `Ask`; it lives as long as the process.
     ask_key: SealingKey,
     asks: dispatch::Asks,
+    guardrail: Arc<Guardrail>,
+    redactor: Arc<Redactor>,
+}
+
+/// Why there is no pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    #[error(transparent)]
+    Sealing(#[from] AeadError),
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    #[error(transparent)]
+    Mask(#[from] NotSearchable),
 }
 
 impl Pipeline {
@@ -57,7 +74,9 @@ impl Pipeline {
         catalog: Arc<Catalog>,
         metrics: Arc<Metrics>,
         config: Arc<Config>,
-    ) -> Result<Self, AeadError> {
+    ) -> Result<Self, PipelineError> {
+        let guardrail = Arc::new(Guardrail::new(&config.inspect)?);
+        let redactor = Arc::new(Redactor::new(&config, Arc::clone(&guardrail))?);
         Ok(Self {
             audit,
             authenticator,
@@ -68,6 +87,8 @@ impl Pipeline {
             config,
             ask_key: SealingKey::ephemeral()?,
             asks: dispatch::Asks::default(),
+            guardrail,
+            redactor,
         })
     }
 
@@ -82,6 +103,10 @@ impl Pipeline {
     /// What is remembered of callers between their calls.
     pub fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -190,39 +215,52 @@ impl Pipeline {
         let registered = self.catalog.get(asked.kind, &asked.name);
         draft.urgent =
             known.via().is_at_this_machine() && registered.as_ref().is_some_and(|registered| registered.about.urgent);
-        let result = self.steps(known, asked, &mut draft).await;
+        let mut findings = Vec::new();
+        let result = self.steps(known, asked, &mut draft, &mut findings).await;
         // A name that somebody made up is no label.
         let operation = registered.as_ref().map_or("unknown", |registered| registered.about.name.as_str());
         let (recorded, outcome) =
-            record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await;
+            record::record(&self.audit, &self.metrics, self.config.audit.all, draft, &findings, result).await;
         self.metrics.called(operation, outcome.as_str(), self.clock.monotonic().saturating_sub(begun));
         recorded
     }
 
-    async fn steps(&self, known: Known, asked: Asked, draft: &mut Draft) -> Result<record::Finished, record::Stopped> {
+    async fn steps(
+        &self,
+        known: Known,
+        asked: Asked,
+        draft: &mut Draft,
+        findings: &mut Vec<Finding>,
+    ) -> Result<record::Finished, record::Stopped> {
         let mut admitted = admit::admit(&self.gate, known, asked)?;
         draft.session = Some(admitted.session().short().to_owned());
         self.record_turn(&mut admitted, draft).await?;
-        let checked = inspect::inspect(&self.catalog, admitted, |bytes, is_secret| {
+        let look = inspect::Look { catalog: &self.catalog, guardrail: &self.guardrail, settings: &self.config.inspect };
+        let mut checked = inspect::inspect(&look, admitted, |bytes, is_secret| {
             draft.argument_bytes = bytes.len() as u64;
             if !is_secret {
                 draft.argument_digest = self.audit.digest(bytes);
                 draft.personal.arguments = self.config.audit.arguments.then(|| record::cut(bytes));
             }
         })?;
+        findings.append(&mut checked.findings);
+        let quotes = checked.registered.about.quotes;
         let allowed = authorize::authorize(checked)?;
         if allowed.wants_intent() {
             let intent = self.audit.append(draft.clone(), Outcome::Intent, None).await;
             draft.intent = Some(intent.map_err(|error| record::unavailable(&error))?);
         }
+        let used = Arc::new(UsedSecrets::default());
         let shared = dispatch::Shared {
             catalog: &self.catalog,
             key: &self.ask_key,
             asks: &self.asks,
             limits: self.config.limits,
+            redactor: &self.redactor,
+            used: &used,
         };
         let ran = dispatch::dispatch(&shared, allowed).await?;
-        let clean = redact::redact(ran, self.config.limits.output_bytes_max);
+        let clean = self.redactor.redact(ran, quotes, &used.all());
         draft.output_bytes = clean.bytes() as u64;
         Ok(clean)
     }
@@ -297,7 +335,7 @@ impl Pipeline {
         record::describe(&mut draft, owner);
         draft.operation = Some("task".into());
         let (outcome, reason, result) = match result {
-            Ok(output) => (Outcome::Done, None, Ok(redact::redact_late(output, self.config.limits.output_bytes_max))),
+            Ok(output) => (Outcome::Done, None, Ok(self.redactor.redact_late(output))),
             Err(refusal) => {
                 (Outcome::Failed, Some(format!("{}: {}", refusal.code.as_str(), refusal.private)), Err(refusal))
             }

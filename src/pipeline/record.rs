@@ -7,12 +7,14 @@ use crate::audit::{Audit, AuditError};
 use crate::base::bound;
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
-use crate::operation::{Kind, Output};
+use crate::guardrail::Finding;
+use crate::operation::{Kind, Marks, Output};
 use crate::telemetry::metric::Metrics;
 
 /// The end of the way: all that a transport may send.
 pub struct Recorded {
     reply: Result<Ran, Refusal>,
+    marks: Marks,
 }
 
 impl std::fmt::Debug for Recorded {
@@ -22,6 +24,11 @@ impl std::fmt::Debug for Recorded {
 }
 
 impl Recorded {
+    /// What the caller is told beside the result.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     pub fn into_reply(self) -> Result<Ran, Refusal> {
         self.reply
     }
@@ -51,6 +58,12 @@ pub(super) fn cut(arguments: &[u8]) -> String {
     String::from_utf8_lossy(&arguments[..end]).into_owned()
 }
 
+/// What was found in the arguments of a call that was answered all the same.
+fn flagged(findings: &[Finding]) -> Option<String> {
+    let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    (!found.is_empty()).then(|| format!("flagged: {}", found.join("; ")))
+}
+
 pub(super) fn unavailable(error: &AuditError) -> Refusal {
     let public = "Sekisho cannot write its audit log at the moment, so it does nothing. The operator finds the reason in the log.";
     Refusal::new(Code::Unavailable, public).with_private(error)
@@ -62,17 +75,20 @@ pub(super) async fn record(
     metrics: &Metrics,
     all: bool,
     draft: Draft,
+    findings: &[Finding],
     result: Result<Finished, Stopped>,
 ) -> (Recorded, Outcome) {
+    let mut marks = Marks::default();
     let (outcome, reason, counted, reply) = match result {
-        Ok(clean) => {
+        Ok(mut clean) => {
+            marks = std::mem::take(&mut clean.marks);
             let outcome = match &clean.ran {
                 Ran::Done(Output::Tool { failed: true, .. }) => Outcome::Failed,
                 Ran::Done(_) => Outcome::Done,
                 Ran::Ask { .. } => Outcome::InputRequired,
                 Ran::Task(_) => Outcome::Deferred,
             };
-            (outcome, None, clean.kind == Kind::List && !all, Ok(clean.ran))
+            (outcome, flagged(findings), clean.kind == Kind::List && !all, Ok(clean.ran))
         }
         Err(Stopped(refusal)) => {
             let outcome = if refusal.code == Code::Cancelled { Outcome::Undelivered } else { Outcome::Refused };
@@ -91,7 +107,7 @@ pub(super) async fn record(
     }
     if counted {
         metrics.listed();
-        return (Recorded { reply }, outcome);
+        return (Recorded { reply, marks }, outcome);
     }
     // Whoever is over a limit can be so without end: their refusals are folded.
     let over = matches!(&reply, Err(refusal) if matches!(refusal.code, Code::TooManyRequests | Code::Busy));
@@ -100,10 +116,10 @@ pub(super) async fn record(
         reason => audit.append(draft, outcome, reason).await.map(drop),
     };
     match written {
-        Ok(()) => (Recorded { reply }, outcome),
+        Ok(()) => (Recorded { reply, marks }, outcome),
         Err(error) => {
             tracing::error!(%error, "a call is refused because it cannot be recorded");
-            (Recorded { reply: Err(unavailable(&error)) }, Outcome::Refused)
+            (Recorded { reply: Err(unavailable(&error)), marks: Marks::default() }, Outcome::Refused)
         }
     }
 }

@@ -1,17 +1,25 @@
-//! Step 6: what may not leave stays here. Secrets masked, control characters out, size bounded.
+//! Step 6: what may not leave stays here. Secrets masked, HTML made inert, control characters out, size bounded; and
+//! what quotes documents is marked as content that nobody vouches for.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::ran::Ran;
-use crate::config::mask;
-use crate::operation::{Block, Body, Content, Kind, Output, Question};
+use crate::base::secret::Secret;
+use crate::config::Config;
+use crate::config::mask::{Masker, NotSearchable};
+use crate::config::raw::PersonalData;
+use crate::guardrail::Guardrail;
+use crate::operation::{Block, Body, Content, Kind, Marks, Output, Question};
 
 /// A result that may be sent, once it is recorded.
 pub struct Clean {
     pub(super) ran: Ran,
     pub(super) kind: Kind,
+    pub(super) marks: Marks,
     bytes: usize,
 }
 
@@ -27,149 +35,188 @@ impl Clean {
     }
 }
 
-pub(super) fn redact((kind, mut ran): (Kind, Ran), output_bytes_max: usize) -> Clean {
-    let mut left = Left { bytes: output_bytes_max, used: 0 };
-    match &mut ran {
-        Ran::Done(output) => clean_output(output, &mut left),
-        Ran::Ask { questions, .. } => {
-            for (_, question) in questions {
-                clean_question(question, &mut left);
-            }
-        }
-        // A task's result is cleaned when it is there.
-        Ran::Task(_) => {}
+/// Cleans what goes out. Built once, shared by all calls.
+#[derive(Debug)]
+pub struct Redactor {
+    masker: Masker,
+    guardrail: Arc<Guardrail>,
+    output_bytes_max: usize,
+}
+
+impl Redactor {
+    pub fn new(config: &Config, guardrail: Arc<Guardrail>) -> Result<Self, NotSearchable> {
+        let masker = Masker::of_results(config.redact.personal_data == PersonalData::Mask)?;
+        Ok(Self { masker, guardrail, output_bytes_max: config.limits.output_bytes_max })
     }
-    Clean { bytes: left.used, kind, ran }
+
+    /// Cleans what came of a call that used the secrets `used`. Where it `quotes` documents, it is marked, and looked
+    /// through for instructions that hide in it: those stay, because a text that is changed is no quotation.
+    pub(super) fn redact(&self, (kind, mut ran): (Kind, Ran), quotes: bool, used: &[Secret]) -> Clean {
+        let mut cleaning = self.cleaning(used, self.output_bytes_max);
+        cleaning.flags = quotes.then(BTreeSet::new);
+        match &mut ran {
+            Ran::Done(output) => cleaning.output(output),
+            Ran::Ask { questions, .. } => questions.iter_mut().for_each(|(_, question)| cleaning.question(question)),
+            // A task's result is cleaned when it is there.
+            Ran::Task(_) => {}
+        }
+        let flags = cleaning.flags.take().unwrap_or_default().into_iter().map(str::to_owned).collect();
+        Clean { bytes: cleaning.sent, kind, ran, marks: Marks { untrusted: quotes, flags } }
+    }
+
+    /// Cleans the result of a task, which comes after the reply.
+    pub fn redact_late(&self, mut output: Output) -> Output {
+        self.cleaning(&[], self.output_bytes_max).output(&mut output);
+        output
+    }
+
+    /// Cleans a JSON value that goes to the caller while a call runs.
+    pub fn redact_value(&self, value: &mut Value, used: &[Secret]) {
+        self.cleaning(used, usize::MAX).value(value);
+    }
+
+    pub fn redact_question(&self, mut question: Question, used: &[Secret]) -> Question {
+        self.cleaning(used, usize::MAX).question(&mut question);
+        question
+    }
+
+    fn cleaning<'a>(&'a self, used: &'a [Secret], bytes: usize) -> Cleaning<'a> {
+        Cleaning { redactor: self, used, flags: None, left: bytes, sent: 0 }
+    }
 }
 
-/// Cleans the result of a task, which comes after the reply.
-pub fn redact_late(mut output: Output, output_bytes_max: usize) -> Output {
-    clean_output(&mut output, &mut Left { bytes: output_bytes_max, used: 0 });
-    output
-}
-
-/// Cleans a JSON value that goes to the caller while a call runs.
-pub fn redact_value(value: &mut Value) {
-    clean_value(value, &mut Left { bytes: usize::MAX, used: 0 });
-}
-
-pub fn redact_question(mut question: Question) -> Question {
-    clean_question(&mut question, &mut Left { bytes: usize::MAX, used: 0 });
-    question
-}
-
-/// How much may still go out.
-struct Left {
-    bytes: usize,
-    used: usize,
+/// One result on its way out.
+struct Cleaning<'a> {
+    redactor: &'a Redactor,
+    used: &'a [Secret],
+    /// Rules that found hidden instructions; `None` where nobody looks for them.
+    flags: Option<BTreeSet<&'a str>>,
+    /// Bytes that may still go out.
+    left: usize,
+    sent: usize,
 }
 
 const CUT_NOTICE: &str = "\n\n[Sekisho cut this here: the result is larger than limits.output_bytes_max]";
 
-fn clean_output(output: &mut Output, left: &mut Left) {
-    match output {
-        Output::Tool { blocks, structured, .. } => {
-            // The structured form first: it is what programs read, and the text repeats it.
-            if let Some(structured) = structured {
-                clean_value(structured, left);
-                left.bytes = left.bytes.max(CUT_NOTICE.len());
+impl Cleaning<'_> {
+    fn output(&mut self, output: &mut Output) {
+        match output {
+            Output::Tool { blocks, structured, .. } => {
+                let all = self.left;
+                // The structured form first: it is what programs read, and the text repeats it.
+                let mut flags = None;
+                if let Some(structured) = structured {
+                    self.value(structured);
+                    self.left = self.left.max(CUT_NOTICE.len()).max(all - self.left);
+                    flags = self.flags.take();
+                }
+                blocks.iter_mut().for_each(|block| self.block(block));
+                self.flags = flags.or(self.flags.take());
             }
-            let mut text_left = Left { bytes: left.bytes.max(left.used), used: 0 };
-            for block in blocks {
-                clean_block(block, &mut text_left);
+            Output::Contents(contents) => contents.iter_mut().for_each(|content| self.content(content)),
+            Output::Prompt { description, messages } => {
+                self.text(description);
+                messages.iter_mut().for_each(|(_, block)| self.block(block));
             }
-            left.used += text_left.used;
-        }
-        Output::Contents(contents) => contents.iter_mut().for_each(|content| clean_content(content, left)),
-        Output::Prompt { description, messages } => {
-            clean_text(description, left);
-            for (_, block) in messages {
-                clean_block(block, left);
-            }
-        }
-        Output::Completion { values, .. } => values.iter_mut().for_each(|value| clean_text(value, left)),
-        Output::Resources { items, .. } | Output::Templates { items } => {
-            for item in items {
-                clean_text(&mut item.name, left);
-                clean_text(&mut item.title, left);
-                if let Some(description) = &mut item.description {
-                    clean_text(description, left);
+            Output::Completion { values, .. } => values.iter_mut().for_each(|value| self.text(value)),
+            Output::Resources { items, .. } | Output::Templates { items } => {
+                for item in items {
+                    self.text(&mut item.name);
+                    self.text(&mut item.title);
+                    if let Some(description) = &mut item.description {
+                        self.text(description);
+                    }
                 }
             }
-        }
-        // The texts of the operations themselves are ours.
-        Output::Operations { .. } | Output::Nothing => {}
-    }
-}
-
-fn clean_block(block: &mut Block, left: &mut Left) {
-    match block {
-        Block::Text(text) => clean_text(text, left),
-        Block::Image { data, .. } | Block::Audio { data, .. } => bound_blob(data, left),
-        Block::Embedded(content) => clean_content(content, left),
-    }
-}
-
-fn clean_content(content: &mut Content, left: &mut Left) {
-    match &mut content.body {
-        Body::Text(text) => clean_text(text, left),
-        Body::Blob(data) => bound_blob(data, left),
-    }
-}
-
-fn clean_question(question: &mut Question, left: &mut Left) {
-    match question {
-        Question::Form { message, schema } => {
-            clean_text(message, left);
-            clean_value(schema, left);
-        }
-        Question::Sample { prompt, .. } => clean_text(prompt, left),
-        Question::Roots => {}
-    }
-}
-
-fn clean_value(value: &mut Value, left: &mut Left) {
-    // An explicit stack: a result's depth is not ours to trust.
-    let mut stack = vec![value];
-    while let Some(value) = stack.pop() {
-        match value {
-            Value::String(text) => clean_text(text, left),
-            Value::Array(items) => stack.extend(items.iter_mut().rev()),
-            Value::Object(fields) => stack.extend(fields.values_mut().rev()),
-            Value::Null | Value::Bool(_) | Value::Number(_) => left.used += 5,
+            // The texts of the operations themselves are ours.
+            Output::Operations { .. } | Output::Nothing => {}
         }
     }
-}
 
-fn clean_text(text: &mut String, left: &mut Left) {
-    if let Cow::Owned(masked) = mask::masked(text) {
-        *text = masked;
-    }
-    if text.chars().any(is_unwanted) {
-        text.retain(|char| !is_unwanted(char));
-    }
-    if text.len() > left.bytes {
-        let mut end = left.bytes;
-        while !text.is_char_boundary(end) {
-            end -= 1;
+    fn block(&mut self, block: &mut Block) {
+        match block {
+            Block::Text(text) => self.text(text),
+            Block::Image { data, .. } | Block::Audio { data, .. } => self.blob(data),
+            Block::Embedded(content) => self.content(content),
         }
-        text.truncate(end);
-        left.bytes = 0;
-        left.used += text.len();
-        text.push_str(CUT_NOTICE);
-        return;
     }
-    left.bytes -= text.len();
-    left.used += text.len();
+
+    /// HTML is made inert: whoever shows it would run it. Markdown and code stay as they are, `onPress=` is code.
+    fn content(&mut self, content: &mut Content) {
+        match &mut content.body {
+            Body::Text(text) => {
+                if is_html(&content.media_type) {
+                    *text = ammonia::clean(text);
+                }
+                self.text(text);
+            }
+            Body::Blob(data) => self.blob(data),
+        }
+    }
+
+    fn question(&mut self, question: &mut Question) {
+        match question {
+            Question::Form { message, schema } => {
+                self.text(message);
+                self.value(schema);
+            }
+            Question::Sample { prompt, .. } => self.text(prompt),
+            Question::Roots => {}
+        }
+    }
+
+    fn value(&mut self, value: &mut Value) {
+        // An explicit stack: a result's depth is not ours to trust.
+        let mut stack = vec![value];
+        while let Some(value) = stack.pop() {
+            match value {
+                Value::String(text) => self.text(text),
+                Value::Array(items) => stack.extend(items.iter_mut().rev()),
+                Value::Object(fields) => stack.extend(fields.values_mut().rev()),
+                Value::Null | Value::Bool(_) | Value::Number(_) => self.sent += 5,
+            }
+        }
+    }
+
+    fn text(&mut self, text: &mut String) {
+        if let Some(flags) = &mut self.flags {
+            flags.extend(self.redactor.guardrail.check_document(text));
+        }
+        // Controls first: one in the middle of a secret would hide it from the mask.
+        if text.chars().any(is_unwanted) {
+            text.retain(|char| !is_unwanted(char));
+        }
+        if let Cow::Owned(masked) = self.redactor.masker.masked_with(text, self.used) {
+            *text = masked;
+        }
+        if text.len() > self.left {
+            let mut end = self.left;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            self.left = 0;
+            self.sent += text.len();
+            text.push_str(CUT_NOTICE);
+            return;
+        }
+        self.left -= text.len();
+        self.sent += text.len();
+    }
+
+    /// Half a picture is none.
+    fn blob(&mut self, data: &mut String) {
+        if data.len() > self.left {
+            data.clear();
+        }
+        self.left -= data.len();
+        self.sent += data.len();
+    }
 }
 
-/// Half a picture is none.
-fn bound_blob(data: &mut String, left: &mut Left) {
-    if data.len() > left.bytes {
-        data.clear();
-    }
-    left.bytes -= data.len();
-    left.used += data.len();
+fn is_html(media_type: &str) -> bool {
+    let kind = media_type.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml", "image/svg+xml"].iter().any(|html| kind.eq_ignore_ascii_case(html))
 }
 
 /// C0 and C1 controls but for tab, newline and carriage return: they have no place in documents, and
@@ -179,44 +226,5 @@ fn is_unwanted(char: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn text_of(input: &str, bytes_max: usize) -> String {
-        match redact_late(Output::text(input), bytes_max) {
-            Output::Tool { blocks, .. } => match blocks.into_iter().next() {
-                Some(Block::Text(text)) => text,
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn controls_and_tokens_do_not_leave() {
-        assert_eq!(text_of("a\u{1b}[31m\u{0}b\tc\nd\u{9b}", 100), "a[31mb\tc\nd");
-        let token = format!("sks_{}", "0f".repeat(32));
-        assert_eq!(text_of(&format!("x {token}"), 100), format!("x {}", mask::MASK));
-        let mut value = json!({"a": [token, {"b": "\u{7}c"}]});
-        redact_value(&mut value);
-        assert_eq!(value, json!({"a": [mask::MASK, {"b": "c"}]}));
-    }
-
-    #[test]
-    fn what_is_too_long_is_cut_with_a_notice() {
-        assert_eq!(text_of("ああ", 4), format!("あ{CUT_NOTICE}"));
-        assert_eq!(text_of("ああ", 6), "ああ");
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_escapes_the_rules(text: String, bytes_max in 0_usize..200) {
-            let out = text_of(&text, bytes_max);
-            prop_assert!(!out.chars().any(is_unwanted));
-            prop_assert!(out.len() <= bytes_max + CUT_NOTICE.len());
-        }
-    }
-}
+#[path = "tests_redact.rs"]
+mod tests;

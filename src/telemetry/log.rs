@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -9,8 +10,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::base::bound;
+use crate::config::Log;
+use crate::config::mask::{Masker, NotSearchable};
 use crate::config::raw::{LogFormat, LogLevel};
-use crate::config::{Log, mask};
 
 /// Keeps the log's thread alive; dropping it writes out what is queued.
 #[must_use]
@@ -43,6 +45,8 @@ pub enum LogError {
     Directory { directory: String, reason: String },
     #[error("a log was set up before")]
     Twice,
+    #[error(transparent)]
+    Mask(#[from] NotSearchable),
 }
 
 /// Sends everything that the program says from now on to `directory`.
@@ -71,7 +75,8 @@ pub fn start(directory: &Path, log: Log) -> Result<LogGuard, LogError> {
     };
     // rmcp logs results and error data: contents of documents, which have no place in a log.
     let filter = EnvFilter::new(format!("{level},rmcp=off,tantivy=warn,hyper=warn,h2=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Masking { writer });
+    let masking = Masking { writer, masker: Arc::new(Masker::of_logs()?) };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(masking);
     let set = match log.format {
         LogFormat::Json => tracing::subscriber::set_global_default(builder.json().finish()),
         LogFormat::Text => tracing::subscriber::set_global_default(builder.finish()),
@@ -83,25 +88,27 @@ pub fn start(directory: &Path, log: Log) -> Result<LogGuard, LogError> {
 /// Masks each line on its way to the file.
 struct Masking {
     writer: NonBlocking,
+    masker: Arc<Masker>,
 }
 
 impl<'a> MakeWriter<'a> for Masking {
     type Writer = MaskedLine;
 
     fn make_writer(&'a self) -> MaskedLine {
-        MaskedLine { writer: self.writer.clone() }
+        MaskedLine { writer: self.writer.clone(), masker: Arc::clone(&self.masker) }
     }
 }
 
 /// One event; tracing-subscriber writes it in one piece.
 struct MaskedLine {
     writer: NonBlocking,
+    masker: Arc<Masker>,
 }
 
 impl Write for MaskedLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        self.writer.write_all(mask::masked(&text).as_bytes())?;
+        self.writer.write_all(self.masker.masked_line(&text).as_bytes())?;
         Ok(bytes.len())
     }
 

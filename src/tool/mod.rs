@@ -19,21 +19,27 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::base::refusal::{Code, Refusal};
+use crate::config;
 use crate::library::Libraries;
 use crate::operation::Catalog;
 use crate::schema::NotASchema;
 use shelf::Shelves;
 
 /// Puts all of them into the catalogue.
-pub fn register(catalog: &Catalog, libraries: &Arc<Libraries>, shelves: &Arc<Shelves>) -> Result<(), NotASchema> {
+pub fn register(
+    catalog: &Catalog,
+    libraries: &Arc<Libraries>,
+    shelves: &Arc<Shelves>,
+    inspect: &config::Inspect,
+) -> Result<(), NotASchema> {
     shelves.add(Arc::new(resource::LibraryShelf::new(Arc::clone(libraries))));
     catalog.add(Arc::new(libraries::ListLibraries::new(Arc::clone(libraries))))?;
-    catalog.add(Arc::new(search::SearchDocuments::new(Arc::clone(libraries))))?;
+    catalog.add(Arc::new(search::SearchDocuments::new(Arc::clone(libraries), inspect.query_chars_max)))?;
     catalog.add(Arc::new(read::ReadDocument::new(Arc::clone(libraries))))?;
-    catalog.add(Arc::new(prompt::AnswerFromLibrary::new(Arc::clone(libraries))))?;
+    catalog.add(Arc::new(prompt::AnswerFromLibrary::new(Arc::clone(libraries), inspect.query_chars_max)))?;
     list::register(catalog)?;
-    shelf::register(catalog, shelves)?;
-    protocol::register(catalog)
+    shelf::register(catalog, shelves, inspect.uri_chars_max)?;
+    protocol::register(catalog, inspect.uri_chars_max)
 }
 
 /// The JSON Schema of arguments, with everything in place: clients need not follow references.
@@ -54,6 +60,14 @@ fn generated<T: JsonSchema>(settings: SchemaSettings) -> Value {
     // The name of a Rust type tells a client nothing.
     schema.remove("title");
     schema.to_value()
+}
+
+/// `schema` with the configured length of the text `property`: clients read it, and it is what is checked.
+fn bounded(mut schema: Value, property: &str, chars_max: usize) -> Value {
+    if let Some(property) = schema["properties"].get_mut(property) {
+        property["maxLength"] = chars_max.into();
+    }
+    schema
 }
 
 /// `uint64` and its like are no formats of JSON Schema, and clients warn of each; `minimum` says the same.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::search::heading;
-use super::{arguments, schema_of, uri};
+use super::{arguments, bounded, schema_of, uri};
 use crate::base::bound;
 use crate::base::refusal::Refusal;
 use crate::library::{Libraries, Query};
@@ -36,15 +36,12 @@ struct Arguments {
 }
 
 impl AnswerFromLibrary {
-    pub fn new(libraries: Arc<Libraries>) -> Self {
+    pub fn new(libraries: Arc<Libraries>, query_chars_max: usize) -> Self {
         let description = "Answer a question from the document libraries only, with sources.";
-        let mut about = About::reading(
-            Kind::Prompt,
-            "answer_from_library",
-            "Answer from the library",
-            description,
-            schema_of::<Arguments>(),
-        );
+        let input = bounded(schema_of::<Arguments>(), "question", query_chars_max);
+        let mut about =
+            About::reading(Kind::Prompt, "answer_from_library", "Answer from the library", description, input);
+        about.quotes = true;
         about.argument_bytes_max = bound::SEARCH_ARGUMENT_BYTES_MAX;
         Self { about, libraries }
     }

@@ -10,11 +10,11 @@ use crate::base::refusal::Refusal;
 use crate::operation::{About, Catalog, Cx, Kind, Operation, Outcome, Output};
 use crate::schema::NotASchema;
 
-pub(super) fn register(catalog: &Catalog) -> Result<(), NotASchema> {
-    let uri = json!({"type": "object", "properties": {"uri": {"type": "string", "maxLength": 4096}}, "required": ["uri"], "additionalProperties": false});
+pub(super) fn register(catalog: &Catalog, uri_chars_max: usize) -> Result<(), NotASchema> {
+    let uri = json!({"type": "object", "properties": {"uri": {"type": "string", "maxLength": uri_chars_max}}, "required": ["uri"], "additionalProperties": false});
     let level = json!({"type": "object", "properties": {"level": {"type": "string", "maxLength": 16}}, "required": ["level"], "additionalProperties": false});
-    let filter = json!({"type": "object", "properties": {"resources": {"type": "array", "maxItems": bound::SUBSCRIPTIONS_MAX, "items": {"type": "string", "maxLength": 4096}}}});
-    let client = json!({"type": "object"});
+    let filter = json!({"type": "object", "properties": {"resources": {"type": "array", "maxItems": bound::SUBSCRIPTIONS_MAX, "items": {"type": "string", "maxLength": uri_chars_max}}}, "additionalProperties": false});
+    let client = json!({"type": "object", "properties": {"client": {"type": "string"}, "version": {"type": "string"}}, "additionalProperties": false});
     let task = json!({"type": "object", "properties": {"id": {"type": "string", "maxLength": 256}}, "required": ["id"], "additionalProperties": false});
     let requests = [
         (Kind::Protocol, "initialize", "Begin a session", client.clone(), bound::HTTP_BODY_BYTES_UNKNOWN_MAX),

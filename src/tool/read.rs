@@ -34,7 +34,7 @@ struct Arguments {
     path: String,
     /// Anchor of a section: read only this section and what is below it.
     #[serde(default)]
-    #[schemars(length(max = 512))]
+    #[schemars(length(max = 512), extend("x-sekisho-field" = "free_text"))]
     section: Option<String>,
     /// About how many tokens a page may have.
     #[serde(default = "tokens_default")]
@@ -97,6 +97,7 @@ impl ReadDocument {
         let mut about =
             About::reading(Kind::Tool, "read_document", "Read document", description, schema_of::<Arguments>());
         about.output = Some(result_schema_of::<Answer>());
+        about.quotes = true;
         about.argument_bytes_max = 4 * bound::ARGUMENT_BYTES_MAX;
         Self { about, libraries }
     }

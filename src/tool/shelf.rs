@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{arguments, schema_of};
+use super::{arguments, bounded, schema_of};
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Catalog, Content, Cx, Kind, Operation, Outcome, Output, ResourceItem};
@@ -63,9 +63,13 @@ impl Shelves {
     }
 }
 
-pub(super) fn register(catalog: &Catalog, shelves: &Arc<Shelves>) -> Result<(), NotASchema> {
+pub(super) fn register(catalog: &Catalog, shelves: &Arc<Shelves>, uri_chars_max: usize) -> Result<(), NotASchema> {
     for request in [Request::Read, Request::List, Request::Templates, Request::Complete] {
-        catalog.add(Arc::new(ResourceRequest { about: request.about(), request, shelves: Arc::clone(shelves) }))?;
+        catalog.add(Arc::new(ResourceRequest {
+            about: request.about(uri_chars_max),
+            request,
+            shelves: Arc::clone(shelves),
+        }))?;
     }
     Ok(())
 }
@@ -107,7 +111,7 @@ struct CompleteArguments {
 }
 
 impl Request {
-    fn about(self) -> About {
+    fn about(self, uri_chars_max: usize) -> About {
         let (kind, name, title, input) = match self {
             Self::Read => (Kind::Protocol, "resources/read", "Read a resource", schema_of::<ReadArguments>()),
             Self::List => (Kind::List, "resources/list", "List resources", schema_of::<ListArguments>()),
@@ -121,7 +125,8 @@ impl Request {
                 schema_of::<CompleteArguments>(),
             ),
         };
-        let mut about = About::reading(kind, name, title, title, input);
+        let mut about = About::reading(kind, name, title, title, bounded(input, "uri", uri_chars_max));
+        about.quotes = matches!(self, Self::Read);
         about.argument_bytes_max = 4 * bound::ARGUMENT_BYTES_MAX;
         about
     }

@@ -30,6 +30,7 @@ mod golden;
 mod harness;
 mod http;
 mod identify;
+mod inspect;
 mod kill;
 mod library;
 mod mcp;
