@@ -7,6 +7,7 @@ mod credential;
 mod doctor;
 mod exit;
 mod library;
+mod log;
 mod print;
 mod reach;
 mod search;
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     /// Verify and follow the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Read the program's log, sealed files too
+    #[command(subcommand)]
+    Log(log::Log),
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -169,6 +173,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Search(command) => block_on(search::search(context, command)),
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Log(command) => block_on(log::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
         Command::Vault(command) => block_on(vault::vault(context, command)),
         Command::Key(command) => block_on(vault::key(context, command)),

@@ -113,6 +113,10 @@ pub struct Log {
     pub level: LogLevel,
     pub format: LogFormat,
     pub keep_days: usize,
+    pub bytes_max: u64,
+    pub total_bytes_max: u64,
+    pub mask_addresses: bool,
+    pub encrypt: bool,
 }
 
 /// A value that has the right type and still cannot be.
@@ -155,11 +159,7 @@ impl Config {
                     .map(|listen| check.listen("metrics.listen", listen)),
                 prefix: check.prefix(&raw.metrics.prefix),
             },
-            log: Log {
-                level: raw.log.level,
-                format: raw.log.format,
-                keep_days: check.size("log.keep_days", raw.log.keep_days, 1, 3650),
-            },
+            log: check.log(&raw.log),
             raw,
         };
         if check.problems.is_empty() { Ok(config) } else { Err(check.problems) }
@@ -212,6 +212,19 @@ impl Check {
             retention: Retention { age_max: self.days("audit.retention_days", audit.retention_days), bytes_max },
             checkpoint_file: self.path("audit.checkpoint_file", audit.checkpoint_file.as_deref()),
             checkpoint_syslog: audit.checkpoint_syslog,
+        }
+    }
+
+    fn log(&mut self, log: &raw::Log) -> Log {
+        let bytes_max = self.within("log.bytes_max", log.bytes_max, 4096, 1 << 40);
+        Log {
+            level: log.level,
+            format: log.format,
+            keep_days: self.size("log.keep_days", log.keep_days, 1, 3650),
+            bytes_max,
+            total_bytes_max: self.within("log.total_bytes_max", log.total_bytes_max, bytes_max, 1 << 50),
+            mask_addresses: log.mask_addresses,
+            encrypt: log.encrypt,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod ran;
 pub mod record;
 pub mod redact;
 pub mod request;
+mod report;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use crate::crypto::aead::{AeadError, SealingKey};
 use crate::operation::{Catalog, Kind, Output};
 use crate::store::Store;
 use crate::telemetry::metric::Metrics;
+use crate::telemetry::security::SecurityLog;
 use identify::Known;
 use record::Recorded;
 use request::{Asked, Via};
@@ -42,6 +44,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
+    security: SecurityLog,
     config: Arc<Config>,
     /// Seals the state of an `Ask`; it lives as long as the process.
     ask_key: SealingKey,
@@ -65,10 +68,17 @@ impl Pipeline {
             clock: Arc::clone(clock),
             catalog,
             metrics,
+            security: SecurityLog::default(),
             config,
             ask_key: SealingKey::ephemeral()?,
             asks: dispatch::Asks::default(),
         })
+    }
+
+    /// Writes refusals that a watcher of security should see to `log`.
+    pub fn reporting_to(mut self, log: SecurityLog) -> Self {
+        self.security = log;
+        self
     }
 
     pub fn catalog(&self) -> &Arc<Catalog> {
@@ -125,6 +135,9 @@ impl Pipeline {
         let result = self.steps(known, asked, &mut draft).await;
         // A name that somebody made up is no label.
         let operation = registered.as_ref().map_or("unknown", |registered| registered.about.name.as_str());
+        if let Err(stopped) = &result {
+            self.report(&draft, stopped.refusal());
+        }
         let (recorded, outcome) =
             record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await;
         self.metrics.called(operation, outcome.as_str(), self.clock.monotonic().saturating_sub(begun));
@@ -236,6 +249,7 @@ impl Pipeline {
 
     async fn refuse_early(&self, draft: Draft, refusal: &Refusal) -> Result<(), Refusal> {
         self.metrics.refused(refusal.code.as_str());
+        self.report(&draft, refusal);
         let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
         self.audit.append_folded(draft, reason).await.map_err(|error| record::unavailable(&error))
     }
