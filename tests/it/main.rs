@@ -29,6 +29,7 @@ mod harness;
 mod http;
 mod kill;
 mod library;
+mod log;
 mod mcp;
 mod memory;
 mod metrics;
