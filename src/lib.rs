@@ -30,9 +30,9 @@ pub mod config; // 1: what was chosen
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds
-pub mod telemetry; // 2: what the program says of itself
 pub mod search; // 3: tantivy
 pub mod store; // 3: redb
+pub mod telemetry; // 3: what the program says of itself
 pub mod vault; // 4: keys and credentials
 pub mod audit; // 5: what happened
 pub mod auth; // 6: who asks, and how often

@@ -7,6 +7,7 @@ pub mod ban;
 pub mod credential;
 pub mod library;
 pub mod lifecycle;
+pub mod log;
 pub mod retention;
 pub mod search;
 pub mod session;
@@ -40,6 +41,7 @@ pub fn register(
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
     retention::register(catalog, audit, custody)?;
+    log::register(catalog, custody)?;
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
     backup::register(catalog, custody)?;

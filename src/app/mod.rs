@@ -39,6 +39,7 @@ use crate::search::{Index, SearchError};
 use crate::store::lock::{DirectoryLock, LockError};
 use crate::store::table::Table;
 use crate::store::{Batch, Opened, Put, Store, StoreError};
+use crate::telemetry::log::LogHandle;
 use crate::telemetry::metric::Metrics;
 use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
@@ -118,6 +119,7 @@ impl App {
         places: &Places,
         config: Config,
         secret: Option<Found>,
+        log: LogHandle,
         notice: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -135,7 +137,8 @@ impl App {
         let audit = Audit::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault));
         let checkpoints = config.audit.checkpoint_file.clone().unwrap_or_else(|| places.checkpoints());
         let keeper = Keeper::new(audit.clone(), &database_id, checkpoints, config.audit.checkpoint_syslog);
-        let custody = Arc::new(Custody::new(audit.clone(), Arc::clone(&vault), Arc::new(keeper), key_file, &config));
+        let custody = Custody::new(audit.clone(), Arc::clone(&vault), Arc::new(keeper), key_file, &config);
+        let custody = Arc::new(custody.with_logs(places.logs(), config.log, log.clone()));
         // Deriving a key takes as long as everything else together: both at once.
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
@@ -154,6 +157,7 @@ impl App {
         }
         ensure_manual(&libraries).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
+        custody.supply_log_keys_or_say().await;
 
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         let shelves = Arc::new(Shelves::default());
@@ -163,7 +167,7 @@ impl App {
         let authenticator =
             Arc::new(Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config)?);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
-        let pipeline = Arc::new(Pipeline::new(
+        let pipeline = Pipeline::new(
             Arc::clone(&authenticator),
             gate.clone(),
             Arc::clone(&clock),
@@ -171,7 +175,8 @@ impl App {
             Arc::clone(&catalog),
             Arc::clone(&metrics),
             Arc::clone(&config),
-        )?);
+        )?;
+        let pipeline = Arc::new(pipeline.reporting_to(log.security()));
         let facts = Arc::new(Facts {
             places: places.clone(),
             libraries: Arc::clone(&libraries),

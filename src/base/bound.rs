@@ -187,6 +187,20 @@ pub const BACKUP_HEADER_BYTES_MAX: usize = 64 << 10;
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Log lines waiting for the disk before lines are dropped.
 pub const LOG_LINES_QUEUED_MAX: usize = 16_384;
+/// One line of the log; longer ones are cut. No message of ours comes near.
+pub const LOG_LINE_BYTES_MAX: usize = 64 << 10;
+/// The same line sealed, in base64, with its number; what is longer in a file was not written by us.
+pub const LOG_STORED_LINE_BYTES_MAX: usize = LOG_LINE_BYTES_MAX / 3 * 4 + 256;
+/// The first line of a sealed log file: 150 bytes with a key that AES-256-GCM wrapped.
+pub const LOG_HEADER_BYTES_MAX: usize = 1024;
+/// Lines that wait for the vault to open before lines are dropped: a start writes some kilobytes.
+pub const LOG_WAITING_BYTES_MAX: usize = 1 << 20;
+/// Keys for sealed log files that are made ahead: the writer takes the next one while the first is being replaced.
+pub const LOG_KEYS_READY: usize = 2;
+/// Bytes of a log that are read at once for whoever asks.
+pub const LOG_PAGE_BYTES: usize = 256 << 10;
+/// Characters of a session's id in a security line: enough to tell sessions apart, too few to use one.
+pub const LOG_SESSION_CHARS: usize = 12;
 
 // Requests.
 

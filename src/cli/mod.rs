@@ -9,6 +9,7 @@ mod credential;
 mod doctor;
 mod exit;
 mod library;
+mod log;
 mod print;
 mod reach;
 mod search;
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     /// Issue, list and revoke API keys and JWTs
     #[command(subcommand)]
     Token(token::Token),
+    /// Read the program's log, sealed files too
+    #[command(subcommand)]
+    Log(log::Log),
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -187,6 +191,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Audit(command) => block_on(audit::run(context, command)),
         Command::Account(command) => block_on(account::run(context, command)),
         Command::Token(command) => block_on(token::run(context, command)),
+        Command::Log(command) => block_on(log::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
         Command::Session(command) => block_on(session::run(context, command)),
         Command::Ban(command) => block_on(ban::run(context, command)),

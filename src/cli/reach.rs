@@ -18,6 +18,7 @@ use super::{Context, print, unlock};
 use crate::app::{App, AppError};
 use crate::auth::Evidence;
 use crate::base::bound;
+use crate::base::clock::SystemClock;
 use crate::config::file;
 use crate::config::place::Places;
 use crate::pipeline::request::Via;
@@ -62,9 +63,11 @@ impl Reach {
 
     async fn own(context: &Context, places: &Places, lock: DirectoryLock) -> Result<Self, Failure> {
         let config = file::load(&places.config, &context.environment)?;
-        let log = log::start(&places.logs(), config.log).ok();
+        let log = log::start(&places.logs(), config.log, std::sync::Arc::new(SystemClock::default())).ok();
+        let handle = log.as_ref().map(LogGuard::handle).unwrap_or_default();
         let secret = unlock::find(context, places, &config, false)?;
-        let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
+        let mut app =
+            App::open_locked(lock, places, config, secret, handle, &|notice| print::error_line(notice)).await?;
         // While this command works, stdio clients and other commands get in through it.
         app.serve_control(places)?;
         Ok(Self::Here { app: Box::new(app), _log: log })

@@ -11,6 +11,7 @@ use super::exit::Failure;
 use super::{Context, print, reach, setup, unlock};
 use crate::app::App;
 use crate::base::bound;
+use crate::base::clock::SystemClock;
 use crate::config::place::Places;
 use crate::config::raw::Authentication;
 use crate::config::{Config, file};
@@ -66,14 +67,15 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
         ))
     })?;
     let address = listener.address().map_err(Failure::internal)?;
-    let log = log::start(&places.logs(), config.log).map_err(Failure::internal)?;
+    let log = log::start(&places.logs(), config.log, Arc::new(SystemClock::default())).map_err(Failure::internal)?;
     for warning in config.auth.environment.warnings() {
         tracing::warn!("{warning}");
         print::error_line(warning);
     }
     let lock = reach::take_directory(places).await?;
     let secret = unlock::find(context, places, &config, true)?;
-    let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
+    let mut app =
+        App::open_locked(lock, places, config, secret, log.handle(), &|notice| print::error_line(notice)).await?;
     app.serve_control(places)?;
     app.pipeline.metrics().watch_log(log.dropped());
     serve_metrics(&app).await?;

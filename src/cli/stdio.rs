@@ -20,6 +20,7 @@ use super::{Context, print, setup, unlock};
 use crate::app::{App, AppError};
 use crate::auth::Evidence;
 use crate::base::bound;
+use crate::base::clock::SystemClock;
 use crate::config::file;
 use crate::config::place::Places;
 use crate::http::control::UPGRADE;
@@ -150,9 +151,10 @@ async fn become_owner(
     lock: DirectoryLock,
 ) -> Result<(Owned, Box<dyn Stream>), Failure> {
     let config = file::load(&places.config, &context.environment)?;
-    let log = log::start(&places.logs(), config.log).ok();
+    let log = log::start(&places.logs(), config.log, std::sync::Arc::new(SystemClock::default())).ok();
+    let handle = log.as_ref().map(LogGuard::handle).unwrap_or_default();
     let secret = unlock::find(context, places, &config, false)?;
-    let mut app = App::open_locked(lock, places, config, secret, &|notice| print::error_line(notice)).await?;
+    let mut app = App::open_locked(lock, places, config, secret, handle, &|notice| print::error_line(notice)).await?;
     app.serve_control(places)?;
     let uid = rustix::process::geteuid().as_raw();
     let known =

@@ -156,6 +156,10 @@ pub struct Log {
     pub level: LogLevel,
     pub format: LogFormat,
     pub keep_days: usize,
+    pub bytes_max: u64,
+    pub total_bytes_max: u64,
+    pub mask_addresses: bool,
+    pub encrypt: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -219,11 +223,7 @@ impl Config {
                     .map(|listen| check.listen("metrics.listen", listen)),
                 prefix: check.prefix(&raw.metrics.prefix),
             },
-            log: Log {
-                level: raw.log.level,
-                format: raw.log.format,
-                keep_days: check.size("log.keep_days", raw.log.keep_days, 1, 3650),
-            },
+            log: check.log(&raw.log),
             inspect: check.inspect(&raw.inspect),
             redact: raw.redact,
             raw,
@@ -318,6 +318,19 @@ impl Check {
             self.impossible("inspect.group_modes", expected, given);
         }
         parsed
+    }
+
+    fn log(&mut self, log: &raw::Log) -> Log {
+        let bytes_max = self.within("log.bytes_max", log.bytes_max, 4096, 1 << 40);
+        Log {
+            level: log.level,
+            format: log.format,
+            keep_days: self.size("log.keep_days", log.keep_days, 1, 3650),
+            bytes_max,
+            total_bytes_max: self.within("log.total_bytes_max", log.total_bytes_max, bytes_max, 1 << 50),
+            mask_addresses: log.mask_addresses,
+            encrypt: log.encrypt,
+        }
     }
 
     /// A path that means the same from any directory.

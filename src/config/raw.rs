@@ -370,13 +370,29 @@ pub struct Log {
     pub level: LogLevel,
     /// "json": one JSON object a line. "text": for people.
     pub format: LogFormat,
-    /// How many days of log files are kept.
+    /// How many days of log files are kept, today included.
     pub keep_days: u64,
+    /// A log file that would grow beyond so many bytes is full, and another one is begun.
+    pub bytes_max: u64,
+    /// All log files together have at most about so many bytes; the oldest go.
+    pub total_bytes_max: u64,
+    /// Addresses in security lines lose their last octet (IPv4) or their last 80 bits (IPv6).
+    pub mask_addresses: bool,
+    /// Log files are sealed under the vault's key for logs; `sekisho log cat` shows them. Files that are there stay as they are.
+    pub encrypt: bool,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: LogLevel::Info, format: LogFormat::Json, keep_days: 14 }
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Json,
+            keep_days: 14,
+            bytes_max: 64 << 20,
+            total_bytes_max: 1 << 30,
+            mask_addresses: true,
+            encrypt: false,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl Custody {
                 () = stop.cancelled() => return,
                 _ = rounds.tick() => self.round().await,
                 () = self.rotated.notified() => self.reseal_all().await,
+                () = self.log_key_taken() => self.supply_log_keys_or_say().await,
                 changed = health.changed() => {
                     if changed.is_err() {
                         return;
@@ -52,6 +53,9 @@ impl Custody {
             }
         }
         self.prune_old().await;
+        self.prune_logs();
+        // What a commit that failed left undone.
+        self.supply_log_keys_or_say().await;
         if let Err(error) = self.backup_if_due().await {
             tracing::error!(%error, "the scheduled backup failed");
             self.note("backup.scheduled", Outcome::Failed, error.to_string()).await;

@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod error;
 pub mod house;
+mod logs;
 pub mod rekey;
 pub mod restore;
 mod reseal;
@@ -41,6 +42,8 @@ pub struct Custody {
     retention: config::Retention,
     rotation: Option<std::time::Duration>,
     backup: config::Backup,
+    /// Where there is a log to look after.
+    logs: Option<logs::Logs>,
     /// Held from the look at the store to the commit by whatever changes keys or credentials: rows replace what was
     /// there.
     change: Mutex<()>,
@@ -88,6 +91,7 @@ impl Custody {
             retention: config.audit.retention,
             rotation: config.vault.rotation,
             backup: config.backup.clone(),
+            logs: None,
             change: Mutex::default(),
             backing_up: Arc::default(),
             rotated: Notify::new(),
@@ -164,7 +168,16 @@ impl Custody {
             // Nothing is tried, so whoever opened it before still did.
             return Ok(());
         }
-        self.try_key(with, from).await.map(drop)
+        self.try_key(with, from).await?;
+        self.supply_log_keys_or_say().await;
+        Ok(())
+    }
+
+    /// As [`Custody::supply_log_keys`]; where there are none, a log waits and nobody else does.
+    pub async fn supply_log_keys_or_say(&self) {
+        if let Err(error) = self.supply_log_keys().await {
+            tracing::error!(%error, "there is no key for a log file");
+        }
     }
 
     /// Gives the key that was derived, for whoever may keep it.
@@ -192,6 +205,7 @@ impl Custody {
         // A subject whose first entry is under way would be given a second key.
         let _alone = self.audit.alone().await;
         self.vault.close(self.store().read(vault::state)?);
+        self.forget_log_keys();
         self.audit.forget_subjects();
         Ok(())
     }
@@ -286,7 +300,11 @@ impl Custody {
         let change = self.vault.opened()?.rotate(&purposes, self.now())?;
         let names: Vec<&str> = purposes.iter().map(|purpose| purpose.name()).collect();
         self.make(change, "key.rotate", format!("new keys for {}", names.join(", "))).await?;
+        if purposes.contains(&Purpose::Logs) {
+            self.forget_log_keys();
+        }
         drop(one);
+        self.supply_log_keys_or_say().await;
         if signing {
             self.keeper.checkpoint().await?;
         }

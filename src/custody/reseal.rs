@@ -59,6 +59,11 @@ impl Custody {
             let in_use = match purpose {
                 Purpose::Credentials => self.store().read(reseal::versions_in_use)?,
                 Purpose::AuditPersonal => self.audit.subject_key_versions()?,
+                // Files are never sealed anew: a key stays until the last one that needs it was removed.
+                Purpose::Logs => match self.log_key_versions()? {
+                    Some(versions) => versions,
+                    None => continue,
+                },
                 // These seal nothing that stays: a backup carries the keyring of its time.
                 _ => std::collections::BTreeSet::default(),
             };

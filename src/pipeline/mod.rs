@@ -12,6 +12,7 @@ pub mod ran;
 pub mod record;
 pub mod redact;
 pub mod request;
+mod report;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use crate::guardrail::{Finding, Guardrail};
 use crate::operation::{Catalog, Kind, Output, UsedSecrets};
 use crate::store::Batch;
 use crate::telemetry::metric::Metrics;
+use crate::telemetry::security::SecurityLog;
 use identify::Known;
 use record::Recorded;
 use redact::Redactor;
@@ -46,6 +48,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
+    security: SecurityLog,
     config: Arc<Config>,
     /// Seals the state of an `Ask`; it lives as long as the process.
     ask_key: SealingKey,
@@ -84,12 +87,19 @@ impl Pipeline {
             clock,
             catalog,
             metrics,
+            security: SecurityLog::default(),
             config,
             ask_key: SealingKey::ephemeral()?,
             asks: dispatch::Asks::default(),
             guardrail,
             redactor,
         })
+    }
+
+    /// Writes refusals that a watcher of security should see to `log`.
+    pub fn reporting_to(mut self, log: SecurityLog) -> Self {
+        self.security = log;
+        self
     }
 
     pub fn catalog(&self) -> &Arc<Catalog> {
@@ -219,6 +229,9 @@ impl Pipeline {
         let result = self.steps(known, asked, &mut draft, &mut findings).await;
         // A name that somebody made up is no label.
         let operation = registered.as_ref().map_or("unknown", |registered| registered.about.name.as_str());
+        if let Err(stopped) = &result {
+            self.report(&draft, stopped.refusal());
+        }
         let (recorded, outcome) =
             record::record(&self.audit, &self.metrics, self.config.audit.all, draft, &findings, result).await;
         self.metrics.called(operation, outcome.as_str(), self.clock.monotonic().saturating_sub(begun));
@@ -372,6 +385,7 @@ impl Pipeline {
 
     async fn refuse_early(&self, draft: Draft, refusal: &Refusal) -> Result<(), Refusal> {
         self.metrics.refused(refusal.code.as_str());
+        self.report(&draft, refusal);
         let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
         self.audit.append_folded(draft, reason).await.map_err(|error| record::unavailable(&error))
     }

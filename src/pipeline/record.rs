@@ -46,6 +46,12 @@ impl From<Refusal> for Stopped {
     }
 }
 
+impl Stopped {
+    pub(super) fn refusal(&self) -> &Refusal {
+        &self.0
+    }
+}
+
 pub(super) fn describe(draft: &mut Draft, principal: &Principal) {
     draft.personal.principal = Some(principal.id.to_string());
     draft.role = Some(principal.role.as_str().to_owned());

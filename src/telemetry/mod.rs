@@ -1,5 +1,11 @@
 //! What the program says of itself: its log and its counters.
 
+pub mod folder;
 pub mod log;
 pub mod metric;
+pub mod read;
+pub mod sealed;
+pub mod security;
+pub mod supply;
 mod process;
+mod rolling;

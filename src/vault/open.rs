@@ -23,6 +23,8 @@ use crate::store::table::Table;
 
 /// Stands for a table where a backup's key is wrapped.
 const BACKUP: &str = "backup file";
+/// Stands for a table where a log file's key is wrapped.
+const LOG: &str = "log file";
 
 /// A vault that was unsealed. Cheap to clone; keys are wiped with the last clone.
 #[derive(Clone)]
@@ -192,6 +194,16 @@ impl Open {
     /// Opens what [`Open::wrap_backup_key`] gave.
     pub fn unwrap_backup_key(&self, context: &[u8], wrapped: &[u8]) -> Result<Secret, VaultError> {
         self.unseal_at(Purpose::Backup, BACKUP, context, wrapped)
+    }
+
+    /// Wraps the key of one log file, whose id is `context`.
+    pub fn wrap_log_key(&self, context: &[u8], key: &Secret) -> Result<SealedValue, VaultError> {
+        self.seal_at(Purpose::Logs, LOG, context, key.expose_secret())
+    }
+
+    /// Opens what [`Open::wrap_log_key`] gave.
+    pub fn unwrap_log_key(&self, context: &[u8], wrapped: &[u8]) -> Result<Secret, VaultError> {
+        self.unseal_at(Purpose::Logs, LOG, context, wrapped)
     }
 
     fn seal_at(&self, purpose: Purpose, table: &str, key: &[u8], text: &[u8]) -> Result<SealedValue, VaultError> {

@@ -33,6 +33,7 @@ mod identify;
 mod inspect;
 mod kill;
 mod library;
+mod log;
 mod mcp;
 mod memory;
 mod metrics;
