@@ -32,7 +32,7 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 13] = [
+const KNOWN_BY: [(&str, &[&str]); 15] = [
     ("redb", &["store"]),
     ("tantivy", &["search"]),
     ("rmcp", &["mcp"]),
@@ -46,6 +46,8 @@ const KNOWN_BY: [(&str, &[&str]); 13] = [
     ("ed25519_dalek", &["crypto"]),
     ("rustls", &["crypto", "http"]),
     ("bincode", &["store"]),
+    ("cedar_policy", &["auth"]),
+    ("miette", &["auth"]),
 ];
 
 fn root() -> PathBuf {

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod credential;
 pub mod library;
 pub mod lifecycle;
+pub mod policy;
 pub mod retention;
 pub mod search;
 pub mod status;
@@ -14,6 +15,7 @@ mod request;
 use std::sync::Arc;
 
 use crate::audit::Audit;
+use crate::auth::policy::keep::PolicyKeeper;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -27,6 +29,7 @@ pub fn register(
     libraries: &Arc<Libraries>,
     audit: &Audit,
     custody: &Arc<Custody>,
+    policies: &PolicyKeeper,
     look: Arc<dyn Look>,
     lifecycle: Arc<dyn Lifecycle>,
 ) -> Result<(), NotASchema> {
@@ -37,6 +40,7 @@ pub fn register(
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
     backup::register(catalog, custody)?;
+    policy::register(catalog, libraries, policies)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))
 }

@@ -19,7 +19,11 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
 use crate::audit::{Audit, AuditError};
+use crate::auth::policy::Policy;
+use crate::auth::policy::keep::PolicyKeeper;
+use crate::auth::policy::source::PolicyError;
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
@@ -30,7 +34,7 @@ use crate::http::control::ControlSocket;
 use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::mcp::Mcp;
-use crate::operation::Catalog;
+use crate::operation::{Catalog, Change};
 use crate::pipeline::Pipeline;
 use crate::schema::NotASchema;
 use crate::search::{Index, SearchError};
@@ -55,6 +59,7 @@ pub struct App {
     pub config: Arc<Config>,
     pub clock: Arc<dyn Clock>,
     pub custody: Arc<Custody>,
+    policies: PolicyKeeper,
     audit: Audit,
     store: Store,
     stop: CancellationToken,
@@ -93,6 +98,8 @@ pub enum AppError {
     Custody(#[from] CustodyError),
     #[error(transparent)]
     Sealing(#[from] AeadError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     #[error("a built-in operation has a schema that does not compile: {0}")]
     Schema(#[from] NotASchema),
     #[error("{}: {error}", path.display())]
@@ -118,6 +125,9 @@ impl App {
     ) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let config = Arc::new(config);
+        // First: who starts with wrong policies has changed nothing.
+        let policies = config.policy.directory.clone().unwrap_or_else(|| places.policies());
+        let policy = Arc::new(Policy::open(policies, Arc::clone(&clock))?);
         let opened = Store::open(&places.database())?;
         let database_id = database_id(&opened)?;
         let hook = LogHook::of(&opened)?;
@@ -159,6 +169,7 @@ impl App {
         let pipeline = Arc::new(Pipeline::new(
             &store,
             audit.clone(),
+            Arc::clone(&policy),
             Arc::clone(&catalog),
             Arc::clone(&metrics),
             Arc::clone(&config),
@@ -169,12 +180,14 @@ impl App {
             libraries: Arc::clone(&libraries),
             audit: audit.clone(),
             custody: Arc::clone(&custody),
+            policy: Arc::clone(&policy),
             store: store.clone(),
             metrics,
             pipeline: Arc::downgrade(&pipeline),
         });
         let giving_up = Arc::new(GivingUp::default());
-        crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
+        let policies = PolicyKeeper::new(policy, audit.clone());
+        crate::admin::register(&catalog, &libraries, &audit, &custody, &policies, facts.clone(), giving_up.clone())?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts);
         let app = Self {
@@ -184,6 +197,7 @@ impl App {
             config,
             clock,
             custody,
+            policies,
             audit,
             store,
             stop: CancellationToken::new(),
@@ -193,6 +207,7 @@ impl App {
         };
         app.begin(unsealed, notice).await?;
         app.sweep_sessions();
+        app.keep_policies();
         tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
         tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
         Ok(app)
@@ -222,6 +237,7 @@ impl App {
             self.audit.append(draft, Outcome::Failed, Some(error.to_string())).await?;
         }
         self.record_configuration().await?;
+        self.policies.record().await?;
         if let Some(alarm) = self.custody.look_outside().await? {
             notice(&format!("Alarm: {alarm}."));
         }
@@ -296,6 +312,24 @@ impl App {
         self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
     }
 
+    /// Clients hear of each set that comes into force: what they may call and read is another matter then.
+    fn keep_policies(&self) {
+        tokio::spawn(self.policies.clone().run(self.config.policy.look, self.stop.clone()));
+        let mut changes = self.policies.policy().changes();
+        let (catalog, stop) = (Arc::clone(self.pipeline.catalog()), self.stop.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    changed = changes.changed() => if changed.is_err() { return },
+                }
+                for change in [Change::Tools, Change::Prompts, Change::Resources(None)] {
+                    catalog.announce(change);
+                }
+            }
+        });
+    }
+
     fn sweep_sessions(&self) {
         let (pipeline, stop) = (Arc::clone(&self.pipeline), self.stop.clone());
         tokio::spawn(async move {
@@ -314,7 +348,7 @@ impl App {
 async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
     match libraries.get(MANUAL) {
         Ok(_) => {}
-        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin).await?),
+        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin, Classification::Public).await?),
         Err(error) => return Err(error),
     }
     libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)

@@ -49,6 +49,19 @@ pub fn rows_of_quickstart(snapshot: &Snapshot) -> Result<Vec<Put>, StoreError> {
     Ok(deletions)
 }
 
+/// What is known of the token of this name; of several, the newest.
+pub fn named(store: &Store, name: &str) -> Result<Option<TokenRecord>, StoreError> {
+    let rows = store.read(|snapshot| snapshot.scan(Table::Tokens, &[], &[u8::MAX; 33], bound::TOKENS_MAX))?;
+    let mut found: Option<TokenRecord> = None;
+    for (_, value) in rows {
+        let record: TokenRecord = codec::decode(&value)?;
+        if record.name == name && found.as_ref().is_none_or(|known| known.made <= record.made) {
+            found = Some(record);
+        }
+    }
+    Ok(found)
+}
+
 /// Whether `token` opens anything.
 pub fn is_known(store: &Store, token: &Secret) -> Result<bool, StoreError> {
     find(store, token).map(|found| found.is_some())

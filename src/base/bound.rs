@@ -226,6 +226,16 @@ pub const JSON_NODES_MAX: usize = 100_000;
 pub const SCHEMA_MESSAGE_CHARS_MAX: usize = 300;
 /// Principals with a rate bucket before full buckets are dropped.
 pub const QUOTA_PRINCIPALS_MAX: usize = 10_000;
+/// Policy files: people read them all to know what is allowed.
+pub const POLICY_FILES_MAX: usize = 256;
+/// One policy file, in bytes: a thousand policies.
+pub const POLICY_FILE_BYTES_MAX: usize = 256 << 10;
+/// Policies in force, the shipped ones included: each new question is put to all of them.
+pub const POLICIES_MAX: usize = 5000;
+/// A policy's `@id`: it stands in audit entries.
+pub const POLICY_ID_CHARS_MAX: usize = 64;
+/// Decisions that are remembered, at about 300 bytes each.
+pub const POLICY_DECISIONS_MAX: usize = 10_000;
 /// Bearer tokens of one installation.
 pub const TOKENS_MAX: usize = 10_000;
 /// Sessions at once; the quietest make room. Each takes about 300 bytes.

@@ -48,7 +48,7 @@ impl Site {
                 self.pipeline
                     .record_foreign_refusal(
                         None,
-                        &Via::Http { peer, user_agent: None },
+                        &Via::Http { peer, is_tls: self.tls, user_agent: None },
                         Some("http".into()),
                         &reason.private,
                     )

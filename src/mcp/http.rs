@@ -83,7 +83,7 @@ impl McpHttp {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let via = Via::Http { peer, user_agent: user_agent(&parts.headers) };
+        let via = Via::Http { peer, is_tls: self.is_private, user_agent: user_agent(&parts.headers) };
         let evidence = Evidence::Http {
             peer,
             is_private: self.is_private || peer.ip().is_loopback(),

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
+use crate::auth::policy::ask::Resource;
+use crate::auth::policy::{Access, Policy};
 use crate::auth::quota::Quota;
 use crate::auth::session::{Handle, Sessions};
 use crate::auth::{Authenticator, Evidence};
@@ -38,6 +40,7 @@ pub struct Pipeline {
     authenticator: Authenticator,
     sessions: Sessions,
     quota: Quota,
+    policy: Arc<Policy>,
     catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
     config: Arc<Config>,
@@ -50,6 +53,7 @@ impl Pipeline {
     pub fn new(
         store: &Store,
         audit: Audit,
+        policy: Arc<Policy>,
         catalog: Arc<Catalog>,
         metrics: Arc<Metrics>,
         config: Arc<Config>,
@@ -60,6 +64,7 @@ impl Pipeline {
             authenticator: Authenticator::new(store.clone(), config.http.authentication),
             sessions: Sessions::new(Arc::clone(clock), config.session, config.limits),
             quota: Quota::new(config.rate, Arc::clone(clock)),
+            policy,
             catalog,
             metrics,
             config,
@@ -117,11 +122,31 @@ impl Pipeline {
         // On a full disk whoever stands at this machine makes room; nobody else uses up what was kept for that.
         draft.urgent = known.via().is_at_this_machine()
             && self.catalog.get(asked.kind, &asked.name).is_some_and(|registered| registered.about.urgent);
-        let result = self.steps(known, asked, &mut draft).await;
-        record::record(&self.audit, &self.metrics, self.config.audit.all, draft, result).await
+        let access = self.access(&known, asked.kind, &asked.name);
+        let result = self.steps(known, access.clone(), asked, &mut draft).await;
+        let note = access.and_then(|access| access.touched()).map(|level| format!("classification {level}"));
+        record::record(&self.audit, &self.metrics, self.config.audit.all, draft, note, result).await
     }
 
-    async fn steps(&self, known: Known, asked: Asked, draft: &mut Draft) -> Result<record::Finished, record::Stopped> {
+    /// What the policy lets a caller touch by an operation; `None` if there is no such operation.
+    fn access(&self, known: &Known, kind: Kind, name: &str) -> Option<Access> {
+        let action = self.catalog.get(kind, name)?.action.clone();
+        let how = known.via().circumstances();
+        Some(Access::new(Arc::clone(&self.policy), known.principal().clone(), how, action))
+    }
+
+    /// Whether a caller may still ask for `name` on `resource`: of streams that live longer than their request.
+    pub fn may(&self, known: &Known, kind: Kind, name: &str, resource: &Resource) -> bool {
+        self.access(known, kind, name).is_some_and(|access| access.may(resource))
+    }
+
+    async fn steps(
+        &self,
+        known: Known,
+        access: Option<Access>,
+        asked: Asked,
+        draft: &mut Draft,
+    ) -> Result<record::Finished, record::Stopped> {
         let admitted = admit::admit(&self.sessions, &self.quota, known, asked)?;
         draft.session = Some(admitted.session().short().to_owned());
         self.record_turn(&admitted, draft).await?;
@@ -132,7 +157,7 @@ impl Pipeline {
                 draft.personal.arguments = self.config.audit.arguments.then(|| record::cut(bytes));
             }
         })?;
-        let allowed = authorize::authorize(checked)?;
+        let allowed = authorize::authorize(checked, access)?;
         if allowed.wants_intent() {
             let intent = self.audit.append(draft.clone(), Outcome::Intent, None).await;
             draft.intent = Some(intent.map_err(|error| record::unavailable(&error))?);

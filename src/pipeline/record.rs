@@ -61,6 +61,7 @@ pub(super) async fn record(
     metrics: &Metrics,
     all: bool,
     draft: Draft,
+    note: Option<String>,
     result: Result<Finished, Stopped>,
 ) -> Recorded {
     let (outcome, reason, counted, reply) = match result {
@@ -71,7 +72,7 @@ pub(super) async fn record(
                 Ran::Ask { .. } => Outcome::InputRequired,
                 Ran::Task(_) => Outcome::Deferred,
             };
-            (outcome, None, clean.kind == Kind::List && !all, Ok(clean.ran))
+            (outcome, note, clean.kind == Kind::List && !all, Ok(clean.ran))
         }
         Err(Stopped(refusal)) => {
             let outcome = if refusal.code == Code::Cancelled { Outcome::Undelivered } else { Outcome::Refused };
