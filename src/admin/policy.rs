@@ -19,6 +19,10 @@ use crate::operation::{Catalog, Cx, Effect, Kind, Registered};
 use crate::schema::NotASchema;
 use crate::store::Store;
 
+/// All groups.
+const GROUPS: [ActionGroup; 5] =
+    [ActionGroup::Protocol, ActionGroup::Agent, ActionGroup::AuditRead, ActionGroup::Operate, ActionGroup::Administer];
+
 /// The roles, as the matrix has its columns.
 const ROLES: [Role; 4] = [Role::Reader, Role::Operator, Role::Auditor, Role::Admin];
 
@@ -46,7 +50,8 @@ pub(super) fn register(
     let matrix = about::<Nothing>("policy.matrix", "Show which role may call which operation", Effect::ReadOnly)
         .in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(matrix, move |cx, _| {
-        let rows: Vec<Value> = cx.catalog.all().iter().map(|operation| row(&keeper, operation)).collect();
+        let listed = GROUPS.map(|group| (group, policy::listed_actions(group)));
+        let rows: Vec<Value> = cx.catalog.all().iter().map(|operation| row(&keeper, &listed, operation)).collect();
         Box::pin(async move { Ok(json!({"operations": rows})) })
     })))?;
     let keeper = policies.clone();
@@ -175,14 +180,17 @@ fn resource_of(libraries: &Libraries, asked: &Explain) -> Result<Resource, Refus
 }
 
 /// What each role may do with one operation: on the appliance, and on a library of each classification.
-fn row(keeper: &PolicyKeeper, operation: &Registered) -> Value {
+fn row(keeper: &PolicyKeeper, listed: &[(ActionGroup, Vec<String>)], operation: &Registered) -> Value {
+    let action = &operation.action;
+    let in_schema =
+        listed.iter().any(|(group, names)| *group == action.group && names.iter().any(|name| **name == *action.name));
     let how = Circumstances { transport: "http", is_tls: true, peer: None };
     let about = &operation.about;
     let mut row = json!({
         "action": &*operation.action.name,
         "group": operation.action.group,
         "kind": kind_of(about.kind),
-        "in_schema": policy::listed_actions(operation.action.group).iter().any(|name| **name == *operation.action.name),
+        "in_schema": in_schema,
     });
     for role in ROLES {
         let principal = Principal::token("any", role);

@@ -33,6 +33,7 @@ mod mcp;
 mod memory;
 mod notify;
 mod outside;
+mod policy;
 mod rekey;
 mod retention;
 mod search;
