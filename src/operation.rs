@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::policy::{self, Audience};
+use crate::auth::policy::Access;
+use crate::auth::policy::ask::{Action, ActionGroup, Resource};
 use crate::base::bound;
-use crate::base::principal::{Principal, Role};
+use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::schema::{NotASchema, Schema};
@@ -44,6 +45,8 @@ pub struct About {
     pub title: String,
     pub description: String,
     pub kind: Kind,
+    /// What policies know it as. An operation of administration is `Administer` until somebody thought about it.
+    pub action_group: ActionGroup,
     /// JSON Schema of the arguments, an object.
     pub input: Value,
     /// JSON Schema of the structured result, where there is one.
@@ -73,6 +76,7 @@ impl About {
             title: title.into(),
             description: description.into(),
             kind,
+            action_group: if kind == Kind::Admin { ActionGroup::Administer } else { ActionGroup::Agent },
             input,
             output: None,
             effect: Effect::ReadOnly,
@@ -86,8 +90,15 @@ impl About {
         }
     }
 
-    pub fn audience(&self) -> Audience {
-        if self.kind == Kind::Admin { Audience::Operator } else { Audience::Agent }
+    pub fn in_group(mut self, action_group: ActionGroup) -> Self {
+        self.action_group = action_group;
+        self
+    }
+
+    /// The action that policies speak about. A prompt may have a tool's name, so its own is marked.
+    pub fn action(&self) -> Action {
+        let name = if self.kind == Kind::Prompt { format!("prompt:{}", self.name) } else { self.name.clone() };
+        Action { name: name.into(), group: self.action_group }
     }
 }
 
@@ -283,6 +294,8 @@ pub struct Progress {
 /// What an operation is given beside its arguments.
 pub struct Cx {
     pub principal: Principal,
+    /// Which libraries and credentials this call may touch.
+    pub access: Access,
     pub catalog: Arc<Catalog>,
     pub caller: Arc<dyn Caller>,
     pub cancel: CancellationToken,
@@ -335,15 +348,16 @@ impl Cx {
 pub enum Change {
     Tools,
     Prompts,
-    /// Resources came or went.
-    Resources,
-    /// This resource has another content.
-    Resource(String),
+    /// Resources came or went: those of this library, or any.
+    Resources(Option<Resource>),
+    /// This resource, of this library, has another content.
+    Resource(String, Resource),
 }
 
 /// A ready operation: its schema is compiled once.
 pub struct Registered {
     pub about: Arc<About>,
+    pub action: Action,
     pub operation: Arc<dyn Operation>,
     pub input: Schema,
 }
@@ -374,7 +388,8 @@ impl Catalog {
         let about = Arc::new(operation.about().clone());
         let input = Schema::compile(&about.input)?;
         let key = (about.kind, about.name.clone());
-        let registered = Arc::new(Registered { about, operation, input });
+        let action = about.action();
+        let registered = Arc::new(Registered { about, action, operation, input });
         self.operations.write().unwrap_or_else(PoisonError::into_inner).insert(key, registered);
         Ok(())
     }
@@ -387,16 +402,17 @@ impl Catalog {
         self.operations.read().unwrap_or_else(PoisonError::into_inner).get(&(kind, name.to_owned())).cloned()
     }
 
-    /// The operations of `kind` that `role` may use, by name.
-    pub fn visible(&self, kind: Kind, role: Role) -> Vec<Arc<About>> {
-        let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);
-        operations
-            .values()
-            .filter(|registered| {
-                registered.about.kind == kind && policy::decide(role, registered.about.audience()).is_ok()
-            })
-            .map(|registered| Arc::clone(&registered.about))
-            .collect()
+    /// The operations of `kind` that whoever has `access` may call, by name.
+    pub fn visible(&self, kind: Kind, access: &Access) -> Vec<Arc<About>> {
+        let appliance = Resource::appliance();
+        let of_kind = self.all().into_iter().filter(|registered| registered.about.kind == kind);
+        let allowed = of_kind.filter(|registered| access.with_action(&registered.action).may(&appliance));
+        allowed.map(|registered| Arc::clone(&registered.about)).collect()
+    }
+
+    /// All operations, by kind and name.
+    pub fn all(&self) -> Vec<Arc<Registered>> {
+        self.operations.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     pub fn announce(&self, change: Change) {

@@ -53,6 +53,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("aho_corasick", &["config", "guardrail"]),
     ("regex", &["guardrail"]),
     ("ammonia", &["pipeline"]),
+    ("cedar_policy", &["auth"]),
+    ("miette", &["auth"]),
 ];
 
 fn root() -> PathBuf {

@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::request::{Request, about, parse};
 use crate::audit::verify::Against;
 use crate::audit::{Audit, AuditError, Disclosed, Numbered};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::crypto::sign::VerifyingKey;
@@ -21,7 +22,8 @@ use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let (log, keeper) = (audit.clone(), Arc::clone(custody));
-    let mut verify = about::<VerifyArguments>("audit.verify", "Verify the audit log", Effect::ReadOnly);
+    let mut verify = about::<VerifyArguments>("audit.verify", "Verify the audit log", Effect::ReadOnly)
+        .in_group(ActionGroup::AuditRead);
     verify.urgent = true;
     verify.argument_bytes_max = bound::VERIFY_ARGUMENT_BYTES_MAX;
     catalog.add(Arc::new(Request::new(verify, move |_, arguments| {
@@ -49,6 +51,7 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
         "The last entries, and with follow those to come.",
         input,
     );
+    tail.action_group = ActionGroup::AuditRead;
     (tail.tells, tail.urgent) = (true, true);
     tail.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
     catalog.add(Arc::new(Tail { about: tail, audit: audit.clone() }))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::request::{Request, about, parse};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::custody::Custody;
 use crate::operation::{Catalog, Effect};
@@ -15,7 +16,8 @@ use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(custody);
-    let mut make = about::<Make>("backup.make", "Back the database up into a file", Effect::Changes);
+    let mut make = about::<Make>("backup.make", "Back the database up into a file", Effect::Changes)
+        .in_group(ActionGroup::Operate);
     make.argument_bytes_max *= 4;
     catalog.add(Arc::new(Request::new(make, move |_, arguments| {
         let custody = Arc::clone(&keeper);

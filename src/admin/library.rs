@@ -1,4 +1,4 @@
-//! The operations `library.add`, `.list`, `.show`, `.sync`, `.remove`.
+//! The operations `library.add`, `.list`, `.show`, `.sync`, `.classify`, `.remove`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound;
+use crate::base::classification::{Classification, NotAClassification};
 use crate::base::refusal::{Code, Refusal};
 use crate::library::Libraries;
 use crate::library::record::{LibraryRecord, Source};
@@ -20,17 +22,23 @@ use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, libraries: &Arc<Libraries>) -> Result<(), NotASchema> {
     let named = schemars::schema_for!(Named).to_value();
+    let classify = schemars::schema_for!(Classify).to_value();
     let nothing = json!({"type": "object", "properties": {}, "additionalProperties": false});
     let requests = [
         (Request::Add, "library.add", "Add a library", schemars::schema_for!(Add).to_value(), Effect::Changes, false),
         (Request::List, "library.list", "List libraries", nothing, Effect::ReadOnly, true),
         (Request::Show, "library.show", "Show a library", named.clone(), Effect::ReadOnly, true),
         (Request::Sync, "library.sync", "Bring a library up to date", named.clone(), Effect::Changes, true),
+        (Request::Classify, "library.classify", "Say how confidential a library is", classify, Effect::Changes, true),
         (Request::Remove, "library.remove", "Remove a library", named, Effect::Destroys, false),
     ];
     for (request, name, title, input, effect, idempotent) in requests {
         let mut about = About::reading(Kind::Admin, name, title, title, input);
         about.effect = effect;
+        // Whoever lowers a classification opens a library to others: that is policy.
+        if !matches!(request, Request::Classify) {
+            about.action_group = ActionGroup::Operate;
+        }
         about.idempotent = idempotent;
         about.argument_bytes_max = 8 * bound::ARGUMENT_BYTES_MAX;
         about.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
@@ -45,6 +53,7 @@ enum Request {
     List,
     Show,
     Sync,
+    Classify,
     Remove,
 }
 
@@ -69,6 +78,24 @@ struct Add {
     #[serde(default)]
     #[schemars(length(max = 64))]
     exclude: Vec<String>,
+    /// How confidential its documents are: public, internal, confidential or restricted.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    classification: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Classify {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// public, internal, confidential or restricted
+    #[schemars(length(max = 16))]
+    classification: String,
+}
+
+fn level(text: &str) -> Result<Classification, Refusal> {
+    text.parse().map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))
 }
 
 struct LibraryRequest {
@@ -82,8 +109,15 @@ impl LibraryRequest {
         if !Path::new(&add.path).is_absolute() {
             return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {:?}.", add.path)));
         }
+        let classification = add.classification.as_deref().map_or(Ok(Classification::default()), level)?;
+        let library = Resource::library(&add.name, classification);
+        let verdict = cx.access.decide(&library);
+        if !verdict.is_allowed {
+            return Err(Refusal::new(Code::Forbidden, cx.access.denial(&library)).with_private(verdict.reason()));
+        }
+        cx.access.touch(classification);
         let source = Source::Folder { root: add.path, include: add.include, exclude: add.exclude };
-        self.libraries.add(&add.name, source).await?;
+        self.libraries.add(&add.name, source, classification).await?;
         match self.sync(cx, &add.name).await {
             Ok(report) => Ok(json!({"library": record_json(&self.libraries.get(&add.name)?), "report": report})),
             Err(refusal) => {
@@ -117,26 +151,38 @@ impl LibraryRequest {
     }
 
     async fn answer(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
+        let seen = self.libraries.seen_by(&cx.access);
         match self.request {
             Request::Add => self.add(cx, parse(arguments)?).await,
             Request::List => {
-                let libraries: Vec<Value> = self.libraries.list()?.iter().map(record_json).collect();
+                let libraries: Vec<Value> = seen.list()?.iter().map(record_json).collect();
                 Ok(json!({"libraries": libraries}))
             }
             Request::Show => {
                 let Named { name } = parse(arguments)?;
-                let record = self.libraries.get(&name)?;
-                let first = self.libraries.documents(&name, "", None, 20)?;
+                let record = seen.get(&name)?;
+                let first = seen.documents(&name, "", None, 20)?;
                 let documents: Vec<Value> =
                     first.iter().map(|(path, document)| json!({"path": path, "title": document.title})).collect();
                 Ok(json!({"library": record_json(&record), "documents": documents}))
             }
             Request::Sync => {
                 let Named { name } = parse(arguments)?;
+                seen.get(&name)?;
                 Ok(json!({"report": self.sync(cx, &name).await?}))
+            }
+            Request::Classify => {
+                let Classify { name, classification } = parse(arguments)?;
+                let classification = level(&classification)?;
+                seen.get(&name)?;
+                let before = self.libraries.get(&name)?.classification;
+                let record = self.libraries.classify(&name, classification).await?;
+                cx.access.touch(classification);
+                Ok(json!({"library": record_json(&record), "before": before}))
             }
             Request::Remove => {
                 let Named { name } = parse(arguments)?;
+                seen.get(&name)?;
                 Ok(json!({"removed": record_json(&self.libraries.remove(&name).await?)}))
             }
         }
@@ -173,5 +219,6 @@ fn record_json(record: &LibraryRecord) -> Value {
         "documents": record.documents,
         "sections": record.sections,
         "bytes": record.bytes,
+        "classification": record.classification,
     })
 }

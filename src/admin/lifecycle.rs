@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Effect, Kind, Operation, Outcome, Output};
 
@@ -30,6 +31,7 @@ impl Yield {
         let input = json!({"type": "object", "properties": {}, "additionalProperties": false});
         let title = "Give the data directory to a server that starts";
         let mut about = About::reading(Kind::Admin, "server.yield", title, title, input);
+        about.action_group = ActionGroup::Operate;
         about.effect = Effect::Changes;
         Self { about, lifecycle }
     }

@@ -8,6 +8,7 @@ pub mod credential;
 pub mod library;
 pub mod lifecycle;
 pub mod log;
+pub mod policy;
 pub mod retention;
 pub mod search;
 pub mod session;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use crate::audit::Audit;
 use crate::auth::gate::Gate;
+use crate::auth::policy::keep::PolicyKeeper;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -34,6 +36,7 @@ pub fn register(
     audit: &Audit,
     custody: &Arc<Custody>,
     gate: &Gate,
+    policies: &PolicyKeeper,
     look: Arc<dyn Look>,
     lifecycle: Arc<dyn Lifecycle>,
 ) -> Result<(), NotASchema> {
@@ -47,6 +50,7 @@ pub fn register(
     backup::register(catalog, custody)?;
     session::register(catalog, gate, audit)?;
     ban::register(catalog, gate)?;
+    policy::register(catalog, libraries, policies)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::request::{Nothing, Request, about, parse};
 use crate::audit::entry::{Draft, Event};
 use crate::audit::{Audit, AuditError, export, keep, log, proof, tree};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::clock::Timestamp;
 use crate::base::id::hex;
 use crate::base::refusal::{Code, Refusal};
@@ -48,7 +49,8 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
         })
     })))?;
     let keeper = Arc::clone(custody);
-    let checkpoint = about::<Nothing>("audit.checkpoint", "Sign the log as it is", Effect::Changes);
+    let checkpoint =
+        about::<Nothing>("audit.checkpoint", "Sign the log as it is", Effect::Changes).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(checkpoint, move |_, _| {
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
@@ -59,7 +61,8 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
         })
     })))?;
     let log = audit.clone();
-    let prove = about::<Prove>("audit.prove", "Prove that an entry is in the log", Effect::ReadOnly);
+    let prove = about::<Prove>("audit.prove", "Prove that an entry is in the log", Effect::ReadOnly)
+        .in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(prove, move |_, arguments| {
         let proved = parse(arguments).and_then(|prove: Prove| {
             log.store().read(|snapshot| proofs(snapshot, &prove)).map_err(|error: CustodyError| error.into())

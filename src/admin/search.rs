@@ -19,6 +19,7 @@ use crate::audit::render::{Format, Shown};
 use crate::audit::report::Summary;
 use crate::audit::retain::frontier_at;
 use crate::audit::{Audit, AuditError, Disclosed, Numbered, keep, proof};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
 use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
@@ -28,20 +29,21 @@ use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let log = audit.clone();
-    let mut search = about::<Search>("audit.search", "Find entries", Effect::ReadOnly);
+    let mut search = about::<Search>("audit.search", "Find entries", Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     (search.tells, search.urgent) = (true, true);
     catalog.add(Arc::new(Request::new(search, move |cx, arguments| {
         let audit = log.clone();
         Box::pin(async move { find(cx, audit, parse(arguments)?).await })
     })))?;
     let log = audit.clone();
-    let report = about::<Range>("audit.report", "Sum the log up", Effect::ReadOnly);
+    let report = about::<Range>("audit.report", "Sum the log up", Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(report, move |cx, arguments| {
         let audit = log.clone();
         Box::pin(async move { report_on(cx, audit, &parse(arguments)?).await })
     })))?;
     let (log, keeper) = (audit.clone(), Arc::clone(custody));
-    let mut export = about::<Export>("audit.export", "Write entries with their proofs into a file", Effect::Changes);
+    let mut export = about::<Export>("audit.export", "Write entries with their proofs into a file", Effect::Changes)
+        .in_group(ActionGroup::AuditRead);
     export.argument_bytes_max *= 4;
     catalog.add(Arc::new(Request::new(export, move |_, arguments| {
         let (audit, custody) = (log.clone(), Arc::clone(&keeper));

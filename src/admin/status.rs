@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
 
@@ -28,6 +29,7 @@ impl Status {
     pub fn new(look: Arc<dyn Look>) -> Self {
         let input = json!({"type": "object", "properties": {}, "additionalProperties": false});
         let mut about = About::reading(Kind::Admin, "status", "Status", "What runs here and how it is.", input);
+        about.action_group = ActionGroup::Operate;
         about.urgent = true;
         Self { about, look }
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use zeroize::Zeroize as _;
 
 use super::request::{Nothing, Request, about, done, parse};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::crypto::password::Iterations;
@@ -19,7 +20,8 @@ use crate::vault::key::Purpose;
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(custody);
-    let status = about::<Nothing>("vault.status", "Say whether the vault is open", Effect::ReadOnly);
+    let status = about::<Nothing>("vault.status", "Say whether the vault is open", Effect::ReadOnly)
+        .in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(status, move |_, _| {
         let status = keeper.vault_status();
         Box::pin(async { Ok(status) })
@@ -58,7 +60,8 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
 
 fn keys(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(custody);
-    let status = about::<Nothing>("key.status", "Show the keys' versions, ages and uses", Effect::ReadOnly);
+    let status = about::<Nothing>("key.status", "Show the keys' versions, ages and uses", Effect::ReadOnly)
+        .in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(status, move |_, _| {
         let status = keeper.key_status().map_err(Refusal::from);
         Box::pin(async { status })

@@ -13,11 +13,13 @@ use super::init::read_token;
 use crate::admin::lifecycle::Lifecycle;
 use crate::admin::status::Look;
 use crate::audit::Audit;
+use crate::auth::policy::{Policy, Summary};
 use crate::auth::token;
 use crate::base::refusal::{Code, Refusal};
 use crate::config::place::Places;
 use crate::custody::Custody;
 use crate::http::metrics::Exposed;
+use crate::library::record::LibraryRecord;
 use crate::library::{Changes, Libraries};
 use crate::operation::{Catalog, Change};
 use crate::pipeline::Pipeline;
@@ -50,13 +52,18 @@ pub(super) struct Announce {
 }
 
 impl Changes for Announce {
-    fn documents(&self, library: &str, changed: &[String], list_changed: bool) {
+    fn documents(&self, library: &LibraryRecord, changed: &[String], list_changed: bool) {
         for path in changed {
-            self.catalog.announce(Change::Resource(tool::uri::of_document(library, path)));
+            let uri = tool::uri::of_document(&library.name, path);
+            self.catalog.announce(Change::Resource(uri, library.resource()));
         }
         if list_changed {
-            self.catalog.announce(Change::Resources);
+            self.catalog.announce(Change::Resources(Some(library.resource())));
         }
+    }
+
+    fn libraries(&self) {
+        self.catalog.announce(Change::Resources(None));
     }
 }
 
@@ -66,6 +73,7 @@ pub(super) struct Facts {
     pub(super) libraries: Arc<Libraries>,
     pub(super) audit: Audit,
     pub(super) custody: Arc<Custody>,
+    pub(super) policy: Arc<Policy>,
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     /// Weak: the pipeline's catalogue holds us.
@@ -133,11 +141,23 @@ impl Look for Facts {
                 "index_passages": self.libraries.passages(),
                 "libraries": self.libraries.list()?.len(),
                 "audit_entries": self.audit.size().map_err(Refusal::internal)?,
+                "policy": policy_json(&self.policy.summary()),
                 "sessions": self.pipeline.upgrade().map_or(0, |pipeline| pipeline.sessions().count()),
                 "since_start": self.metrics.to_json(),
             }))
         })
     }
+}
+
+fn policy_json(summary: &Summary) -> Value {
+    json!({
+        "directory": summary.directory.display().to_string(),
+        "files": summary.files,
+        "policies": summary.policies,
+        "sha256": summary.sha256,
+        "since": summary.since.rfc3339(),
+        "error": summary.error,
+    })
 }
 
 impl Readiness for Facts {

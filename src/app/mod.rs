@@ -21,7 +21,11 @@ use crate::audit::log::LogHook;
 use crate::audit::{Audit, AuditError};
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
+use crate::auth::policy::Policy;
+use crate::auth::policy::keep::PolicyKeeper;
+use crate::auth::policy::source::PolicyError;
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
@@ -32,7 +36,7 @@ use crate::http::metrics::Exposed;
 use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::mcp::Mcp;
-use crate::operation::Catalog;
+use crate::operation::{Catalog, Change};
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::schema::NotASchema;
 use crate::search::{Index, SearchError};
@@ -59,6 +63,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub custody: Arc<Custody>,
     authenticator: Arc<Authenticator>,
+    policies: PolicyKeeper,
     audit: Audit,
     store: Store,
     stop: CancellationToken,
@@ -98,6 +103,8 @@ pub enum AppError {
     Custody(#[from] CustodyError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     #[error("a built-in operation has a schema that does not compile: {0}")]
     Schema(#[from] NotASchema),
     #[error("{}: {error}", path.display())]
@@ -124,6 +131,9 @@ impl App {
     ) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let config = Arc::new(config);
+        // First: who starts with wrong policies has changed nothing.
+        let policies = config.policy.directory.clone().unwrap_or_else(|| places.policies());
+        let policy = Arc::new(Policy::open(policies, Arc::clone(&clock))?);
         let opened = Store::open(&places.database())?;
         let database_id = database_id(&opened)?;
         let hook = LogHook::of(&opened)?;
@@ -172,6 +182,7 @@ impl App {
             gate.clone(),
             Arc::clone(&clock),
             audit.clone(),
+            Arc::clone(&policy),
             Arc::clone(&catalog),
             Arc::clone(&metrics),
             Arc::clone(&config),
@@ -182,12 +193,23 @@ impl App {
             libraries: Arc::clone(&libraries),
             audit: audit.clone(),
             custody: Arc::clone(&custody),
+            policy: Arc::clone(&policy),
             store: store.clone(),
             metrics,
             pipeline: Arc::downgrade(&pipeline),
         });
         let giving_up = Arc::new(GivingUp::default());
-        crate::admin::register(&catalog, &libraries, &audit, &custody, &gate, facts.clone(), giving_up.clone())?;
+        let policies = PolicyKeeper::new(policy, audit.clone());
+        crate::admin::register(
+            &catalog,
+            &libraries,
+            &audit,
+            &custody,
+            &gate,
+            &policies,
+            facts.clone(),
+            giving_up.clone(),
+        )?;
         crate::admin::account::register(&catalog, &authenticator)?;
         crate::admin::token::register(&catalog, &authenticator)?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
@@ -200,6 +222,7 @@ impl App {
             clock,
             custody,
             authenticator,
+            policies,
             audit,
             store,
             stop: CancellationToken::new(),
@@ -212,6 +235,7 @@ impl App {
         app.pipeline.end_restored(restored).await?;
         app.keep_gate();
         app.write_used();
+        app.keep_policies();
         tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
         tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
         Ok(app)
@@ -241,6 +265,7 @@ impl App {
             self.audit.append(draft, Outcome::Failed, Some(error.to_string())).await?;
         }
         self.record_configuration().await?;
+        self.policies.record().await?;
         if let Some(alarm) = self.custody.look_outside().await? {
             notice(&format!("Alarm: {alarm}."));
         }
@@ -324,6 +349,24 @@ impl App {
         self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
     }
 
+    /// Clients hear of each set that comes into force: what they may call and read is another matter then.
+    fn keep_policies(&self) {
+        tokio::spawn(self.policies.clone().run(self.config.policy.look, self.stop.clone()));
+        let mut changes = self.policies.policy().changes();
+        let (catalog, stop) = (Arc::clone(self.pipeline.catalog()), self.stop.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    changed = changes.changed() => if changed.is_err() { return },
+                }
+                for change in [Change::Tools, Change::Prompts, Change::Resources(None)] {
+                    catalog.announce(change);
+                }
+            }
+        });
+    }
+
     fn write_used(&self) {
         let (authenticator, stop) = (Arc::clone(&self.authenticator), self.stop.clone());
         tokio::spawn(async move {
@@ -360,7 +403,7 @@ impl App {
 async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
     match libraries.get(MANUAL) {
         Ok(_) => {}
-        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin).await?),
+        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin, Classification::Public).await?),
         Err(error) => return Err(error),
     }
     libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)

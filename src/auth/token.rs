@@ -102,6 +102,12 @@ pub(super) fn list(snapshot: &Snapshot) -> Result<Vec<(Hash, TokenRecord)>, Stor
     rows.iter().map(whole).collect()
 }
 
+/// What is known of the token of this name; of several, the newest.
+pub fn named(store: &Store, name: &str) -> Result<Option<TokenRecord>, StoreError> {
+    let of_name = store.read(list)?.into_iter().map(|(_, record)| record).filter(|record| record.name == name);
+    Ok(of_name.max_by_key(|record| record.made))
+}
+
 /// Whether `token` is there and was not revoked.
 pub fn is_known(store: &Store, token: &Secret) -> Result<bool, StoreError> {
     let found = store.read(|snapshot| find(snapshot, &key_of(token)))?;

@@ -308,6 +308,16 @@ pub const PROXY_HOPS_MAX: usize = 32;
 pub const SESSION_INITIALIZE_BYTES_MAX: usize = 8 << 10;
 /// News of ended sessions that a slow listener may lag behind; it then looks at all of its own.
 pub const SESSION_NEWS_MAX: usize = 1024;
+/// Policy files: people read them all to know what is allowed.
+pub const POLICY_FILES_MAX: usize = 256;
+/// One policy file, in bytes: a thousand policies.
+pub const POLICY_FILE_BYTES_MAX: usize = 256 << 10;
+/// Policies in force, the shipped ones included: each new question is put to all of them.
+pub const POLICIES_MAX: usize = 5000;
+/// A policy's `@id`: it stands in audit entries.
+pub const POLICY_ID_CHARS_MAX: usize = 64;
+/// Decisions that are remembered, at about 300 bytes each.
+pub const POLICY_DECISIONS_MAX: usize = 10_000;
 /// Bearer tokens of one installation.
 pub const TOKENS_MAX: usize = 10_000;
 /// Accounts of one installation: people and services, not customers.

@@ -1,6 +1,7 @@
 //! Words that every room shares: limits, time, ids, secrets, principals, refusals.
 
 pub mod bound;
+pub mod classification;
 pub mod clock;
 pub mod id;
 pub mod network;

@@ -135,6 +135,7 @@ impl From<AppError> for Failure {
             AppError::Store(StoreError::Full { .. } | StoreError::Unavailable { .. }) => TEMPORARY,
             AppError::Store(StoreError::Missing(_)) => NO_INPUT,
             AppError::Lock(LockError::Foreign { .. }) => NOT_ALLOWED,
+            AppError::Policy(_) => CONFIG,
             AppError::Vault(_) | AppError::Source(_) => NOT_ALLOWED,
             AppError::Custody(error) => match error.code() {
                 Code::NotFound => NO_INPUT,

@@ -1,4 +1,4 @@
-//! `library add|list|sync|show|remove`.
+//! `library add|list|sync|show|classify|remove`.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::exit::Failure;
 use super::reach::{Event, Reach};
 use super::{Context, print};
+use crate::base::classification::Classification;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Library {
@@ -24,6 +25,9 @@ pub(crate) enum Library {
         /// Leave out files that match this glob (may be given again)
         #[arg(long, value_name = "GLOB")]
         exclude: Vec<String>,
+        /// How confidential its documents are: public, internal, confidential or restricted
+        #[arg(long, value_name = "LEVEL", default_value = "internal")]
+        classification: Classification,
     },
     /// List the libraries
     List,
@@ -34,6 +38,12 @@ pub(crate) enum Library {
     },
     /// Show a library and its first documents
     Show { name: String },
+    /// Say how confidential a library is: public, internal, confidential or restricted
+    Classify {
+        name: String,
+        #[arg(value_name = "LEVEL")]
+        classification: Classification,
+    },
     /// Forget a library; its folder is left alone
     Remove { name: String },
 }
@@ -47,13 +57,13 @@ pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failu
 
 async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8, Failure> {
     match command {
-        Library::Add { name, path, include, exclude } => {
+        Library::Add { name, path, include, exclude, classification } => {
             // Relative to where the person stands, not to where a server was started.
             let path = path.canonicalize().map_err(|error| {
                 Failure::of_refusal(&json!({"code": "not_found", "message": format!("{}: {error}", path.display())}))
             })?;
-            let arguments =
-                json!({"name": name, "path": path.display().to_string(), "include": include, "exclude": exclude});
+            let path = path.display().to_string();
+            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification});
             let result = with_progress(reach, "library.add", arguments).await?;
             tell(context, &result, || report(&result["report"]))
         }
@@ -64,6 +74,12 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
         Library::Show { name } => {
             let result = reach.ask("library.show", json!({"name": name})).await?;
             tell(context, &result, || show(&result))
+        }
+        Library::Classify { name, classification } => {
+            let arguments = json!({"name": name, "classification": classification});
+            let result = reach.ask("library.classify", arguments).await?;
+            let before = result["before"].as_str().unwrap_or_default();
+            tell(context, &result, || print::line(&format!("{name} is {classification}; it was {before}.")))
         }
         Library::Remove { name } => {
             let result = reach.ask("library.remove", json!({"name": name})).await?;
@@ -181,7 +197,10 @@ fn list(libraries: &Value) -> Result<(), Failure> {
             print::painted(print::TITLE, &format!("{:<16}", text("name"))),
             library["documents"],
             library["sections"],
-            print::painted(print::FAINT, &format!("{}, synced {}", text("source"), text("synced"))),
+            print::painted(
+                print::FAINT,
+                &format!("{}, {}, synced {}", text("classification"), text("source"), text("synced"))
+            ),
         ))?;
     }
     Ok(())

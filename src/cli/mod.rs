@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod library;
 mod log;
+mod policy;
 mod print;
 mod reach;
 mod search;
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     Search(search::Search),
     /// Read a document
     Read(search::Read),
+    /// Say who may do what: check, explain, list and reload policies
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Check, explain and show the configuration
     #[command(subcommand)]
     Config(settings::Settings),
@@ -188,6 +192,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Library(command) => block_on(library::run(context, command)),
         Command::Search(command) => block_on(search::search(context, command)),
         Command::Read(command) => block_on(search::read(context, command)),
+        Command::Policy(command) => block_on(policy::run(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
         Command::Account(command) => block_on(account::run(context, command)),
         Command::Token(command) => block_on(token::run(context, command)),

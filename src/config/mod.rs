@@ -30,6 +30,7 @@ pub struct Config {
     pub limits: Limits,
     pub audit: Audit,
     pub vault: Vault,
+    pub policy: Policy,
     pub backup: Backup,
     pub metrics: Metrics,
     pub log: Log,
@@ -139,6 +140,13 @@ pub struct Vault {
 }
 
 #[derive(Clone, Debug)]
+pub struct Policy {
+    /// `None`: where [`place::Places::policies`] says.
+    pub directory: Option<PathBuf>,
+    pub look: Duration,
+}
+
+#[derive(Clone, Debug)]
 pub struct Backup {
     pub directory: Option<PathBuf>,
     pub every: Duration,
@@ -211,6 +219,10 @@ impl Config {
             vault: Vault {
                 key_file: check.path("vault.key_file", raw.vault.key_file.as_deref()),
                 rotation: check.days("vault.rotation_days", raw.vault.rotation_days),
+            },
+            policy: Policy {
+                directory: check.path("policy.directory", raw.policy.directory.as_deref()),
+                look: Duration::from_secs(check.within("policy.look_seconds", raw.policy.look_seconds, 1, 3600)),
             },
             backup: Backup {
                 directory: check.path("backup.directory", raw.backup.directory.as_deref()),

@@ -46,6 +46,11 @@ impl Places {
         self.data.join("vault-key")
     }
 
+    /// Policies of the operator, unless `policy.directory` says where.
+    pub fn policies(&self) -> PathBuf {
+        self.data.join("policies")
+    }
+
     /// Signed checkpoints of the audit log, unless `audit.checkpoint_file` says where.
     pub fn checkpoints(&self) -> PathBuf {
         self.data.join("checkpoints.log")

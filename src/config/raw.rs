@@ -25,6 +25,8 @@ pub struct Raw {
     pub audit: Audit,
     /// The vault: where its secret comes from, and how old its keys may grow.
     pub vault: Vault,
+    /// Policies: who may do what. Roles come with Sekisho, files of yours add to them.
+    pub policy: Policy,
     /// Backups that are made by themselves.
     pub backup: Backup,
     /// Figures for Prometheus, on a port of their own.
@@ -319,6 +321,22 @@ pub struct Vault {
 impl Default for Vault {
     fn default() -> Self {
         Self { key_file: None, rotation_days: 90 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Folder with your policies, files named *.cedar. Empty: policies in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// Seconds between looks at the folder: what changed there comes into force by itself.
+    pub look_seconds: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { directory: None, look_seconds: 30 }
     }
 }
 

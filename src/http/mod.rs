@@ -53,7 +53,7 @@ impl Site {
                 self.pipeline
                     .record_foreign_refusal(
                         None,
-                        &Via::Http { peer: client, user_agent: None },
+                        &Via::Http { peer: client, is_tls: self.tls, user_agent: None },
                         Some("http".into()),
                         &reason.private,
                     )

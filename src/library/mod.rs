@@ -7,6 +7,7 @@ pub mod record;
 pub mod source;
 pub mod split;
 pub mod sync;
+pub mod view;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashSet};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
 use crate::search::{Found, Index, Request, SearchError};
@@ -26,7 +28,9 @@ use source::SourceError;
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
 pub trait Changes: Send + Sync {
     /// Documents of `library` came, went, or (`changed`) have another content.
-    fn documents(&self, library: &str, changed: &[String], list_changed: bool);
+    fn documents(&self, library: &LibraryRecord, changed: &[String], list_changed: bool);
+    /// Who may see which library is another matter now.
+    fn libraries(&self);
 }
 
 /// All libraries of this installation.
@@ -54,6 +58,12 @@ impl std::fmt::Debug for Libraries {
 pub enum LibraryError {
     #[error("there is no library {0:?}; list_libraries (or `sekisho library list`) names those that there are")]
     NoLibrary(String),
+    #[error("there is no library {name:?}; list_libraries (or `sekisho library list`) names those that there are")]
+    Hidden {
+        name: String,
+        /// For the audit entry only.
+        reason: String,
+    },
     #[error("the library {library:?} has no document {path:?}; search for it, or list the resources")]
     NoDocument { library: String, path: String },
     #[error("there is a library {0:?} already; choose another name, or remove that one first")]
@@ -82,8 +92,14 @@ pub enum LibraryError {
 
 impl From<LibraryError> for Refusal {
     fn from(error: LibraryError) -> Self {
+        if let LibraryError::Hidden { name, reason } = &error {
+            // For the caller it is as if there were none.
+            return Self::new(Code::NotFound, error.to_string()).with_private(format!("library {name:?}: {reason}"));
+        }
         let code = match &error {
-            LibraryError::NoLibrary(_) | LibraryError::NoDocument { .. } => Code::NotFound,
+            LibraryError::NoLibrary(_) | LibraryError::NoDocument { .. } | LibraryError::Hidden { .. } => {
+                Code::NotFound
+            }
             LibraryError::Exists(_) | LibraryError::Busy(_) | LibraryError::Builtin => Code::Conflict,
             LibraryError::Source(SourceError::Folder { .. }) => Code::NotFound,
             LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
@@ -119,7 +135,12 @@ impl Libraries {
     }
 
     /// Keeps a new library; its documents come with the first sync.
-    pub async fn add(&self, name: &str, source: Source) -> Result<LibraryRecord, LibraryError> {
+    pub async fn add(
+        &self,
+        name: &str,
+        source: Source,
+        classification: Classification,
+    ) -> Result<LibraryRecord, LibraryError> {
         if !record::is_library_name(name) {
             return Err(LibraryError::Name(name.into()));
         }
@@ -143,8 +164,20 @@ impl Libraries {
             documents: 0,
             sections: 0,
             bytes: 0,
+            classification,
         };
         self.store.commit(Batch::puts(vec![Put::new(Table::Libraries, name, codec::encode(&record)?)])).await?;
+        Ok(record)
+    }
+
+    /// Says anew how confidential a library is.
+    pub async fn classify(&self, name: &str, classification: Classification) -> Result<LibraryRecord, LibraryError> {
+        // A sync that is under way would write the old word again.
+        let _busy = self.occupy(name)?;
+        let record = LibraryRecord { classification, ..self.get(name)? };
+        self.store.commit(Batch::puts(vec![Put::new(Table::Libraries, name, codec::encode(&record)?)])).await?;
+        // To some it is new, to others it is gone.
+        self.changes.libraries();
         Ok(record)
     }
 
@@ -158,7 +191,7 @@ impl Libraries {
         // First the name, durably: what is left after a crash here is swept at the next start.
         self.store.commit(Batch::puts(vec![Put::delete(Table::Libraries, name)])).await?;
         upkeep::forget(self, name).await?;
-        self.changes.documents(name, &[], true);
+        self.changes.documents(&record, &[], true);
         Ok(record)
     }
 
@@ -275,7 +308,7 @@ impl Drop for Busy<'_> {
 
 fn list(snapshot: &Snapshot) -> Result<Vec<LibraryRecord>, StoreError> {
     let rows = snapshot.scan(Table::Libraries, &[], &[u8::MAX; 4], bound::LIBRARIES_MAX)?;
-    rows.iter().map(|(_, value)| codec::decode(value)).collect()
+    rows.iter().map(|(_, value)| record::decode_library(value)).collect()
 }
 
 fn library(snapshot: &Snapshot, name: &str) -> Result<LibraryRecord, LibraryError> {
@@ -283,7 +316,7 @@ fn library(snapshot: &Snapshot, name: &str) -> Result<LibraryRecord, LibraryErro
         return Err(LibraryError::NoLibrary(name.chars().take(bound::LIBRARY_NAME_BYTES_MAX).collect()));
     }
     let row = snapshot.get(Table::Libraries, name.as_bytes())?;
-    row.map(|bytes| codec::decode(&bytes)).transpose()?.ok_or_else(|| LibraryError::NoLibrary(name.into()))
+    row.map(|bytes| record::decode_library(&bytes)).transpose()?.ok_or_else(|| LibraryError::NoLibrary(name.into()))
 }
 
 /// The visible generation of a document.

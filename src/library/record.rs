@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::parse::Format;
+use crate::auth::policy::ask::Resource;
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::base::clock::Timestamp;
 use crate::crypto::digest::Hash;
-use crate::store::codec::Record;
+use crate::store::StoreError;
+use crate::store::codec::{self, Record};
 
 /// A library: where its documents come from, and which generation of them is visible.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,10 +24,52 @@ pub struct LibraryRecord {
     pub sections: u64,
     /// Bytes of Markdown.
     pub bytes: u64,
+    /// How confidential its documents are.
+    pub classification: Classification,
 }
 
 impl Record for LibraryRecord {
     const TABLE: &'static str = "libraries";
+    const FORMAT: u8 = FORMAT_CLASSIFIED;
+}
+
+impl LibraryRecord {
+    /// As policies see it.
+    pub fn resource(&self) -> Resource {
+        Resource::library(&self.name, self.classification)
+    }
+}
+
+/// Libraries from before there were classifications.
+const FORMAT_UNCLASSIFIED: u8 = 1;
+const FORMAT_CLASSIFIED: u8 = 2;
+
+#[derive(Serialize, Deserialize)]
+struct UnclassifiedRecord {
+    name: String,
+    source: Source,
+    added: Timestamp,
+    generation: u64,
+    synced: Option<Timestamp>,
+    documents: u64,
+    sections: u64,
+    bytes: u64,
+}
+
+impl Record for UnclassifiedRecord {
+    const TABLE: &'static str = "libraries";
+    const FORMAT: u8 = FORMAT_UNCLASSIFIED;
+}
+
+/// Reads a library of any format. One that nobody classified is internal; its next sync writes it anew.
+pub(super) fn decode_library(bytes: &[u8]) -> Result<LibraryRecord, StoreError> {
+    if bytes.first() != Some(&FORMAT_UNCLASSIFIED) {
+        return codec::decode(bytes);
+    }
+    let old: UnclassifiedRecord = codec::decode(bytes)?;
+    let UnclassifiedRecord { name, source, added, generation, synced, documents, sections, bytes } = old;
+    let classification = Classification::default();
+    Ok(LibraryRecord { name, source, added, generation, synced, documents, sections, bytes, classification })
 }
 
 /// Where documents come from.
@@ -161,6 +206,24 @@ mod tests {
             assert_eq!(parse_document_key(&document_key(library, path, generation)), Some((library, path, generation)));
         }
         assert_eq!(parse_document_key(b"short"), None);
+    }
+
+    #[test]
+    fn a_library_from_before_classifications_is_internal() {
+        let old = UnclassifiedRecord {
+            name: "a".into(),
+            source: Source::Builtin,
+            added: Timestamp(1),
+            generation: 2,
+            synced: Some(Timestamp(3)),
+            documents: 4,
+            sections: 5,
+            bytes: 6,
+        };
+        let read = decode_library(&codec::encode(&old).unwrap()).unwrap();
+        assert_eq!((read.classification, read.bytes, read.name.as_str()), (Classification::Internal, 6, "a"));
+        let secret = LibraryRecord { classification: Classification::Restricted, ..read };
+        assert_eq!(decode_library(&codec::encode(&secret).unwrap()).unwrap(), secret);
     }
 
     #[test]

@@ -369,7 +369,7 @@ impl<'a> Sync<'a> {
         self.delete_old()?;
         let list_changed = self.report.added + self.report.removed > 0;
         if anything {
-            self.libraries.changes.documents(&self.library.name, &self.changed_paths, list_changed);
+            self.libraries.changes.documents(&self.library, &self.changed_paths, list_changed);
         }
         Ok(())
     }

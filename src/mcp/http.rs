@@ -79,8 +79,9 @@ impl McpHttp {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let via = Via::Http { peer: client, user_agent: user_agent(&parts.headers) };
-        let is_private = self.config.http.tls.is_some() || peer.ip().is_loopback();
+        let is_tls = self.config.http.tls.is_some();
+        let via = Via::Http { peer: client, is_tls, user_agent: user_agent(&parts.headers) };
+        let is_private = is_tls || peer.ip().is_loopback();
         let evidence = Evidence::Http {
             peer,
             is_private,

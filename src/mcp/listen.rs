@@ -1,4 +1,6 @@
 //! Tells clients what changed: on subscription streams of the newest protocol, and in sessions of older ones.
+//!
+//! Each event is held against the policy anew: a client hears only of what it may read at that moment.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -8,23 +10,31 @@ use rmcp::model as rm;
 use rmcp::service::{Peer, SubscriptionContext};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::ClientState;
+use super::{ClientState, Mcp};
+use crate::auth::policy::ask::Resource;
 use crate::auth::session::{Handle, Sessions};
-use crate::operation::{Catalog, Change};
+use crate::operation::{Change, Kind};
+use crate::pipeline::Pipeline;
+use crate::pipeline::identify::Known;
 
 /// How often a quiet session is looked at, so that a closed one is let go.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Serves one `subscriptions/listen` until it is cancelled, its session is ended, or the server stops.
-pub(super) async fn forward(
-    catalog: &Catalog,
-    cx: &SubscriptionContext,
-    sessions: &Sessions,
-    credential: &str,
-    handle: &Handle,
-) {
-    let mut changes = catalog.changes();
-    let mut ended = std::pin::pin!(ended(sessions, credential, handle, true));
+/// Whether `known` may hear of `change`.
+fn may_hear(pipeline: &Pipeline, known: &Known, change: &Change) -> bool {
+    match change {
+        Change::Tools | Change::Prompts | Change::Resources(None) => true,
+        Change::Resources(Some(library)) => pipeline.may(known, Kind::List, "resources/list", library),
+        Change::Resource(_, library) => pipeline.may(known, Kind::Protocol, "resources/read", library),
+    }
+}
+
+/// Serves one `subscriptions/listen` until it is cancelled, its session is ended, the server stops, or the policy
+/// allows it no more.
+pub(super) async fn forward(mcp: &Mcp, known: &Known, handle: &Handle, cx: &SubscriptionContext) {
+    let pipeline = mcp.pipeline();
+    let mut changes = mcp.catalog().changes();
+    let mut ended = std::pin::pin!(ended(pipeline.sessions(), &known.principal().credential, handle, true));
     let sink = cx.sink().clone();
     loop {
         let change = tokio::select! {
@@ -32,12 +42,18 @@ pub(super) async fn forward(
             () = &mut ended => return,
             change = changes.recv() => change,
         };
+        if !pipeline.may(known, Kind::Protocol, "subscriptions/listen", &Resource::appliance()) {
+            return;
+        }
+        if change.as_ref().is_ok_and(|change| !may_hear(pipeline, known, change)) {
+            continue;
+        }
         // The sink refuses what the client did not ask for; that is no error of ours.
         match change {
             Ok(Change::Tools) => drop(sink.notify_tool_list_changed().await),
             Ok(Change::Prompts) => drop(sink.notify_prompt_list_changed().await),
-            Ok(Change::Resources) => drop(sink.notify_resource_list_changed().await),
-            Ok(Change::Resource(uri)) => drop(sink.notify_resource_updated(uri).await),
+            Ok(Change::Resources(_)) => drop(sink.notify_resource_list_changed().await),
+            Ok(Change::Resource(uri, _)) => drop(sink.notify_resource_updated(uri).await),
             // Too slow to hear everything: what it must know is that something changed.
             Err(RecvError::Lagged(_)) => drop(sink.notify_resource_list_changed().await),
             Err(RecvError::Closed) => return,
@@ -63,22 +79,26 @@ pub(super) async fn ended(sessions: &Sessions, credential: &str, handle: &Handle
 }
 
 /// Serves a session of an older protocol as long as it lasts.
-pub(super) fn forward_to_legacy(catalog: &Arc<Catalog>, peer: Peer<RoleServer>, state: Arc<ClientState>) {
-    let mut changes = catalog.changes();
+pub(super) fn forward_to_legacy(mcp: &Arc<Mcp>, known: Known, peer: Peer<RoleServer>, state: Arc<ClientState>) {
+    let mut changes = mcp.catalog().changes();
+    let pipeline = Arc::clone(mcp.pipeline());
     tokio::spawn(async move {
         loop {
             let change = match tokio::time::timeout(LOOK, changes.recv()).await {
                 Err(_) if peer.is_transport_closed() => return,
                 Err(_) => continue,
                 Ok(Err(RecvError::Closed)) => return,
-                Ok(Err(RecvError::Lagged(_))) => Change::Resources,
+                Ok(Err(RecvError::Lagged(_))) => Change::Resources(None),
                 Ok(Ok(change)) => change,
             };
+            if !may_hear(&pipeline, &known, &change) {
+                continue;
+            }
             let sent = match change {
                 Change::Tools => peer.notify_tool_list_changed().await,
                 Change::Prompts => peer.notify_prompt_list_changed().await,
-                Change::Resources => peer.notify_resource_list_changed().await,
-                Change::Resource(uri) => {
+                Change::Resources(_) => peer.notify_resource_list_changed().await,
+                Change::Resource(uri, _) => {
                     if !state.subscribed.lock().unwrap_or_else(PoisonError::into_inner).contains(&uri) {
                         continue;
                     }

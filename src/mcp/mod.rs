@@ -97,7 +97,7 @@ impl Handler {
             Origin::Stream { known, handle } => Ok((known.again(), handle.clone())),
             Origin::Http => {
                 let parts = cx.extensions.get::<::http::request::Parts>();
-                let known = parts.and_then(|parts| parts.extensions.get::<Known>().cloned());
+                let known = self.known(&cx.extensions);
                 let known = known
                     .ok_or_else(|| reply::error(&Refusal::internal("a message over HTTP came without its sender")))?;
                 let handle = parts.and_then(|parts| parts.extensions.get::<Handle>().cloned());
@@ -105,6 +105,14 @@ impl Handler {
                     .ok_or_else(|| reply::error(&Refusal::internal("a message over HTTP came without its session")))?;
                 Ok((known, handle))
             }
+        }
+    }
+
+    /// Whose message these extensions came with.
+    fn known(&self, extensions: &rm::Extensions) -> Option<Known> {
+        match &self.origin {
+            Origin::Stream { known, .. } => Some(known.again()),
+            Origin::Http => extensions.get::<::http::request::Parts>()?.extensions.get::<Known>().cloned(),
         }
     }
 
@@ -189,7 +197,9 @@ impl ServerHandler for Handler {
 
     async fn on_initialized(&self, cx: NotificationContext<RoleServer>) {
         self.mcp.pipeline.metrics().passed();
-        listen::forward_to_legacy(self.mcp.catalog(), cx.peer, Arc::clone(&self.state));
+        if let Some(known) = self.known(&cx.extensions) {
+            listen::forward_to_legacy(&self.mcp, known, cx.peer, Arc::clone(&self.state));
+        }
     }
 
     async fn list_tools(
@@ -338,8 +348,7 @@ impl ServerHandler for Handler {
 
     async fn listen(&self, cx: SubscriptionContext) -> Result<(), ErrorData> {
         let (known, handle) = self.sender(cx.request_context())?;
-        let sessions = Arc::clone(self.mcp.pipeline.sessions());
-        listen::forward(self.mcp.catalog(), &cx, &sessions, &known.principal().credential, &handle).await;
+        listen::forward(&self.mcp, &known, &handle, &cx).await;
         Ok(())
     }
 

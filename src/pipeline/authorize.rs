@@ -1,18 +1,22 @@
 //! Step 4: may this principal do this. The reason of a denial is recorded.
 
+use std::sync::Arc;
+
 use super::inspect::Checked;
 use super::request::Asked;
-use crate::auth::policy;
+use crate::auth::policy::Access;
+use crate::auth::policy::ask::Resource;
 use crate::auth::session::Permit;
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Effect, Registered};
-use std::sync::Arc;
 
 /// Allowed to run. The only ticket that `dispatch` takes.
 #[derive(Debug)]
 pub struct Allowed {
     pub(super) principal: Principal,
+    /// The same question, for what the operation touches.
+    pub(super) access: Access,
     pub(super) asked: Asked,
     pub(super) permit: Permit,
     pub(super) registered: Arc<Registered>,
@@ -26,12 +30,16 @@ impl Allowed {
     }
 }
 
-pub(super) fn authorize(checked: Checked) -> Result<Allowed, Refusal> {
+/// `access` is that of the operation that is asked for; there is none where there is no such operation.
+pub(super) fn authorize(checked: Checked, access: Option<Access>) -> Result<Allowed, Refusal> {
     let Checked { principal, asked, permit, registered, .. } = checked;
+    // Removed since, or put back since: whoever asks again gets the answer for what there is then.
+    let access = access.ok_or_else(|| Refusal::internal("an operation came while it was asked for"))?;
     let about = &registered.about;
-    if let Err(reason) = policy::decide(principal.role, about.audience()) {
-        let public = format!("{} is not allowed for the role {}.", about.name, principal.role.as_str());
-        return Err(Refusal::new(Code::Forbidden, public).with_private(reason));
+    let appliance = Resource::appliance();
+    let verdict = access.decide(&appliance);
+    if !verdict.is_allowed {
+        return Err(Refusal::new(Code::Forbidden, access.denial(&appliance)).with_private(verdict.reason()));
     }
     if asked.resent && !about.idempotent {
         let public = format!(
@@ -40,5 +48,5 @@ pub(super) fn authorize(checked: Checked) -> Result<Allowed, Refusal> {
         );
         return Err(Refusal::new(Code::Conflict, public));
     }
-    Ok(Allowed { principal, asked, permit, registered })
+    Ok(Allowed { principal, access, asked, permit, registered })
 }

@@ -40,7 +40,7 @@ pub(super) struct Shared<'a> {
 }
 
 pub(super) async fn dispatch(shared: &Shared<'_>, allowed: Allowed) -> Result<(Kind, Ran), Refusal> {
-    let Allowed { principal, asked, permit, registered } = allowed;
+    let Allowed { principal, access, asked, permit, registered } = allowed;
     let about = Arc::clone(&registered.about);
     let context = seal_context(&principal, &asked);
     let state = asked.state.as_deref().map(|sealed| shared.asks.open(shared.key, sealed, &context)).transpose()?;
@@ -50,7 +50,7 @@ pub(super) async fn dispatch(shared: &Shared<'_>, allowed: Allowed) -> Result<(K
     let redactor = Arc::clone(shared.redactor);
     let caller = Arc::new(Guarded { caller, waiting: Arc::clone(&waiting), redactor, used: Arc::clone(&used) });
     let catalog = Arc::clone(shared.catalog);
-    let cx = Cx { principal, catalog, caller, cancel: cancel.clone(), answers, state, used };
+    let cx = Cx { principal, access, catalog, caller, cancel: cancel.clone(), answers, state, used };
     let budget = about.budget.unwrap_or(shared.limits.call_timeout);
     let run: BoxFuture<'_, Result<Outcome, Refusal>> = match &completion {
         None => registered.operation.run(&cx, arguments),

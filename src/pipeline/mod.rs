@@ -20,6 +20,8 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::{Audit, AuditError};
 use crate::auth::ban::{Banned, Struck};
 use crate::auth::gate::Gate;
+use crate::auth::policy::ask::Resource;
+use crate::auth::policy::{Access, Policy};
 use crate::auth::session::{Handle, Restored, Sessions};
 use crate::auth::{Authenticator, Evidence};
 use crate::base::clock::Clock;
@@ -30,7 +32,7 @@ use crate::config::mask::NotSearchable;
 use crate::crypto::aead::{AeadError, SealingKey};
 use crate::guardrail::rule::RuleError;
 use crate::guardrail::{Finding, Guardrail};
-use crate::operation::{Catalog, Kind, Output, UsedSecrets};
+use crate::operation::{Catalog, Kind, Output, Registered, UsedSecrets};
 use crate::store::Batch;
 use crate::telemetry::metric::Metrics;
 use crate::telemetry::security::SecurityLog;
@@ -46,6 +48,7 @@ pub struct Pipeline {
     authenticator: Arc<Authenticator>,
     gate: Gate,
     clock: Arc<dyn Clock>,
+    policy: Arc<Policy>,
     catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
     security: SecurityLog,
@@ -74,6 +77,7 @@ impl Pipeline {
         gate: Gate,
         clock: Arc<dyn Clock>,
         audit: Audit,
+        policy: Arc<Policy>,
         catalog: Arc<Catalog>,
         metrics: Arc<Metrics>,
         config: Arc<Config>,
@@ -85,6 +89,7 @@ impl Pipeline {
             authenticator,
             gate,
             clock,
+            policy,
             catalog,
             metrics,
             security: SecurityLog::default(),
@@ -225,22 +230,41 @@ impl Pipeline {
         let registered = self.catalog.get(asked.kind, &asked.name);
         draft.urgent =
             known.via().is_at_this_machine() && registered.as_ref().is_some_and(|registered| registered.about.urgent);
+        let access = registered.as_ref().map(|registered| self.access_to(&known, registered));
         let mut findings = Vec::new();
-        let result = self.steps(known, asked, &mut draft, &mut findings).await;
+        let result = self.steps(known, access.clone(), asked, &mut draft, &mut findings).await;
         // A name that somebody made up is no label.
         let operation = registered.as_ref().map_or("unknown", |registered| registered.about.name.as_str());
         if let Err(stopped) = &result {
             self.report(&draft, stopped.refusal());
         }
+        let touched = access.and_then(|access| access.touched()).map(|level| format!("classification {level}"));
+        let notes = record::Notes { touched, findings };
         let (recorded, outcome) =
-            record::record(&self.audit, &self.metrics, self.config.audit.all, draft, &findings, result).await;
+            record::record(&self.audit, &self.metrics, self.config.audit.all, draft, notes, result).await;
         self.metrics.called(operation, outcome.as_str(), self.clock.monotonic().saturating_sub(begun));
         recorded
+    }
+
+    /// What the policy lets a caller touch by an operation; `None` if there is no such operation.
+    fn access(&self, known: &Known, kind: Kind, name: &str) -> Option<Access> {
+        Some(self.access_to(known, &*self.catalog.get(kind, name)?))
+    }
+
+    fn access_to(&self, known: &Known, registered: &Registered) -> Access {
+        let how = known.via().circumstances();
+        Access::new(Arc::clone(&self.policy), known.principal().clone(), how, registered.action.clone())
+    }
+
+    /// Whether a caller may still ask for `name` on `resource`: of streams that live longer than their request.
+    pub fn may(&self, known: &Known, kind: Kind, name: &str, resource: &Resource) -> bool {
+        self.access(known, kind, name).is_some_and(|access| access.may(resource))
     }
 
     async fn steps(
         &self,
         known: Known,
+        access: Option<Access>,
         asked: Asked,
         draft: &mut Draft,
         findings: &mut Vec<Finding>,
@@ -258,7 +282,7 @@ impl Pipeline {
         })?;
         findings.append(&mut checked.findings);
         let quotes = checked.registered.about.quotes;
-        let allowed = authorize::authorize(checked)?;
+        let allowed = authorize::authorize(checked, access)?;
         if allowed.wants_intent() {
             let intent = self.audit.append(draft.clone(), Outcome::Intent, None).await;
             draft.intent = Some(intent.map_err(|error| record::unavailable(&error))?);

@@ -64,10 +64,21 @@ pub(super) fn cut(arguments: &[u8]) -> String {
     String::from_utf8_lossy(&arguments[..end]).into_owned()
 }
 
-/// What was found in the arguments of a call that was answered all the same.
-fn flagged(findings: &[Finding]) -> Option<String> {
-    let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    (!found.is_empty()).then(|| format!("flagged: {}", found.join("; ")))
+/// What an entry's reason says beside how a call ended.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// The classification of what was touched.
+    pub(super) touched: Option<String>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Notes {
+    fn written(&self) -> Option<String> {
+        let found: Vec<String> = self.findings.iter().map(ToString::to_string).collect();
+        let flagged = (!found.is_empty()).then(|| format!("flagged: {}", found.join("; ")));
+        let notes: Vec<String> = self.touched.iter().cloned().chain(flagged).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
 }
 
 pub(super) fn unavailable(error: &AuditError) -> Refusal {
@@ -81,7 +92,7 @@ pub(super) async fn record(
     metrics: &Metrics,
     all: bool,
     draft: Draft,
-    findings: &[Finding],
+    notes: Notes,
     result: Result<Finished, Stopped>,
 ) -> (Recorded, Outcome) {
     let mut marks = Marks::default();
@@ -94,7 +105,7 @@ pub(super) async fn record(
                 Ran::Ask { .. } => Outcome::InputRequired,
                 Ran::Task(_) => Outcome::Deferred,
             };
-            (outcome, flagged(findings), clean.kind == Kind::List && !all, Ok(clean.ran))
+            (outcome, notes.written(), clean.kind == Kind::List && !all, Ok(clean.ran))
         }
         Err(Stopped(refusal)) => {
             let outcome = if refusal.code == Code::Cancelled { Outcome::Undelivered } else { Outcome::Refused };

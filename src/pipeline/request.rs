@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::policy::ask::Circumstances;
 use crate::auth::session::Handle;
 use crate::operation::{Caller, Kind, Nobody};
 
@@ -14,6 +15,7 @@ use crate::operation::{Caller, Kind, Nobody};
 pub enum Via {
     Http {
         peer: SocketAddr,
+        is_tls: bool,
         user_agent: Option<Arc<str>>,
     },
     /// An agent over stdio, its own process's uid.
@@ -39,6 +41,16 @@ impl Via {
             Self::Control { .. } => "control",
             Self::Command { .. } => "command",
         }
+    }
+
+    /// As policies see it.
+    pub fn circumstances(&self) -> Circumstances {
+        let (peer, is_tls) = match self {
+            // An IPv4 client of an IPv6 listener is that client.
+            Self::Http { peer, is_tls, .. } => (Some(peer.ip().to_canonical()), *is_tls),
+            _ => (None, false),
+        };
+        Circumstances { transport: self.transport(), is_tls, peer }
     }
 
     /// The person at this machine, through the control socket or the command line.

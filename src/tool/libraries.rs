@@ -54,9 +54,9 @@ impl Operation for ListLibraries {
         &self.about
     }
 
-    fn run<'a>(&'a self, _cx: &'a Cx, _arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+    fn run<'a>(&'a self, cx: &'a Cx, _arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
-            let libraries: Vec<Library> = self.libraries.list()?.into_iter().map(library).collect();
+            let libraries: Vec<Library> = self.libraries.seen_by(&cx.access).list()?.into_iter().map(library).collect();
             let mut text = String::new();
             for library in &libraries {
                 // Writing to a String cannot fail.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{arguments, schema_of};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Catalog, Cx, Kind, Operation, Outcome, Output};
@@ -25,7 +26,8 @@ struct Arguments {
 pub(super) fn register(catalog: &Catalog) -> Result<(), NotASchema> {
     for (name, title, of) in [("tools/list", "List tools", Kind::Tool), ("prompts/list", "List prompts", Kind::Prompt)]
     {
-        let about = About::reading(Kind::List, name, title, title, schema_of::<Arguments>());
+        let about =
+            About::reading(Kind::List, name, title, title, schema_of::<Arguments>()).in_group(ActionGroup::Protocol);
         catalog.add(Arc::new(ListOperations { about, of }))?;
     }
     Ok(())
@@ -44,7 +46,7 @@ impl Operation for ListOperations {
     fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async move {
             let Arguments { cursor } = arguments(value)?;
-            let mut items = cx.catalog.visible(self.of, cx.principal.role);
+            let mut items = cx.catalog.visible(self.of, &cx.access);
             if let Some(after) = cursor {
                 items.retain(|about| about.name > after);
             }

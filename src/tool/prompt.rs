@@ -52,12 +52,13 @@ impl Operation for AnswerFromLibrary {
         &self.about
     }
 
-    fn run<'a>(&'a self, _cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+    fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
             let Arguments { question, library } = arguments(value)?;
             let libraries = library.into_iter().filter(|name| !name.is_empty()).collect();
             let found = self
                 .libraries
+                .seen_by(&cx.access)
                 .search(Query { text: question.clone(), libraries, limit: PASSAGES, ..Query::default() })
                 .await?;
             let task = format!(
@@ -83,7 +84,7 @@ impl Operation for AnswerFromLibrary {
 
     fn complete<'a>(
         &'a self,
-        _cx: &'a Cx,
+        cx: &'a Cx,
         argument: &'a str,
         start: &'a str,
     ) -> BoxFuture<'a, Result<Vec<String>, Refusal>> {
@@ -91,7 +92,7 @@ impl Operation for AnswerFromLibrary {
             if argument != "library" {
                 return Ok(Vec::new());
             }
-            let names = self.libraries.list()?.into_iter().map(|library| library.name);
+            let names = self.libraries.seen_by(&cx.access).list()?.into_iter().map(|library| library.name);
             Ok(names.filter(|name| name.starts_with(start)).collect())
         })
     }

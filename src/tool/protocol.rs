@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Catalog, Cx, Kind, Operation, Outcome, Output};
@@ -35,6 +36,10 @@ pub(super) fn register(catalog: &Catalog, uri_chars_max: usize) -> Result<(), No
     ];
     for (kind, name, title, input, argument_bytes_max) in requests {
         let mut about = About::reading(kind, name, title, title, input);
+        // To hear of a resource is a way to read of it; the others are what the protocol needs to work.
+        if name != "resources/subscribe" {
+            about.action_group = ActionGroup::Protocol;
+        }
         about.argument_bytes_max = argument_bytes_max;
         catalog.add(Arc::new(Passes { about }))?;
     }

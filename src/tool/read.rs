@@ -15,6 +15,7 @@ use crate::base::refusal::{Code, Refusal};
 use crate::library::Libraries;
 use crate::library::page::{self, Page};
 use crate::library::record::DocumentRecord;
+use crate::library::view::View;
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
 
 #[derive(Debug)]
@@ -102,8 +103,8 @@ impl ReadDocument {
         Self { about, libraries }
     }
 
-    async fn read(&self, asked: Arguments) -> Result<Answer, Refusal> {
-        let (document, markdown) = document_of(&self.libraries, &asked.library, &asked.path).await?;
+    async fn read(&self, libraries: View, asked: Arguments) -> Result<Answer, Refusal> {
+        let (document, markdown) = document_of(libraries, &asked.library, &asked.path).await?;
         let (start, end) = range(&document, &markdown, &asked)?;
         let page = page::page(&markdown, &document, start, end, asked.tokens_max);
         let first = asked.cursor.is_none();
@@ -127,9 +128,9 @@ impl Operation for ReadDocument {
         &self.about
     }
 
-    fn run<'a>(&'a self, _cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+    fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
-            let answer = self.read(arguments(value)?).await?;
+            let answer = self.read(self.libraries.seen_by(&cx.access), arguments(value)?).await?;
             let mut text = answer.markdown.clone();
             if let Some(next) = &answer.next {
                 text.push_str("\n\n[The document goes on: call read_document again with cursor ");
@@ -143,11 +144,11 @@ impl Operation for ReadDocument {
 
 /// Large documents are decompressed away from the threads that serve.
 pub(super) async fn document_of(
-    libraries: &Arc<Libraries>,
+    libraries: View,
     library: &str,
     path: &str,
 ) -> Result<(DocumentRecord, String), Refusal> {
-    let (libraries, library, path) = (Arc::clone(libraries), library.to_owned(), path.to_owned());
+    let (library, path) = (library.to_owned(), path.to_owned());
     let read = tokio::task::spawn_blocking(move || libraries.document(&library, &path));
     Ok(read.await.map_err(Refusal::internal)??)
 }

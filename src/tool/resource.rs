@@ -10,6 +10,7 @@ use super::shelf::{Shelf, ShelfPage};
 use super::uri;
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
+use crate::library::view::View;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::{Body, Content, Cx, ResourceItem};
 
@@ -30,73 +31,73 @@ impl LibraryShelf {
     /// Scans of the store are kept away from the threads that serve.
     async fn scan<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Self) -> Result<T, LibraryError> + Send + 'static,
+        cx: &Cx,
+        look: impl FnOnce(&View) -> Result<T, LibraryError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let own = self.clone();
-        Ok(tokio::task::spawn_blocking(move || look(&own)).await.map_err(Refusal::internal)??)
+        let view = self.libraries.seen_by(&cx.access);
+        Ok(tokio::task::spawn_blocking(move || look(&view)).await.map_err(Refusal::internal)??)
     }
+}
 
-    fn page(&self, cursor: Option<String>) -> Result<ShelfPage, LibraryError> {
-        // The cursor is the last document of the page before; a library removed since is skipped.
-        let (mut library_from, mut after) = match &cursor {
-            Some(cursor) => {
-                let (library, path) = cursor.split_once('/').unwrap_or((cursor, ""));
-                (library.to_owned(), Some(path.to_owned()))
-            }
-            None => (String::new(), None),
-        };
-        let mut items = Vec::new();
-        for library in self.libraries.list()? {
-            if library.name < library_from {
-                continue;
-            }
-            if library.name > library_from {
-                after = None;
-                library_from.clone_from(&library.name);
-            }
-            let room = bound::LIST_PAGE_ITEMS - items.len();
-            let documents = self.libraries.documents(&library.name, "", after.as_deref(), room)?;
-            let last = documents.last().map(|(path, _)| format!("{}/{path}", library.name));
-            items.extend(documents.into_iter().map(|(path, document)| ResourceItem {
-                uri: uri::of_document(&library.name, &path),
-                name: path,
-                title: document.title,
-                description: document.description,
-                media_type: Some(MEDIA_TYPE.into()),
-                bytes: Some(document.body_bytes),
-            }));
-            if items.len() >= bound::LIST_PAGE_ITEMS {
-                return Ok((items, last));
-            }
+fn page(libraries: &View, cursor: Option<String>) -> Result<ShelfPage, LibraryError> {
+    // The cursor is the last document of the page before; a library removed since is skipped.
+    let (mut library_from, mut after) = match &cursor {
+        Some(cursor) => {
+            let (library, path) = cursor.split_once('/').unwrap_or((cursor, ""));
+            (library.to_owned(), Some(path.to_owned()))
         }
-        Ok((items, None))
+        None => (String::new(), None),
+    };
+    let mut items = Vec::new();
+    for library in libraries.list()? {
+        if library.name < library_from {
+            continue;
+        }
+        if library.name > library_from {
+            after = None;
+            library_from.clone_from(&library.name);
+        }
+        let room = bound::LIST_PAGE_ITEMS - items.len();
+        let documents = libraries.documents(&library.name, "", after.as_deref(), room)?;
+        let last = documents.last().map(|(path, _)| format!("{}/{path}", library.name));
+        items.extend(documents.into_iter().map(|(path, document)| ResourceItem {
+            uri: uri::of_document(&library.name, &path),
+            name: path,
+            title: document.title,
+            description: document.description,
+            media_type: Some(MEDIA_TYPE.into()),
+            bytes: Some(document.body_bytes),
+        }));
+        if items.len() >= bound::LIST_PAGE_ITEMS {
+            return Ok((items, last));
+        }
     }
+    Ok((items, None))
+}
 
-    fn values(&self, variable: &str, start: &str, context: &Value) -> Result<Vec<String>, LibraryError> {
-        match variable {
-            "library" => {
-                let names = self.libraries.list()?.into_iter().map(|library| library.name);
-                Ok(names.filter(|name| name.starts_with(start)).collect())
-            }
-            "path" => {
-                let chosen = context.get("library").and_then(Value::as_str);
-                let names = match chosen {
-                    Some(name) => vec![name.to_owned()],
-                    None => self.libraries.list()?.into_iter().map(|library| library.name).collect(),
-                };
-                let mut paths = Vec::new();
-                for name in names {
-                    let found =
-                        self.libraries.documents(&name, start, None, bound::COMPLETION_VALUES_MAX + 1 - paths.len())?;
-                    paths.extend(found.into_iter().map(|(path, _)| path));
-                    if paths.len() > bound::COMPLETION_VALUES_MAX {
-                        break;
-                    }
+fn values(libraries: &View, variable: &str, start: &str, context: &Value) -> Result<Vec<String>, LibraryError> {
+    match variable {
+        "library" => {
+            let names = libraries.list()?.into_iter().map(|library| library.name);
+            Ok(names.filter(|name| name.starts_with(start)).collect())
+        }
+        "path" => {
+            let chosen = context.get("library").and_then(Value::as_str);
+            let names = match chosen {
+                Some(name) => vec![name.to_owned()],
+                None => libraries.list()?.into_iter().map(|library| library.name).collect(),
+            };
+            let mut paths = Vec::new();
+            for name in names {
+                let found = libraries.documents(&name, start, None, bound::COMPLETION_VALUES_MAX + 1 - paths.len())?;
+                paths.extend(found.into_iter().map(|(path, _)| path));
+                if paths.len() > bound::COMPLETION_VALUES_MAX {
+                    break;
                 }
-                Ok(paths)
             }
-            _ => Ok(Vec::new()),
+            Ok(paths)
         }
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -105,8 +106,8 @@ impl Shelf for LibraryShelf {
         uri.starts_with(uri::SCHEME)
     }
 
-    fn list<'a>(&'a self, _cx: &'a Cx, cursor: Option<String>) -> BoxFuture<'a, Result<ShelfPage, Refusal>> {
-        Box::pin(self.scan(move |shelf| shelf.page(cursor)))
+    fn list<'a>(&'a self, cx: &'a Cx, cursor: Option<String>) -> BoxFuture<'a, Result<ShelfPage, Refusal>> {
+        Box::pin(self.scan(cx, move |libraries| page(libraries, cursor)))
     }
 
     fn templates(&self) -> Vec<ResourceItem> {
@@ -122,12 +123,12 @@ impl Shelf for LibraryShelf {
         }]
     }
 
-    fn read<'a>(&'a self, _cx: &'a Cx, uri: &'a str) -> BoxFuture<'a, Result<Vec<Content>, Refusal>> {
+    fn read<'a>(&'a self, cx: &'a Cx, uri: &'a str) -> BoxFuture<'a, Result<Vec<Content>, Refusal>> {
         Box::pin(async move {
             let missing =
                 || Refusal::new(Code::NotFound, format!("{uri} names no document: write sekisho://LIBRARY/PATH."));
             let (library, path) = uri::parse(uri).ok_or_else(missing)?;
-            let read = document_of(&self.libraries, &library, &path).await;
+            let read = document_of(self.libraries.seen_by(&cx.access), &library, &path).await;
             let (_, markdown) = read.map_err(|refusal| {
                 if refusal.code == Code::NotFound { refusal.with_data(json!({"uri": uri})) } else { refusal }
             })?;
@@ -137,12 +138,12 @@ impl Shelf for LibraryShelf {
 
     fn complete<'a>(
         &'a self,
-        _cx: &'a Cx,
+        cx: &'a Cx,
         variable: &'a str,
         start: &'a str,
         context: &'a Value,
     ) -> BoxFuture<'a, Result<Vec<String>, Refusal>> {
         let (variable, start, context) = (variable.to_owned(), start.to_owned(), context.clone());
-        Box::pin(self.scan(move |shelf| shelf.values(&variable, &start, &context)))
+        Box::pin(self.scan(cx, move |libraries| values(libraries, &variable, &start, &context)))
     }
 }

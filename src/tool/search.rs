@@ -120,11 +120,12 @@ impl Operation for SearchDocuments {
         &self.about
     }
 
-    fn run<'a>(&'a self, _cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+    fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
             let Arguments { query, libraries, path_prefix, facets, limit, offset } = arguments(value)?;
             let text = query.clone();
-            let found = self.libraries.search(Query { text, libraries, path_prefix, facets, limit, offset }).await?;
+            let query_of = Query { text, libraries, path_prefix, facets, limit, offset };
+            let found = self.libraries.seen_by(&cx.access).search(query_of).await?;
             let reached = offset + found.hits.len();
             let more = !found.hits.is_empty()
                 && found.hits.len() == limit

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{arguments, bounded, schema_of};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Catalog, Content, Cx, Kind, Operation, Outcome, Output, ResourceItem};
@@ -127,6 +128,9 @@ impl Request {
         };
         let mut about = About::reading(kind, name, title, title, bounded(input, "uri", uri_chars_max));
         about.quotes = matches!(self, Self::Read);
+        if matches!(self, Self::Templates) {
+            about.action_group = ActionGroup::Protocol;
+        }
         about.argument_bytes_max = 4 * bound::ARGUMENT_BYTES_MAX;
         about
     }

@@ -39,6 +39,7 @@ mod memory;
 mod metrics;
 mod notify;
 mod outside;
+mod policy;
 mod rates;
 mod rekey;
 mod retention;

@@ -1,0 +1,242 @@
+//! The operations `policy.list`, `.explain`, `.matrix`, `.reload`.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::request::{Nothing, Request, about, parse};
+use crate::auth::policy::ask::{ActionGroup, Circumstances, Resource, ResourceKind};
+use crate::auth::policy::keep::{KeepError, PolicyKeeper};
+use crate::auth::policy::{self, PolicyFact, Summary};
+use crate::auth::token;
+use crate::base::classification::{Classification, NotAClassification};
+use crate::base::principal::{Principal, Role};
+use crate::base::refusal::{Code, Refusal};
+use crate::library::{Libraries, LibraryError};
+use crate::operation::{Catalog, Cx, Effect, Kind, Registered};
+use crate::schema::NotASchema;
+use crate::store::Store;
+
+/// All groups.
+const GROUPS: [ActionGroup; 5] =
+    [ActionGroup::Protocol, ActionGroup::Agent, ActionGroup::AuditRead, ActionGroup::Operate, ActionGroup::Administer];
+
+/// The roles, as the matrix has its columns.
+const ROLES: [Role; 4] = [Role::Reader, Role::Operator, Role::Auditor, Role::Admin];
+
+pub(super) fn register(
+    catalog: &Catalog,
+    libraries: &Arc<Libraries>,
+    policies: &PolicyKeeper,
+) -> Result<(), NotASchema> {
+    let keeper = policies.clone();
+    let list = about::<Nothing>("policy.list", "List the policies in force", Effect::ReadOnly)
+        .in_group(ActionGroup::AuditRead);
+    catalog.add(Arc::new(Request::new(list, move |_, _| {
+        let items: Vec<Value> = keeper.policy().policies().iter().map(fact_json).collect();
+        let summary = summary_json(&keeper.policy().summary());
+        Box::pin(async move { Ok(json!({"policies": items, "state": summary})) })
+    })))?;
+    let (keeper, shelf) = (policies.clone(), Arc::clone(libraries));
+    let explain = about::<Explain>("policy.explain", "Say what the policies answer, and why", Effect::ReadOnly)
+        .in_group(ActionGroup::AuditRead);
+    catalog.add(Arc::new(Request::new(explain, move |cx, arguments| {
+        let explained = parse(arguments).and_then(|asked| explained(cx, &keeper, &shelf, &asked));
+        Box::pin(async { explained })
+    })))?;
+    let keeper = policies.clone();
+    let matrix = about::<Nothing>("policy.matrix", "Show which role may call which operation", Effect::ReadOnly)
+        .in_group(ActionGroup::AuditRead);
+    catalog.add(Arc::new(Request::new(matrix, move |cx, _| {
+        let listed = GROUPS.map(|group| (group, policy::listed_actions(group)));
+        let rows: Vec<Value> = cx.catalog.all().iter().map(|operation| row(&keeper, &listed, operation)).collect();
+        Box::pin(async move { Ok(json!({"operations": rows})) })
+    })))?;
+    let keeper = policies.clone();
+    let mut reload = about::<Nothing>("policy.reload", "Put the policies in their folder in force", Effect::Changes);
+    reload.idempotent = true;
+    catalog.add(Arc::new(Request::new(reload, move |_, _| {
+        let keeper = keeper.clone();
+        Box::pin(async move {
+            let summary = keeper.reload().await.map_err(|error| match error {
+                KeepError::Policy(error) => Refusal::new(Code::Invalid, format!("Nothing was changed: {error}.")),
+                KeepError::Audit(error) => Refusal::internal(error),
+            })?;
+            Ok(summary_json(&summary))
+        })
+    })))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Explain {
+    /// `role:reader`, `token:NAME`, `account:NAME` and so on.
+    #[schemars(length(max = 256))]
+    principal: String,
+    /// An operation: `search_documents`, `prompt:answer_from_library`, `library.add`.
+    #[schemars(length(max = 256))]
+    action: String,
+    /// `appliance`, `library:NAME`, `credential:NAME`, `connector:NAME`.
+    #[schemars(length(max = 256))]
+    resource: String,
+    /// The role of a principal that is not known here.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    role: Option<String>,
+    /// Scopes of its credential.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    scopes: Vec<String>,
+    /// For a resource that is not known here.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    classification: Option<String>,
+}
+
+fn explained(cx: &Cx, keeper: &PolicyKeeper, libraries: &Libraries, asked: &Explain) -> Result<Value, Refusal> {
+    let policy = keeper.policy();
+    let operation = cx.catalog.all().into_iter().find(|operation| *operation.action.name == *asked.action);
+    let operation = operation.ok_or_else(|| {
+        let public = format!("There is no operation {:?}; `sekisho policy matrix` names them all.", asked.action);
+        Refusal::new(Code::NotFound, public)
+    })?;
+    let principal = principal_of(keeper.store(), asked)?;
+    let resource = resource_of(libraries, asked)?;
+    let how = Circumstances { transport: "http", is_tls: true, peer: None };
+    let verdict = policy.decide(&principal, &operation.action, &resource, &how);
+    let deciding: Vec<Value> = policy.named(&verdict.policies).iter().map(fact_json).collect();
+    Ok(json!({
+        "allowed": verdict.is_allowed,
+        "reason": verdict.reason(),
+        "policies": deciding,
+        "principal": {"id": &*principal.id, "role": principal.role, "scopes": &*principal.scopes},
+        "action": {"name": &*operation.action.name, "group": operation.action.group},
+        "resource": {"kind": resource.kind.as_str(), "name": &*resource.name, "classification": resource.classification},
+    }))
+}
+
+/// Somebody as the policies would see them: with what is kept of their credential, or with what was said of them.
+fn principal_of(store: &Store, asked: &Explain) -> Result<Principal, Refusal> {
+    let unknown = |expected: &str| Refusal::new(Code::Invalid, format!("{:?}: {expected}.", asked.principal));
+    let (kind, name) = asked
+        .principal
+        .split_once(':')
+        .ok_or_else(|| unknown("write role:reader, token:NAME, account:NAME, local:UID or stdio:UID"))?;
+    let of_role = |role: Role| Principal::token(name, role);
+    let role = |text: &str| {
+        let role = ROLES.into_iter().find(|role| role.as_str() == text);
+        role.ok_or_else(|| unknown("the roles are reader, operator, auditor and admin"))
+    };
+    let mut principal = match (kind, &asked.role) {
+        ("role", _) => of_role(role(name)?),
+        (_, Some(said)) => of_role(role(said)?),
+        ("token", None) => {
+            let found = token::named(store, name).map_err(Refusal::internal)?;
+            of_role(found.ok_or_else(|| unknown("there is no such token; say its role with --role"))?.role)
+        }
+        ("local", None) => Principal::local(uid(name)?),
+        ("stdio", None) => Principal::stdio(uid(name)?),
+        (_, None) => return Err(unknown("its role is not known here; say it with --role")),
+    };
+    principal.id = asked.principal.as_str().into();
+    if !asked.scopes.is_empty() {
+        principal.scopes = asked.scopes.clone().into();
+    }
+    Ok(principal)
+}
+
+fn uid(text: &str) -> Result<u32, Refusal> {
+    text.parse().map_err(|_| Refusal::new(Code::Invalid, format!("{text:?} is no uid.")))
+}
+
+fn resource_of(libraries: &Libraries, asked: &Explain) -> Result<Resource, Refusal> {
+    let said: Option<Classification> = asked
+        .classification
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))?;
+    let (kind, name) = asked.resource.split_once(':').unwrap_or((&asked.resource, ""));
+    let level = said.unwrap_or_default();
+    match kind {
+        "appliance" => Ok(Resource::appliance()),
+        "library" => match (libraries.get(name), said) {
+            (Ok(library), None) => Ok(library.resource()),
+            (Ok(_) | Err(LibraryError::NoLibrary(_)), Some(level)) => Ok(Resource::library(name, level)),
+            (Err(error), _) => Err(error.into()),
+        },
+        "credential" => Ok(Resource::credential(name, level)),
+        "connector" => Ok(Resource { kind: ResourceKind::Connector, name: name.into(), classification: level }),
+        _ => {
+            let public = format!(
+                "{:?} is no resource; write appliance, library:NAME, credential:NAME or connector:NAME.",
+                asked.resource
+            );
+            Err(Refusal::new(Code::Invalid, public))
+        }
+    }
+}
+
+/// What each role may do with one operation: on the appliance, and on a library of each classification.
+fn row(keeper: &PolicyKeeper, listed: &[(ActionGroup, Vec<String>)], operation: &Registered) -> Value {
+    let action = &operation.action;
+    let in_schema =
+        listed.iter().any(|(group, names)| *group == action.group && names.iter().any(|name| **name == *action.name));
+    let how = Circumstances { transport: "http", is_tls: true, peer: None };
+    let about = &operation.about;
+    let mut row = json!({
+        "action": &*operation.action.name,
+        "group": operation.action.group,
+        "kind": kind_of(about.kind),
+        "in_schema": in_schema,
+    });
+    for role in ROLES {
+        let principal = Principal::token("any", role);
+        let may =
+            |resource: &Resource| keeper.policy().decide(&principal, &operation.action, resource, &how).is_allowed;
+        let levels = crate::base::classification::CLASSIFICATIONS
+            .into_iter()
+            .filter(|level| may(&Resource::library("any", *level)))
+            .map(Classification::as_str);
+        row[role.as_str()] = json!({
+            "allowed": may(&Resource::appliance()),
+            "libraries": levels.collect::<Vec<_>>(),
+        });
+    }
+    row
+}
+
+fn kind_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Tool => "tool",
+        Kind::Prompt => "prompt",
+        Kind::Protocol => "protocol",
+        Kind::List => "list",
+        Kind::Admin => "admin",
+    }
+}
+
+fn fact_json(fact: &PolicyFact) -> Value {
+    json!({
+        "id": fact.id,
+        "effect": if fact.permits { "permit" } else { "forbid" },
+        "file": fact.file,
+        "line": fact.line,
+        "reason": fact.reason,
+        "text": fact.text,
+    })
+}
+
+fn summary_json(summary: &Summary) -> Value {
+    json!({
+        "directory": summary.directory.display().to_string(),
+        "files": summary.files,
+        "policies": summary.policies,
+        "sha256": summary.sha256,
+        "since": summary.since.rfc3339(),
+        "error": summary.error,
+        "warnings": summary.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
