@@ -109,7 +109,7 @@ fn a_credential_whose_session_was_ended_holds_no_more_also_after_a_restart() {
     check(&server);
     assert_eq!(server.terminate(), Some(0));
     std::fs::remove_file(installation.data().join("http-token")).unwrap();
-    installation.json(&["init"]);
+    assert!(installation.run(&["init"]).status.success());
     let server = installation.serve();
     assert_eq!(own(&installation).call(&server, "list_libraries").status, 200, "it was issued again");
     assert_eq!(ann.call(&server, "list_libraries").status, 401, "the old one is not");
