@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::request::{Nothing, Request, about, done, parse};
 use crate::auth::ban::{BanError, BanRecord, Target};
 use crate::auth::gate::Gate;
+use crate::base::clock::Timestamp;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
@@ -88,7 +89,7 @@ fn facts(target: &Target, record: &BanRecord) -> Value {
         "name": target.name(),
         "reason": record.reason,
         "made": record.made.rfc3339(),
-        "until": record.until.map(|until| until.rfc3339()),
+        "until": record.until.map(Timestamp::rfc3339),
         "by": record.by.as_deref().unwrap_or("sekisho"),
     })
 }

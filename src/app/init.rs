@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::{AppError, at};
 use crate::audit::log::LogHook;
+use crate::auth::session;
 use crate::auth::token::{self, TokenRecord};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::id::random_bytes;
-use crate::base::principal::Role;
+use crate::base::principal::{Principal, Role};
 use crate::base::secret::Secret;
 use crate::config::file;
 use crate::config::place::Places;
@@ -125,6 +126,8 @@ fn replace_token(database: &Path, row: Put) -> Result<(), AppError> {
     let opened = Store::open(database)?;
     let mut rows = opened.read(token::rows_of_quickstart)?;
     rows.push(row);
+    // A new token holds, also where an administrator ended the session of the old one.
+    rows.push(session::allowance(&Principal::token(token::QUICKSTART, Role::Reader).credential));
     let hook = LogHook::of(&opened)?;
     let store = opened.start(Box::new(hook))?;
     futures::executor::block_on(async {

@@ -63,7 +63,9 @@ impl Gate {
         }
         let count = ended.len();
         let why = ended.first().map_or("", |ended| ended.why);
-        ended.iter().for_each(|ended| self.quota.forget(&ended.handle));
+        for ended in &ended {
+            self.quota.forget(&ended.handle);
+        }
         self.sessions.settled().await;
         self.delete(ended.into_iter().flat_map(|ended| ended.rows).collect()).await?;
         let draft = Draft::new(Event::Session, "internal", audit.now());

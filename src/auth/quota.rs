@@ -20,8 +20,8 @@ use window::Pace;
 
 /// Calls in a minute and an hour are counted in so many parts; the one that has begun counts in full, so a call may
 /// come back a part too late and never too early.
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// All that is counted. In memory; what was used is written every few seconds, so that a restart gives little back.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ impl Quota {
     pub fn take(&self, principal: &Principal, handle: &Handle) -> Result<(), Over> {
         let now = self.now();
         let mut meters = self.lock();
-        let minute = self.over("rate.per_minute", self.rate.per_minute, MINUTE);
-        let hour = self.over("rate.per_session", self.rate.per_session, HOUR);
+        let minute = over("rate.per_minute", self.rate.per_minute, MINUTE);
+        let hour = over("rate.per_session", self.rate.per_session, HOUR);
         let (principal, session) = (Key::Principal(Arc::clone(&principal.id)), Key::of_session(principal, handle));
         // All are looked at before one is taken: a call that is refused costs nothing.
         let by_principal = meters.of(&principal, MINUTE);
@@ -91,7 +91,7 @@ impl Quota {
     pub fn take_tool(&self, principal: &Principal, tool: &str) -> Result<(), Over> {
         let Some((name, quota)) = self.rate.per_tool.iter().find(|(name, _)| name == tool) else { return Ok(()) };
         let key = Key::Tool(Arc::clone(&principal.id), name.as_str().into());
-        self.take_one(key, self.over("rate.per_tool", *quota, MINUTE))
+        self.take_one(key, over("rate.per_tool", *quota, MINUTE))
     }
 
     /// Takes one request of an address, before anybody is recognised.
@@ -99,7 +99,7 @@ impl Quota {
         let factor = if address.to_canonical().is_loopback() { bound::LOOPBACK_RATE_FACTOR } else { 1 };
         let quota = self.rate.per_address.saturating_mul(factor);
         let key = Key::Address(Network::of_subscriber(address));
-        self.take_one(key, self.over("rate.per_address", quota, MINUTE))
+        self.take_one(key, over("rate.per_address", quota, MINUTE))
     }
 
     /// A connection's session is over: nobody calls in it again.
@@ -139,10 +139,6 @@ impl Quota {
         Ok(())
     }
 
-    fn over(&self, limit: &'static str, quota: u32, window: Duration) -> Over {
-        Over { limit, quota, window, wait: Duration::ZERO }
-    }
-
     /// Wall time that never goes back while we run.
     fn now(&self) -> Duration {
         let (wall, monotonic) = self.start;
@@ -152,6 +148,10 @@ impl Quota {
     fn lock(&self) -> MutexGuard<'_, Meters> {
         self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn over(limit: &'static str, quota: u32, window: Duration) -> Over {
+    Over { limit, quota, window, wait: Duration::ZERO }
 }
 
 #[cfg(test)]

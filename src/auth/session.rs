@@ -455,5 +455,11 @@ impl Sessions {
     }
 }
 
+/// What has to go with the row of a credential that is issued again while nobody serves; otherwise
+/// [`Sessions::allow_again`].
+pub fn allowance(credential: &str) -> Put {
+    record::allowance(credential)
+}
+
 #[cfg(test)]
 mod tests;

@@ -221,7 +221,7 @@ pub struct Rate {
     pub per_session: u64,
     /// Requests that one address (of IPv6: one /64) may make within any 60 seconds, before anybody is recognised. Loopback may make ten times as many.
     pub per_address: u64,
-    /// Calls of single tools that one principal may make within any 60 seconds, such as ["search_documents=60"].
+    /// Calls of single tools that one principal may make within any 60 seconds, each as "search_documents=60".
     pub per_tool: Vec<String>,
 }
 

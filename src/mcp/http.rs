@@ -102,14 +102,27 @@ impl McpHttp {
         };
         let read = self.read(body, self.config.http.body_bytes_max).await;
         let session = parts.headers.get(HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
+        let mut handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
+        let message = read.as_ref().ok().filter(|_| parts.method == Method::POST).map(|bytes| parse(bytes));
+        if let (None, Some(Ok(message))) = (&session, &message)
+            && message["method"] == "initialize"
+        {
+            // The session that begins here has its id before rmcp knows of it: its first message is in it already.
+            match SessionId::random() {
+                Ok(id) => handle = Handle::Connection(id),
+                Err(error) => return refused(&Refusal::internal(error), &message["id"]),
+            }
+        }
         let known = match self.pipeline.meter(known, &handle).await {
             Ok(known) => known,
             Err(refusal) => return refused(&refusal, &Value::Null),
         };
         let answered = match read {
-            Ok(bytes) => self.message(Request::from_parts(parts, bytes), &known, session, handle).await,
             Err(refusal) => refused(&refusal, &Value::Null),
+            Ok(bytes) => match message.transpose() {
+                Err(response) => *response,
+                Ok(message) => self.message(Request::from_parts(parts, bytes), message, &known, session, handle).await,
+            },
         };
         if answered.status().as_u16() >= 400 && !known.is_settled() {
             let reason = format!("http status {}", answered.status().as_u16());
@@ -137,9 +150,10 @@ impl McpHttp {
     async fn message(
         &self,
         mut request: Request<Bytes>,
+        message: Option<Value>,
         known: &Known,
         session: Option<String>,
-        mut handle: Handle,
+        handle: Handle,
     ) -> Response<ReplyBody> {
         if let Some(id) = &session
             && let Err(refusal) = self.sessions.check(id, &handle, known).await
@@ -153,26 +167,15 @@ impl McpHttp {
                 return refused(&refusal, &Value::Null);
             }
         }
-        if request.method() == Method::POST {
-            if !is_json(request.headers()) {
-                let error = json!({"code": -32600, "message": "Send the message as application/json."});
-                let body = json!({"jsonrpc": "2.0", "id": null, "error": error});
-                return respond(StatusCode::UNSUPPORTED_MEDIA_TYPE, &body);
-            }
-            let message = match parse(request.body()) {
-                Ok(message) => message,
-                Err(response) => return *response,
-            };
-            if session.is_none() && message["method"] == "initialize" {
-                // The session that begins here has its id before rmcp knows of it: its first message is in it already.
-                match SessionId::random() {
-                    Ok(id) => handle = Handle::Connection(id),
-                    Err(error) => return refused(&Refusal::internal(error), &message["id"]),
-                }
-            }
-            if let Err(refusal) = screen::screen(&self.pipeline, known, &handle, &message).await {
-                return refused(&refusal, &message["id"]);
-            }
+        if request.method() == Method::POST && !is_json(request.headers()) {
+            let error = json!({"code": -32600, "message": "Send the message as application/json."});
+            let body = json!({"jsonrpc": "2.0", "id": null, "error": error});
+            return respond(StatusCode::UNSUPPORTED_MEDIA_TYPE, &body);
+        }
+        if let Some(message) = message
+            && let Err(refusal) = screen::screen(&self.pipeline, known, &handle, &message).await
+        {
+            return refused(&refusal, &message["id"]);
         }
         request.extensions_mut().insert(known.clone());
         request.extensions_mut().insert(handle.clone());

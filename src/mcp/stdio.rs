@@ -36,7 +36,7 @@ where
             own.cancel();
         }
     });
-    match rmcp::service::serve_server_with_ct(door, transport, own).await {
+    match Box::pin(rmcp::service::serve_server_with_ct(door, transport, own)).await {
         Ok(running) => {
             if let Err(error) = running.waiting().await {
                 tracing::error!(%error, "a stdio session ended badly");

@@ -100,7 +100,7 @@ fn not_entered(error: &SessionError, handle: &Handle) -> Refusal {
         SessionError::SessionBusy(_) | SessionError::Busy => {
             Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_secs(1))
         }
-        SessionError::TooMany(_) => Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_secs(60)),
+        SessionError::TooMany(_) => Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_mins(1)),
         SessionError::Foreign(_) => foreign(handle),
         SessionError::Denied => denied(),
         SessionError::TooManyDenials | SessionError::NoEntropy(_) => Refusal::internal(error),

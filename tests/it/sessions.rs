@@ -105,7 +105,14 @@ fn a_credential_whose_session_was_ended_holds_no_more_also_after_a_restart() {
     };
     check(&server);
     assert_eq!(server.terminate(), Some(0));
-    check(&installation.serve());
+    let server = installation.serve();
+    check(&server);
+    assert_eq!(server.terminate(), Some(0));
+    std::fs::remove_file(installation.data().join("http-token")).unwrap();
+    assert!(installation.run(&["init"]).status.success());
+    let server = installation.serve();
+    assert_eq!(own(&installation).call(&server, "list_libraries").status, 200, "it was issued again");
+    assert_eq!(ann.call(&server, "list_libraries").status, 401, "the old one is not");
     assert_eq!(reasons(&installation, "its credential holds no more until it is issued again"), 1);
     assert_eq!(installation.run(&["session", "end", "000000000000"]).status.code(), Some(66));
     installation.verify();
@@ -171,7 +178,7 @@ fn one_session_too_many_ends_the_quietest_or_is_refused() {
         assert_eq!(ann.list(&server, session).status, 200);
     }
     assert_eq!(reasons(&installation, "its principal began another"), 1);
-    drop(server);
+    assert_eq!(server.terminate(), Some(0));
 
     installation.set("SESSION_WHEN_FULL", "refuse");
     let server = installation.serve();

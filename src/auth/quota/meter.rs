@@ -97,7 +97,7 @@ impl Record for RateRecord {
 /// All counts.
 #[derive(Debug, Default)]
 pub(super) struct Meters {
-    meters: HashMap<Key, Meter>,
+    counted: HashMap<Key, Meter>,
     /// Shared by those for whom there was no room: kinds by their window.
     others: HashMap<Duration, Meter>,
     dirty: Vec<Key>,
@@ -107,19 +107,19 @@ pub(super) struct Meters {
 
 impl Meters {
     pub(super) fn of(&mut self, key: &Key, window: Duration) -> &mut Meter {
-        if !self.meters.contains_key(key) {
-            if self.meters.len() >= bound::RATE_METERS_MAX {
+        if !self.counted.contains_key(key) {
+            if self.counted.len() >= bound::RATE_METERS_MAX {
                 return self.others.entry(window).or_insert_with(|| Meter::new(Window::new(window)));
             }
-            self.meters.insert(key.clone(), Meter::new(Window::new(window)));
+            self.counted.insert(key.clone(), Meter::new(Window::new(window)));
         }
         // It is there.
-        self.meters.entry(key.clone()).or_insert_with(|| Meter::new(Window::new(window)))
+        self.counted.entry(key.clone()).or_insert_with(|| Meter::new(Window::new(window)))
     }
 
     /// It was used: its row is to be written some time.
     pub(super) fn touch(&mut self, key: Key) {
-        if let Some(meter) = self.meters.get_mut(&key)
+        if let Some(meter) = self.counted.get_mut(&key)
             && !meter.is_dirty
             && !matches!(key, Key::Address(_))
         {
@@ -129,7 +129,7 @@ impl Meters {
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
-        if let Some(meter) = self.meters.remove(key)
+        if let Some(meter) = self.counted.remove(key)
             && meter.is_stored
         {
             self.gone.extend(key.row().map(|row| Put::delete(Table::Rates, row)));
@@ -138,7 +138,7 @@ impl Meters {
 
     pub(super) fn sweep(&mut self, now: Duration) {
         let gone = &mut self.gone;
-        self.meters.retain(|key, meter| {
+        self.counted.retain(|key, meter| {
             let keeps = !meter.window.is_empty(now);
             if !keeps && meter.is_stored {
                 gone.extend(key.row().map(|row| Put::delete(Table::Rates, row)));
@@ -154,7 +154,7 @@ impl Meters {
         // A row that is deleted and used again in one turn must be there at the end.
         let rest = self.dirty.len().saturating_sub(rows_max - rows.len());
         for key in self.dirty.split_off(rest) {
-            let (Some(meter), Some(row)) = (self.meters.get_mut(&key), key.row()) else { continue };
+            let (Some(meter), Some(row)) = (self.counted.get_mut(&key), key.row()) else { continue };
             meter.is_dirty = false;
             if let Ok(value) = codec::encode(&RateRecord { parts: meter.window.parts() }) {
                 meter.is_stored = true;
@@ -171,7 +171,7 @@ impl Meters {
             if let Some(key) = key {
                 let mut meter = Meter::new(Window::of_parts(key.window(), &record.parts, now));
                 meter.is_stored = true;
-                self.meters.insert(key, meter);
+                self.counted.insert(key, meter);
             }
         }
         Ok(())

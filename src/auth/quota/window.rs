@@ -157,7 +157,7 @@ mod tests {
                 }
             }
             for (index, last) in taken.iter().enumerate() {
-                let within = taken[..=index].iter().filter(|call| *last - **call < MINUTE).count();
+                let within = taken[..=index].iter().filter(|call| last.saturating_sub(**call) < MINUTE).count();
                 prop_assert!(within <= most as usize, "{within} within a minute, of {most}");
             }
         }
