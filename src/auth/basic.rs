@@ -155,7 +155,7 @@ impl Passwords {
         let now = self.clock.monotonic();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = failures.get_mut(name) {
-            *known = Failures { count: 0, at: now.saturating_sub(Duration::from_secs(60)), is_new: true };
+            *known = Failures { count: 0, at: now, is_new: true };
         }
     }
 
