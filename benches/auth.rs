@@ -105,9 +105,11 @@ async fn refused(authenticator: &Authenticator, name: &str) -> anyhow::Result<f6
 /// U of the first sample, its distance from what chance gives in standard deviations, and how often chance alone goes
 /// as far (normal approximation, good from 20 on each side).
 fn mann_whitney(one: &[f64], other: &[f64]) -> (f64, f64, f64) {
-    let wins =
-        |value: &f64| other.iter().map(|rival| if value > rival { 1.0 } else { 0.5 * f64::from(value == rival) });
-    let u: f64 = one.iter().flat_map(wins).sum();
+    let mut u = 0.0;
+    for value in one {
+        u += other.iter().filter(|rival| value > *rival).count() as f64;
+        u += 0.5 * other.iter().filter(|rival| value.total_cmp(rival).is_eq()).count() as f64;
+    }
     let (n, m) = (one.len() as f64, other.len() as f64);
     let z = (u - n * m / 2.0) / (n * m * (n + m + 1.0) / 12.0).sqrt();
     (u, z, (2.0 * upper_tail(z.abs())).min(1.0))

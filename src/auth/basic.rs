@@ -45,13 +45,29 @@ pub(super) struct Passwords {
     failures: Mutex<HashMap<String, Failures>>,
 }
 
-/// Wrong passwords of one name, known or not.
-#[derive(Clone, Copy, Debug)]
+/// Failures of one name, known or not. The pause comes from these alone: what is stored of an account must not make it
+/// wait longer than a name that nobody has.
+#[derive(Clone, Copy, Debug, Default)]
 struct Failures {
+    /// Since the start, or the last right password.
     count: u32,
     at: Duration,
-    /// Not written down yet.
-    is_new: bool,
+    unwritten: Unwritten,
+}
+
+/// What is to be written down of an account's failures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unwritten {
+    /// There was a right password; what is stored counts no more.
+    cleared: bool,
+    added: u32,
+}
+
+impl Unwritten {
+    /// The count, where `stored` is written down.
+    pub(super) fn onto(self, stored: u32) -> u32 {
+        if self.cleared { self.added } else { stored.saturating_add(self.added) }
+    }
 }
 
 /// What a check found.
@@ -77,18 +93,18 @@ impl Passwords {
         })
     }
 
-    /// Checks `password` against the hash of the account, or against nobody's, which takes as long. `failures` is the
-    /// account's count as it is stored.
+    /// Checks `password` against the hash of the account, or against nobody's, which takes as long. A password that is
+    /// right for a disabled account is a failure like a wrong one.
     pub(super) async fn check(
         &self,
         name: &str,
         password: &Secret,
         hash: Option<PasswordHash>,
-        failures: u32,
+        is_disabled: bool,
     ) -> Result<Checked, Busy> {
         let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
         // Each caller waits for itself: a flood of wrong passwords keeps nobody else from trying.
-        tokio::time::sleep(self.pause(name, failures)).await;
+        tokio::time::sleep(self.pause(name)).await;
         let hash = hash.unwrap_or_else(|| self.nobody.clone());
         let own = password.clone();
         let checked = self.alone(move || {
@@ -98,10 +114,10 @@ impl Passwords {
             Checked { fits, upgraded }
         });
         let checked = checked.await?;
-        if checked.fits {
+        if checked.fits && !is_disabled {
             self.succeeded(name);
         } else {
-            self.failed(name, failures);
+            self.failed(name);
         }
         Ok(checked)
     }
@@ -125,55 +141,46 @@ impl Passwords {
         done.await.map_err(|_| Busy)
     }
 
-    fn pause(&self, name: &str, stored: u32) -> Duration {
+    fn pause(&self, name: &str) -> Duration {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = failures.get(name).copied();
-        drop(failures);
-        match known {
-            Some(known) => (known.at + pause_after(known.count)).saturating_sub(self.clock.monotonic()),
-            // Since the start nobody tried; what was before it counts from now on.
-            None => pause_after(stored.min(1)),
-        }
+        let until = failures.get(name).map_or(Duration::ZERO, |known| known.at + pause_after(known.count));
+        until.saturating_sub(self.clock.monotonic())
     }
 
-    fn failed(&self, name: &str, stored: u32) {
+    fn failed(&self, name: &str) {
         let now = self.clock.monotonic();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= bound::PASSWORD_FAILURES_MAX && !failures.contains_key(name) {
             let longest = Duration::from_millis(bound::PASSWORD_DELAY_MS_MAX);
-            failures.retain(|_, known| known.is_new || known.at + longest > now);
+            failures.retain(|_, known| known.at + longest > now);
             if failures.len() >= bound::PASSWORD_FAILURES_MAX {
                 failures.clear();
             }
         }
-        let known = failures.entry(name.to_owned()).or_insert(Failures { count: stored, at: now, is_new: true });
-        *known = Failures { count: known.count.saturating_add(1), at: now, is_new: true };
+        let known = failures.entry(name.to_owned()).or_default();
+        known.at = now;
+        known.count = known.count.saturating_add(1);
+        known.unwritten.added = known.unwritten.added.saturating_add(1);
     }
 
     /// From now on there was no failure.
     pub(super) fn succeeded(&self, name: &str) {
-        let now = self.clock.monotonic();
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = failures.get_mut(name) {
-            *known = Failures { count: 0, at: now.saturating_sub(Duration::from_secs(60)), is_new: true };
-        }
+        let cleared = Failures { unwritten: Unwritten { cleared: true, added: 0 }, ..Failures::default() };
+        // Also where there was none since the start: more may be stored.
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), cleared);
     }
 
     /// Wrong passwords since the last right one.
     pub(super) fn failures_of(&self, name: &str, stored: u32) -> u32 {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(name).map_or(stored, |known| known.count)
+        failures.get(name).map_or(stored, |known| known.unwritten.onto(stored))
     }
 
-    /// Takes the counts that changed since the last time.
-    pub(super) fn take_changed(&self) -> Vec<(String, u32)> {
+    /// Takes what changed since the last time.
+    pub(super) fn take_changed(&self) -> Vec<(String, Unwritten)> {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = failures.iter_mut().filter(|(_, known)| known.is_new);
-        let taken = changed.map(|(name, known)| {
-            known.is_new = false;
-            (name.clone(), known.count)
-        });
-        taken.collect()
+        let taken = failures.iter_mut().map(|(name, known)| (name.clone(), std::mem::take(&mut known.unwritten)));
+        taken.filter(|(_, unwritten)| *unwritten != Unwritten::default()).collect()
     }
 }
 
@@ -238,19 +245,24 @@ mod tests {
         let passwords = Passwords::new(clock.clone()).unwrap();
         clock.advance(Duration::from_secs(100));
         for _ in 0..3 {
-            passwords.failed("ann", 0);
+            passwords.failed("ann");
         }
-        assert_eq!(passwords.pause("ann", 0).as_millis(), 400);
-        assert_eq!(passwords.pause("bob", 0).as_millis(), 0, "one name's failures delay no other");
-        assert_eq!(passwords.take_changed(), [("ann".to_owned(), 3)]);
-        assert!(passwords.take_changed().is_empty());
+        let taken = |stored: u32| -> Vec<(String, u32)> {
+            let changed = passwords.take_changed();
+            changed.into_iter().map(|(name, unwritten)| (name, unwritten.onto(stored))).collect()
+        };
+        assert_eq!(passwords.pause("ann").as_millis(), 400);
+        assert_eq!(passwords.pause("bob").as_millis(), 0, "one name's failures delay no other");
+        assert_eq!(passwords.failures_of("ann", 5), 8, "failures from before a restart count");
+        assert_eq!(taken(5), [("ann".to_owned(), 8)]);
+        assert!(taken(8).is_empty());
+        assert_eq!(passwords.failures_of("ann", 8), 8);
         clock.advance(Duration::from_millis(300));
-        assert_eq!(passwords.pause("ann", 0).as_millis(), 100);
+        assert_eq!(passwords.pause("ann").as_millis(), 100);
         passwords.succeeded("ann");
-        assert_eq!(passwords.pause("ann", 0).as_millis(), 0);
-        assert_eq!(passwords.take_changed(), [("ann".to_owned(), 0)]);
-        passwords.failed("bob", 5);
-        assert_eq!(passwords.failures_of("bob", 5), 6, "failures from before a restart count");
+        assert_eq!(passwords.pause("ann").as_millis(), 0);
+        passwords.failed("ann");
+        assert_eq!(taken(8), [("ann".to_owned(), 1)]);
     }
 
     #[test]
@@ -258,7 +270,7 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
         let passwords = Passwords::new(clock).unwrap();
         for number in 0..=bound::PASSWORD_FAILURES_MAX {
-            passwords.failed(&number.to_string(), 0);
+            passwords.failed(&number.to_string());
         }
         assert!(passwords.failures.lock().unwrap().len() <= bound::PASSWORD_FAILURES_MAX);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::account::{self, AccountError, AccountRecord};
-use super::basic::Busy;
+use super::basic::{Busy, Unwritten};
 use super::issue::TokenError;
 use super::used::Subject;
 use super::{Authenticator, jwt_key, token};
@@ -190,14 +190,15 @@ impl Authenticator {
         let rows = self.store.read(|snapshot| {
             let mut accounts: BTreeMap<String, AccountRecord> = BTreeMap::new();
             let mut rows = Vec::new();
-            let mut failed: BTreeMap<&str, u32> =
-                failures.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+            let mut failed: BTreeMap<&str, Unwritten> =
+                failures.iter().map(|(name, unwritten)| (name.as_str(), *unwritten)).collect();
             for (subject, at) in &used {
                 match subject {
                     Subject::Account(name) => {
                         if let Some(mut record) = account::find(snapshot, name)? {
                             record.last_used = record.last_used.max(Some(*at));
-                            record.failures = failed.remove(&**name).unwrap_or(record.failures);
+                            let unwritten = failed.remove(&**name).unwrap_or_default();
+                            record.failures = unwritten.onto(record.failures);
                             accounts.insert(record.name.clone(), record);
                         }
                     }
@@ -215,9 +216,10 @@ impl Authenticator {
                     }
                 }
             }
-            for (name, count) in failed {
+            for (name, unwritten) in failed {
                 if let Some(record) = account::find(snapshot, name)? {
-                    accounts.insert(name.to_owned(), AccountRecord { failures: count, ..record });
+                    let failures = unwritten.onto(record.failures);
+                    accounts.insert(name.to_owned(), AccountRecord { failures, ..record });
                 }
             }
             for record in accounts.values() {

@@ -70,7 +70,7 @@ pub struct Issued {
 /// A token as a list shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
-    /// "api_key" or "jwt".
+    /// `api_key` or `jwt`.
     pub kind: &'static str,
     /// How the API key begins, or the JWT's id.
     pub id: String,

@@ -34,7 +34,7 @@ struct Read {
 struct Key {
     kid: String,
     algorithm: Algorithm,
-    key: DecodingKey,
+    decoding: DecodingKey,
 }
 
 /// Why a file gives no keys.
@@ -58,7 +58,7 @@ impl Jwks {
     /// The key of this id and algorithm. Looks whether the file changed, at most every two seconds.
     pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
         let keys = self.keys();
-        keys.iter().find(|key| key.kid == kid && key.algorithm == algorithm).map(|key| key.key.clone())
+        keys.iter().find(|key| key.kid == kid && key.algorithm == algorithm).map(|key| key.decoding.clone())
     }
 
     fn keys(&self) -> Arc<Vec<Key>> {
@@ -130,7 +130,7 @@ fn usable(key: &Value) -> Option<Key> {
     let public = !matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_));
     let kid = jwk.common.key_id.clone().filter(|kid| !kid.is_empty())?;
     (signs && public).then_some(())?;
-    Some(Key { kid, algorithm, key: DecodingKey::from_jwk(&jwk).ok()? })
+    Some(Key { kid, algorithm, decoding: DecodingKey::from_jwk(&jwk).ok()? })
 }
 
 #[cfg(test)]

@@ -306,8 +306,8 @@ impl Authenticator {
         }
         let account = self.account(&name)?;
         let hash = account.as_ref().and_then(|account| PasswordHash::parse(&account.phc).ok());
-        let failures = account.as_ref().map_or(0, |account| account.failures);
-        let Ok(Checked { fits, upgraded }) = self.passwords.check(&name, &password, hash, failures).await else {
+        let is_disabled = account.as_ref().is_some_and(|account| account.disabled);
+        let Ok(Checked { fits, upgraded }) = self.passwords.check(&name, &password, hash, is_disabled).await else {
             let public = "Too many passwords are being checked at the moment; come back in a few seconds.";
             let refusal =
                 Refusal::new(Code::Busy, public).with_retry_after(Duration::from_millis(bound::PASSWORD_DELAY_MS_MAX));
