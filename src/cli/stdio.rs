@@ -160,7 +160,8 @@ async fn become_owner(
     let (ours, theirs) = tokio::io::duplex(bound::RELAY_BUFFER_BYTES);
     let (mcp, stop) = (std::sync::Arc::clone(&app.mcp), app.stopping());
     let serving = tokio::spawn(async move {
-        if let Err(error) = mcp::stdio::serve(mcp, known, theirs, stop).await {
+        // Boxed: it is large, and lives as long as the client.
+        if let Err(error) = Box::pin(mcp::stdio::serve(mcp, known, theirs, stop)).await {
             tracing::error!(%error, "the client could not be served");
         }
     });

@@ -168,7 +168,8 @@ impl Connection {
         self.tasks.spawn(async move {
             match hyper::upgrade::on(&mut request).await {
                 Ok(upgraded) => {
-                    if let Err(error) = mcp::stdio::serve(mcp, known, TokioIo::new(upgraded), stop).await {
+                    // Boxed: it is large, and lives as long as the client.
+                    if let Err(error) = Box::pin(mcp::stdio::serve(mcp, known, TokioIo::new(upgraded), stop)).await {
                         tracing::error!(%error, "a stdio client could not be served");
                     }
                 }
