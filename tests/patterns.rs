@@ -3,7 +3,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test ends where it is surprised, and prints its figures"
+    clippy::disallowed_methods,
+    reason = "a test ends where it is surprised, prints its figures, and reads the environment of its runner"
 )]
 
 use std::collections::BTreeMap;
@@ -60,13 +61,12 @@ fn queries(text: &str) -> Vec<String> {
     let mut prose = String::new();
     for line in text.lines() {
         if line.trim_start().starts_with("```") {
-            match code.take() {
-                Some(block) => found.push(block),
-                None => {
-                    found.extend(sentences(&prose));
-                    prose.clear();
-                    code = Some(String::new());
-                }
+            if let Some(block) = code.take() {
+                found.push(block);
+            } else {
+                found.extend(sentences(&prose));
+                prose.clear();
+                code = Some(String::new());
             }
         } else if let Some(code) = &mut code {
             code.push_str(line);

@@ -47,6 +47,6 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
 #[serde(deny_unknown_fields)]
 struct Make {
     /// An absolute path of a new file on the server's machine.
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), extend("x-sekisho-field" = "other"))]
     path: String,
 }

@@ -21,12 +21,13 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
     set.secret_arguments = true;
     set.argument_bytes_max = 6 * bound::CREDENTIAL_VALUE_BYTES_MAX + bound::ARGUMENT_BYTES_MAX;
     let keeper = Arc::clone(custody);
-    catalog.add(Arc::new(Request::new(set, move |_, arguments| {
+    catalog.add(Arc::new(Request::new(set, move |cx, arguments| {
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
             let Set { name, mut value, note, source, replace } = parse(arguments)?;
             let secret = Secret::new(value.as_bytes());
             value.zeroize();
+            cx.used.note(&secret)?;
             let version = custody.set_credential(&name, &secret, note, source, replace).await?;
             Ok(json!({"name": name, "version": version}))
         })

@@ -70,7 +70,7 @@ struct Add {
     #[schemars(length(max = 64))]
     name: String,
     /// An absolute path of a folder on the server's machine.
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), extend("x-sekisho-field" = "other"))]
     path: String,
     #[serde(default)]
     #[schemars(length(max = 64))]

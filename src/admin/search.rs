@@ -201,7 +201,7 @@ struct Export {
     #[schemars(length(max = 16))]
     format: String,
     /// An absolute path of a new file on the server's machine.
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), extend("x-sekisho-field" = "other"))]
     path: String,
     /// Disclose what is personal, in a file of its own.
     #[serde(default)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::AppError;
 use crate::base::refusal::Code;
 use crate::config::file::ConfigError;
+use crate::pipeline::PipelineError;
 use crate::store::StoreError;
 use crate::store::lock::LockError;
 
@@ -146,6 +147,8 @@ impl From<AppError> for Failure {
                 Code::Unavailable => UNAVAILABLE,
                 _ => SOFTWARE,
             },
+            // A setting that names a rule which there is not.
+            AppError::Pipeline(PipelineError::Rules(_)) => CONFIG,
             AppError::File { .. } | AppError::Lock(LockError::File { .. }) | AppError::Control { .. } => CANNOT_CREATE,
             _ => SOFTWARE,
         };

@@ -39,7 +39,7 @@ impl Matcher {
             acting.map(|(number, _)| number).collect()
         };
         let patterns = |numbers: &[usize]| -> Vec<String> {
-            numbers.iter().filter_map(|number| rules.get(*number)).map(|rule| unanchored(rule)).collect()
+            numbers.iter().filter_map(|number| rules.get(*number)).map(unanchored).collect()
         };
         let (literal_rules, expression_rules) = (of(Kind::Literal), of(Kind::Regex));
         let mut sets = Vec::new();

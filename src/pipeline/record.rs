@@ -19,7 +19,7 @@ pub struct Recorded {
 
 impl std::fmt::Debug for Recorded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorded").field("refused", &self.reply.is_err()).finish()
+        f.debug_struct("Recorded").field("refused", &self.reply.is_err()).finish_non_exhaustive()
     }
 }
 

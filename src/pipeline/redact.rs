@@ -110,13 +110,17 @@ impl Cleaning<'_> {
                     self.left = self.left.max(CUT_NOTICE.len()).max(all - self.left);
                     flags = self.flags.take();
                 }
-                blocks.iter_mut().for_each(|block| self.block(block));
+                for block in blocks {
+                    self.block(block);
+                }
                 self.flags = flags.or(self.flags.take());
             }
             Output::Contents(contents) => contents.iter_mut().for_each(|content| self.content(content)),
             Output::Prompt { description, messages } => {
                 self.text(description);
-                messages.iter_mut().for_each(|(_, block)| self.block(block));
+                for (_, block) in messages {
+                    self.block(block);
+                }
             }
             Output::Completion { values, .. } => values.iter_mut().for_each(|value| self.text(value)),
             Output::Resources { items, .. } | Output::Templates { items } => {

@@ -95,7 +95,9 @@ fn settings_decide_what_a_pattern_does() {
     }
     installation.set("INSPECT_RULES_OFF", "[\"sql.nothing\"]");
     let check = installation.run(&["config", "check"]);
-    assert!(!check.status.success() && text(&check.stderr).contains("sql.nothing"), "{}", text(&check.stderr));
+    assert!(check.status.code() == Some(78) && text(&check.stderr).contains("sql.nothing"), "{}", text(&check.stderr));
+    let serve = installation.run(&["serve"]);
+    assert!(serve.status.code() == Some(78) && text(&serve.stderr).contains("sql.nothing"), "{}", text(&serve.stderr));
 }
 
 #[test]

@@ -94,7 +94,8 @@ fn mistakes_are_told_so_that_a_model_can_mend_them() {
     check("search_documents", json!({"query": "a", "limit": 51}), "/limit");
     check("search_documents", json!({"query": "a".repeat(20_000)}), "bytes");
     check("search_documents", json!({"query": "a", "libraries": ["nope"]}), "nope");
-    check("read_document", json!({"library": "demo", "path": "../../etc/passwd"}), "no document");
+    check("read_document", json!({"library": "demo", "path": "nope.md"}), "no document");
+    check("read_document", json!({"library": "demo", "path": "../../etc/passwd"}), "path_traversal.dot_dot_slash");
     check("read_document", json!({"library": "demo", "path": "guides/camera.md", "section": "nope"}), "permissions");
     check("read_document", json!({"library": "demo", "path": "guides/camera.md", "cursor": "x"}), "cursor");
     let unknown = server.modern("tools/call", json!({"name": "nope", "arguments": {}})).message();
