@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
 use super::request::{Named, Nothing, Request, about, done, parse};
+use crate::auth::policy::ask::Resource;
 use crate::base::bound;
-use crate::base::refusal::Refusal;
+use crate::base::classification::Classification;
+use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
-use crate::custody::Custody;
-use crate::operation::{Catalog, Effect};
+use crate::custody::{Custody, CustodyError};
+use crate::operation::{Catalog, Cx, Effect};
 use crate::schema::NotASchema;
-use crate::vault::credential::{CredentialRecord, CredentialSource, HistoryRecord};
+use crate::vault::credential::{CredentialError, CredentialName, CredentialRecord, CredentialSource, HistoryRecord};
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let mut set = about::<Set>("credential.set", "Keep a credential in the vault", Effect::Changes);
@@ -28,36 +30,51 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
             let secret = Secret::new(value.as_bytes());
             value.zeroize();
             cx.used.note(&secret)?;
+            let credential = Resource::credential(&name, Classification::default());
+            let verdict = cx.access.decide(&credential);
+            if !verdict.is_allowed {
+                let refusal = Refusal::new(Code::Forbidden, cx.access.denial(&credential));
+                return Err(refusal.with_private(verdict.reason()));
+            }
             let version = custody.set_credential(&name, &secret, note, source, replace).await?;
             Ok(json!({"name": name, "version": version}))
         })
     })))?;
     let keeper = Arc::clone(custody);
     let list = about::<Nothing>("credential.list", "List the credentials", Effect::ReadOnly);
-    catalog.add(Arc::new(Request::new(list, move |_, _| {
-        let items: Result<Vec<Value>, Refusal> =
-            keeper.credentials().map(|items| items.iter().map(facts).collect()).map_err(Refusal::from);
+    catalog.add(Arc::new(Request::new(list, move |cx, _| {
+        let items: Result<Vec<Value>, Refusal> = keeper
+            .credentials()
+            .map_err(Refusal::from)
+            .map(|items| items.iter().filter(|item| seen(cx, &item.name).is_ok()).map(facts).collect());
         // Not "credentials": what has that name is masked on its way out.
         Box::pin(async { Ok(json!({"items": items?})) })
     })))?;
     let keeper = Arc::clone(custody);
     let show = about::<Named>("credential.show", "Show what is known of a credential", Effect::ReadOnly);
-    catalog.add(Arc::new(Request::new(show, move |_, arguments| {
-        let shown = parse(arguments).and_then(|Named { name }| Ok(facts(&keeper.credential(&name)?)));
+    catalog.add(Arc::new(Request::new(show, move |cx, arguments| {
+        let shown = parse(arguments).and_then(|Named { name }| {
+            seen(cx, &name)?;
+            Ok(facts(&keeper.credential(&name)?))
+        });
         Box::pin(async { shown })
     })))?;
     let keeper = Arc::clone(custody);
     let history = about::<Named>("credential.history", "Show a credential's versions", Effect::ReadOnly);
-    catalog.add(Arc::new(Request::new(history, move |_, arguments| {
-        let versions = parse(arguments).and_then(|Named { name }| Ok(keeper.credential_history(&name)?));
+    catalog.add(Arc::new(Request::new(history, move |cx, arguments| {
+        let versions = parse(arguments).and_then(|Named { name }| {
+            seen(cx, &name)?;
+            Ok(keeper.credential_history(&name)?)
+        });
         Box::pin(async { Ok(json!({"versions": versions?.iter().map(version).collect::<Vec<_>>()})) })
     })))?;
     let keeper = Arc::clone(custody);
     let remove = about::<Named>("credential.remove", "Destroy a credential", Effect::Destroys);
-    catalog.add(Arc::new(Request::new(remove, move |_, arguments| {
+    catalog.add(Arc::new(Request::new(remove, move |cx, arguments| {
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
             let Named { name } = parse(arguments)?;
+            seen(cx, &name)?;
             custody.remove_credential(&name).await?;
             Ok(done())
         })
@@ -87,6 +104,17 @@ fn api() -> CredentialSource {
 
 fn yes() -> bool {
     true
+}
+
+/// A credential that the policy hides is as if it were not there.
+fn seen(cx: &Cx, name: &str) -> Result<(), Refusal> {
+    let verdict = cx.access.decide(&Resource::credential(name, Classification::default()));
+    if verdict.is_allowed {
+        return Ok(());
+    }
+    let name = CredentialName::parse(name).map_err(CustodyError::from)?;
+    let refusal = Refusal::from(CustodyError::from(CredentialError::Unknown(name)));
+    Err(refusal.with_private(verdict.reason()))
 }
 
 fn facts(facts: &CredentialRecord) -> Value {

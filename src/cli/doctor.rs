@@ -150,6 +150,9 @@ fn strongroom(status: &Value, serving: bool, findings: &mut Vec<Finding>) {
         let way_out = "look into the log, and at audit.checkpoint_file";
         findings.push(bad("signed checkpoints do not reach every place outside of the database", way_out));
     }
+    if let Some(error) = status["policy"]["error"].as_str() {
+        findings.push(bad(print::harmless(error), "mend it; until then the policies from before are in force"));
+    }
     if status["core_dumps"] == true {
         let way_out = "start it where prctl(2) and setrlimit(2) are allowed";
         findings.push(bad("a core of the process could be written, with the vault's keys in it", way_out));
