@@ -1,4 +1,4 @@
-//! `log cat|list`.
+//! `log cat|list`: the program's log, plain and sealed, read back.
 
 use clap::Subcommand;
 use serde_json::{Value, json};

@@ -13,6 +13,7 @@ use crate::telemetry::folder::{self, Keep, LogFile};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::read::{self, ReadError};
 use crate::telemetry::sealed::{self, FileKey, Header};
+use crate::telemetry::supply::KeySupply;
 use crate::vault::VaultError;
 use crate::vault::key::Purpose;
 
@@ -73,7 +74,7 @@ impl Custody {
     pub(super) fn log_key_versions(&self) -> Result<Option<BTreeSet<u32>>, CustodyError> {
         let Some(logs) = &self.logs else { return Ok(None) };
         // In this order: what the writer took before the look at the files has its header there, or is still counted.
-        let mut versions = logs.handle.keys().map(|keys| keys.versions()).unwrap_or_default();
+        let mut versions = logs.handle.keys().map(KeySupply::versions).unwrap_or_default();
         for file in self.log_files()?.into_iter().filter(|file| file.name.is_sealed) {
             match read::header(&logs.directory, file.name) {
                 Ok(header) => drop(versions.insert(header.key_version)),

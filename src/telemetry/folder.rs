@@ -99,12 +99,12 @@ pub fn list(directory: &Path) -> io::Result<Vec<LogFile>> {
 pub fn prune(directory: &Path, keep: Keep, today: Date) -> io::Result<()> {
     let days = i64::try_from(keep.days.saturating_sub(1)).unwrap_or(i64::MAX);
     let oldest = Span::new().try_days(days).and_then(|span| today.checked_sub(span)).unwrap_or(Date::MIN);
-    let mut files = list(directory)?;
+    let files = list(directory)?;
     let mut total: u64 = files.iter().map(|file| file.bytes).sum();
-    // The newest one is being written.
-    files.pop();
+    // It is being written, unless it is too old, too: then another one is begun with the next line.
+    let newest = files.last().map(|file| file.name);
     for file in files {
-        if file.name.date < oldest || total > keep.total_bytes_max {
+        if file.name.date < oldest || total > keep.total_bytes_max && Some(file.name) != newest {
             fs::remove_file(directory.join(file.name.to_string()))?;
             total = total.saturating_sub(file.bytes);
         }
@@ -193,6 +193,17 @@ mod tests {
             assert_eq!(path(text).exists(), stays, "{text}");
         }
         assert!(outside.path().exists());
+    }
+
+    #[test]
+    fn a_log_in_which_nothing_was_written_for_long_goes_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("sekisho.2026-11-01.log"), "x").unwrap();
+        let keep = Keep { days: 3, total_bytes_max: 100 };
+        prune(folder.path(), keep, "2026-11-03".parse().unwrap()).unwrap();
+        assert_eq!(list(folder.path()).unwrap().len(), 1);
+        prune(folder.path(), keep, "2026-11-04".parse().unwrap()).unwrap();
+        assert_eq!(list(folder.path()).unwrap(), []);
     }
 
     #[test]
