@@ -32,7 +32,7 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 15] = [
+const KNOWN_BY: [(&str, &[&str]); 18] = [
     ("prometheus_client", &["telemetry"]),
     ("procfs", &["telemetry"]),
     ("redb", &["store"]),
@@ -47,6 +47,9 @@ const KNOWN_BY: [(&str, &[&str]); 15] = [
     ("pbkdf2", &["crypto"]),
     ("ed25519_dalek", &["crypto"]),
     ("rustls", &["crypto", "http"]),
+    ("rcgen", &["crypto"]),
+    ("x509_parser", &["crypto"]),
+    ("listenfd", &["config"]),
     ("bincode", &["store"]),
 ];
 

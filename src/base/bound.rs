@@ -200,6 +200,20 @@ pub const HTTP_HEADER_BYTES_MAX: usize = 32 << 10;
 pub const HTTP_STREAMS_MAX: u32 = 128;
 /// A TLS handshake.
 pub const TLS_HANDSHAKE_MS: u64 = 5000;
+/// A PEM file of TLS: chains and revocation lists of many authorities fit.
+pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Pause between two looks at the files of TLS: a renewed certificate may wait that long, and hashing them is cheap.
+pub const TLS_LOOK_SECONDS: u64 = 5;
+/// A certificate that ends within this many days is warned of: time for two weekends.
+pub const TLS_EXPIRY_WARNING_DAYS: u64 = 14;
+/// The warning is said again after a day, not at every look.
+pub const TLS_WARNING_SECONDS: u64 = 86_400;
+/// How long before now a new certificate begins: clocks differ.
+pub const TLS_CLOCK_SKEW_MS: u64 = 3_600_000;
+/// How long a certificate of the local authority may be made for, in days.
+pub const TLS_DAYS_MAX: u64 = 3650;
+/// The local authority itself: renewing it means going to every client again.
+pub const TLS_AUTHORITY_DAYS: u64 = 3650;
 /// Pause after `accept` failed, for example because descriptors ran out.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Scrapes of metrics at once: one Prometheus has one, and two of them watch each other.

@@ -54,7 +54,7 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
         .http
         .tls
         .as_ref()
-        .map(|pair| tls::server(&pair.certificate, &pair.key))
+        .map(|files| tls::Material::read(files)?.server().map(|served| served.config))
         .transpose()
         .map_err(Failure::config)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
