@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::config::place::Places;
 use crate::crypto::aead::AeadError;
 use crate::custody::{Custody, CustodyError, Found};
+use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
 use crate::http::metrics::Exposed;
 use crate::library::record::Source;
@@ -61,6 +62,7 @@ pub struct App {
     stop: CancellationToken,
     giving_up: Arc<GivingUp>,
     metrics: Arc<dyn Exposed>,
+    witness: Arc<dyn Witness>,
     control: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
@@ -190,7 +192,8 @@ impl App {
             store,
             stop: CancellationToken::new(),
             giving_up,
-            metrics: facts,
+            metrics: facts.clone(),
+            witness: facts,
             control: None,
             _lock: lock,
         };
@@ -260,6 +263,11 @@ impl App {
     /// What the metrics listener serves.
     pub fn metrics(&self) -> Arc<dyn Exposed> {
         Arc::clone(&self.metrics)
+    }
+
+    /// Who writes down what becomes of the certificate.
+    pub fn witness(&self) -> Arc<dyn Witness> {
+        Arc::clone(&self.witness)
     }
 
     /// Cancelled when the app stops.

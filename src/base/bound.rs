@@ -198,7 +198,22 @@ pub const HTTP_BODY_BYTES_UNKNOWN_MAX: usize = 16 << 10;
 pub const HTTP_HEADER_BYTES_MAX: usize = 32 << 10;
 /// Streams of one HTTP/2 connection.
 pub const HTTP_STREAMS_MAX: u32 = 128;
-/// A TLS handshake.
+/// Streams of one HTTP/2 connection that were reset before they were looked at; then the connection ends (rapid reset,
+/// CVE-2023-44487).
+pub const HTTP_RESETS_MAX: usize = 20;
+/// Streams of one HTTP/2 connection that we reset for the client's errors; then the connection ends.
+pub const HTTP_ERROR_RESETS_MAX: usize = 128;
+/// How long a connection that was quiet for too long has to say goodbye.
+pub const HTTP_GOODBYE_MS: u64 = 1000;
+/// Loopback is one address for everybody on this machine, and for a proxy on it.
+pub const HTTP_LOOPBACK_CONNECTIONS_FACTOR: usize = 8;
+/// How long sent data may go unread by a client: one that takes nothing must not hold an answer for ever.
+pub const TCP_UNREAD_MS: u32 = 30_000;
+/// Calls of a client whose certificate is not believed any more may finish in this time; streams end.
+pub const TLS_TRUST_END_MS: u64 = 5000;
+/// A connection with a client certificate lives a year at the most: timers reach no further.
+pub const TLS_TRUST_SECONDS_MAX: u64 = 31_536_000;
+/// A TLS handshake; less where `http.header_timeout_ms` is less.
 pub const TLS_HANDSHAKE_MS: u64 = 5000;
 /// A PEM file of TLS: chains and revocation lists of many authorities fit.
 pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;

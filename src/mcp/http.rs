@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::operation::Kind;
 use crate::pipeline::Pipeline;
 use crate::pipeline::identify::Known;
-use crate::pipeline::request::{Asked, Via};
+use crate::pipeline::request::{Asked, SocketPeer, Via};
 
 pub type ReplyBody = BoxBody<Bytes, Infallible>;
 
@@ -83,7 +83,11 @@ impl McpHttp {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let via = Via::Http { peer, user_agent: user_agent(&parts.headers) };
+        let user_agent = user_agent(&parts.headers);
+        let via = match parts.extensions.get::<SocketPeer>() {
+            Some(socket) => Via::Socket { peer: *socket, user_agent },
+            None => Via::Http { peer, user_agent },
+        };
         let evidence = Evidence::Http {
             peer,
             is_private: self.is_private || peer.ip().is_loopback(),
