@@ -114,12 +114,11 @@ impl Host {
             () = Trust::ended(ready.trust) => Some(bound::TLS_TRUST_END_MS),
         };
         connection.as_mut().graceful_shutdown();
-        match patience {
-            None => told(connection.await),
-            Some(patience_ms) => match timeout(Duration::from_millis(patience_ms), connection).await {
-                Ok(ended) => told(ended),
-                Err(_) => tracing::debug!("a connection that was asked to end did not, and was closed"),
-            },
+        let Some(patience_ms) = patience else { return told(connection.await) };
+        if let Ok(ended) = timeout(Duration::from_millis(patience_ms), connection).await {
+            told(ended);
+        } else {
+            tracing::debug!("a connection that was asked to end did not, and was closed");
         }
     }
 }
