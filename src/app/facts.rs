@@ -13,11 +13,13 @@ use super::init::read_token;
 use crate::admin::lifecycle::Lifecycle;
 use crate::admin::status::Look;
 use crate::audit::Audit;
+use crate::audit::entry::{Draft, Event, Outcome};
 use crate::auth::policy::{Policy, Summary};
 use crate::auth::token;
 use crate::base::refusal::{Code, Refusal};
 use crate::config::place::Places;
 use crate::custody::Custody;
+use crate::http::certificates::Witness;
 use crate::http::metrics::Exposed;
 use crate::library::record::LibraryRecord;
 use crate::library::{Changes, Libraries};
@@ -108,6 +110,26 @@ impl Facts {
 impl Exposed for Facts {
     fn exposed(&self, form: Exposition) -> Result<String, std::fmt::Error> {
         self.metrics.render(&self.gathered(), form)
+    }
+}
+
+impl Witness for Facts {
+    fn serving(&self, what: String) -> BoxFuture<'_, ()> {
+        Box::pin(self.note_certificate(Outcome::Done, what))
+    }
+
+    fn rejected(&self, what: String) -> BoxFuture<'_, ()> {
+        Box::pin(self.note_certificate(Outcome::Failed, what))
+    }
+}
+
+impl Facts {
+    async fn note_certificate(&self, outcome: Outcome, what: String) {
+        let mut draft = Draft::new(Event::Configuration, "internal", self.audit.now());
+        draft.operation = Some("tls.certificate".into());
+        if let Err(error) = self.audit.append(draft, outcome, Some(what)).await {
+            tracing::error!(%error, "a change of the certificate could not be recorded");
+        }
     }
 }
 

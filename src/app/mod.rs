@@ -31,6 +31,7 @@ use crate::base::id::NoEntropy;
 use crate::config::Config;
 use crate::config::place::Places;
 use crate::custody::{Custody, CustodyError, Found};
+use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
 use crate::http::metrics::Exposed;
 use crate::library::record::Source;
@@ -69,6 +70,7 @@ pub struct App {
     stop: CancellationToken,
     giving_up: Arc<GivingUp>,
     metrics: Arc<dyn Exposed>,
+    witness: Arc<dyn Witness>,
     control: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
@@ -227,7 +229,8 @@ impl App {
             store,
             stop: CancellationToken::new(),
             giving_up,
-            metrics: facts,
+            metrics: facts.clone(),
+            witness: facts,
             control: None,
             _lock: lock,
         };
@@ -301,6 +304,11 @@ impl App {
     /// What the metrics listener serves.
     pub fn metrics(&self) -> Arc<dyn Exposed> {
         Arc::clone(&self.metrics)
+    }
+
+    /// Who writes down what becomes of the certificate.
+    pub fn witness(&self) -> Arc<dyn Witness> {
+        Arc::clone(&self.witness)
     }
 
     /// Cancelled when the app stops.

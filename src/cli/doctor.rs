@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::exit::{Failure, NO};
 use super::reach::{self, Reach};
 use super::{Context, print};
-use crate::config::file;
+use crate::base::clock::{Clock as _, SystemClock};
+use crate::config::{Tls, file};
+use crate::crypto::tls::Material;
+use crate::http::certificates;
 
 /// One thing that was looked at.
 struct Finding {
@@ -48,10 +51,14 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
         });
     }
     match file::load(&places.config, &context.environment) {
-        Ok(_) if places.config.exists() => {
-            findings.push(good(format!("configuration {} is valid", places.config.display())));
+        Ok(config) => {
+            findings.push(good(if places.config.exists() {
+                format!("configuration {} is valid", places.config.display())
+            } else {
+                format!("there is no {}; the defaults are in force", places.config.display())
+            }));
+            findings.extend(config.http.tls.as_ref().map(certificate));
         }
-        Ok(_) => findings.push(good(format!("there is no {}; the defaults are in force", places.config.display()))),
         Err(error) => {
             findings.push(bad(error.to_string(), format!("mend {}", places.config.display())));
             return report(context, &findings, &Value::Null);
@@ -59,6 +66,22 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
     }
     let status = look(context, &mut findings).await;
     report(context, &findings, &status)
+}
+
+/// The files of TLS, as a server that starts now would find them.
+fn certificate(tls: &Tls) -> Finding {
+    match Material::read(tls).and_then(|material| material.server()) {
+        Err(error) => {
+            bad(error.to_string(), "a server that runs keeps what it has, and none can start: mend the files")
+        }
+        Ok(served) => match certificates::warning(&served.certificate, SystemClock::default().now()) {
+            Some(warning) => bad(
+                print::harmless(&warning),
+                "put a new certificate and its key there; a running server takes them by itself",
+            ),
+            None => good(format!("certificate is valid: {}", print::harmless(&served.certificate.described()))),
+        },
+    }
 }
 
 /// Asks the owner of the data directory, or becomes it.

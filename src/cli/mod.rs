@@ -20,6 +20,7 @@ mod session;
 mod settings;
 mod setup;
 mod stdio;
+mod tls;
 mod token;
 mod unlock;
 mod vault;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::base::bound;
-use crate::config::env::Environment;
+use crate::config::env::{Environment, Inherited};
 use crate::config::place::Places;
 use exit::Failure;
 
@@ -114,6 +115,9 @@ pub(crate) enum Command {
     /// Show, rotate and replace the vault's keys
     #[command(subcommand)]
     Key(vault::Key),
+    /// Make and show certificates for TLS
+    #[command(subcommand)]
+    Tls(tls::Tls),
     /// Back the database up into a file, while the server goes on
     Backup(backup::Backup),
     /// Put a backup in the place of the database; no server may run
@@ -186,8 +190,14 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             print::bytes(&page)
         }
         Command::Config(settings) => settings::run(context, &settings),
-        Command::Quickstart(listen) => block_on(serve::quickstart(context, listen)),
-        Command::Serve(listen) => block_on(serve::serve(context, listen)),
+        Command::Quickstart(listen) => {
+            let inherited = Inherited::take().map_err(Failure::unavailable)?;
+            block_on(serve::quickstart(context, listen, inherited))
+        }
+        Command::Serve(listen) => {
+            let inherited = Inherited::take().map_err(Failure::unavailable)?;
+            block_on(serve::serve(context, listen, inherited))
+        }
         Command::Stdio => block_on(stdio::stdio(context)),
         Command::Library(command) => block_on(library::run(context, command)),
         Command::Search(command) => block_on(search::search(context, command)),
@@ -202,6 +212,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Ban(command) => block_on(ban::run(context, command)),
         Command::Vault(command) => block_on(vault::vault(context, command)),
         Command::Key(command) => block_on(vault::key(context, command)),
+        Command::Tls(command) => tls::run(context, command),
         Command::Backup(command) => block_on(backup::backup(context, command)),
         Command::Restore(command) => block_on(backup::restore(context, command)),
         Command::Doctor => block_on(doctor::doctor(context)),

@@ -12,11 +12,12 @@ use super::{Context, print, reach, setup, unlock};
 use crate::app::App;
 use crate::base::bound;
 use crate::base::clock::SystemClock;
+use crate::config::env::Inherited;
 use crate::config::place::Places;
 use crate::config::raw::Authentication;
 use crate::config::{Config, file};
-use crate::crypto::tls;
 use crate::http::Site;
+use crate::http::certificates::Certificates;
 use crate::http::listener::Listener;
 use crate::http::metrics::MetricsListener;
 use crate::mcp::http::McpHttp;
@@ -32,35 +33,43 @@ pub(crate) struct Listen {
     dangerously_serve_unprotected: bool,
 }
 
-pub(super) async fn quickstart(context: &Context, listen: Listen) -> Result<u8, Failure> {
+pub(super) async fn quickstart(context: &Context, listen: Listen, inherited: Inherited) -> Result<u8, Failure> {
     let places = context.places()?;
     let config = file::load(&places.config, &context.environment)?;
     let made = setup::make(context, &places, &config, None)?;
     setup::tell(context, &places, &setup::key_file(&places, &config), &made)?;
-    run(context, &places, listen, true).await
+    run(context, &places, listen, inherited, true).await
 }
 
-pub(super) async fn serve(context: &Context, listen: Listen) -> Result<u8, Failure> {
+pub(super) async fn serve(context: &Context, listen: Listen, inherited: Inherited) -> Result<u8, Failure> {
     let places = context.places()?;
-    run(context, &places, listen, false).await
+    run(context, &places, listen, inherited, false).await
 }
 
-async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool) -> Result<u8, Failure> {
+async fn run(
+    context: &Context,
+    places: &Places,
+    listen: Listen,
+    inherited: Inherited,
+    introduce: bool,
+) -> Result<u8, Failure> {
     let mut config = file::load(&places.config, &context.environment)?;
     if let Some(address) = listen.listen {
         config.http.listen = address;
     }
+    if let Some(tcp) = &inherited.tcp {
+        // What the supervisor listens on is what can be reached, whatever the configuration says.
+        config.http.listen = tcp.local_addr().map_err(Failure::internal)?;
+    }
     check_exposure(&config, listen.dangerously_serve_unprotected)?;
-    let tls = config
-        .http
-        .tls
-        .as_ref()
-        .map(|pair| tls::server(&pair.certificate, &pair.key))
-        .transpose()
-        .map_err(Failure::config)?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
+    let open = |tls| Certificates::open(tls, Arc::new(SystemClock::default()));
+    let certificates = config.http.tls.as_ref().map(open).transpose().map_err(Failure::config)?;
+    if let Some(warning) = certificates.as_ref().and_then(|certificates| certificates.warning()) {
+        print::error_line(&print::painted(print::WARNING, &format!("Warning: {}.", print::harmless(&warning))));
+    }
+    let scheme = if certificates.is_some() { "https" } else { "http" };
     // Before the database is touched: a taken port should change nothing.
-    let listener = Listener::bind(&config.http, tls).await.map_err(|error| {
+    let listener = Listener::bind(&config.http, inherited, certificates.clone()).await.map_err(|error| {
         Failure::unavailable(format!(
             "cannot listen on {}: {error}; choose another with --listen or http.listen",
             config.http.listen
@@ -80,6 +89,11 @@ async fn run(context: &Context, places: &Places, listen: Listen, introduce: bool
     app.pipeline.metrics().watch_log(log.dropped());
     serve_metrics(&app).await?;
 
+    // Also without TLS: who sends SIGHUP wants files read again, never the end.
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::internal)?;
+    if let Some(certificates) = certificates {
+        tokio::spawn(certificates.keep(app.witness(), hangup, app.stopping()));
+    }
     let streams = CancellationToken::new();
     let mcp = McpHttp::new(&app.mcp, &app.config, Arc::clone(&app.clock), streams.clone());
     let sweep = sweep_sessions(mcp.clone(), app.stopping());

@@ -1,7 +1,13 @@
 //! The only place that reads the environment: where things are, and `SEKISHO_*` on top of the file.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+
+use listenfd::ListenFd;
 
 use crate::base::secret::Secret;
 
@@ -125,6 +131,55 @@ impl Environment {
             base.map(|base| base.join("sekisho"))
         };
         asked.map(Path::to_owned).or_else(|| self.data_dir.clone()).or_else(xdg)
+    }
+}
+
+/// Sockets that a supervisor opened before it started us (`sd_listen_fds(3)`).
+#[derive(Debug, Default)]
+pub struct Inherited {
+    pub tcp: Option<TcpListener>,
+    pub unix: Option<UnixListener>,
+}
+
+/// Why inherited sockets are not used.
+#[derive(Debug, thiserror::Error)]
+pub enum InheritedError {
+    #[error("expected at most one TCP and one Unix socket from the supervisor, found more of one kind")]
+    TooMany,
+    #[error("socket {number} of the supervisor is not one that listens for TCP or on a Unix path: {error}")]
+    Unfit { number: usize, error: io::Error },
+}
+
+impl Inherited {
+    /// Takes them, once. The crate reads `LISTEN_FDS` and `LISTEN_PID` itself and removes them, so this belongs before
+    /// any thread; making a socket of a descriptor's number is unsafe, and so is not done here.
+    pub fn take() -> Result<Self, InheritedError> {
+        let mut sockets = ListenFd::from_env();
+        let mut inherited = Self::default();
+        for number in 0..sockets.len() {
+            let unfit = |error| InheritedError::Unfit { number, error };
+            if let Ok(Some(tcp)) = sockets.take_tcp_listener(number) {
+                is_listening(&tcp).map_err(unfit)?;
+                if inherited.tcp.replace(tcp).is_some() {
+                    return Err(InheritedError::TooMany);
+                }
+            } else if let Some(unix) = sockets.take_unix_listener(number).map_err(unfit)? {
+                is_listening(&unix).map_err(unfit)?;
+                if inherited.unix.replace(unix).is_some() {
+                    return Err(InheritedError::TooMany);
+                }
+            }
+        }
+        Ok(inherited)
+    }
+}
+
+/// With `Accept=yes` systemd hands over connections instead.
+fn is_listening(socket: impl AsFd) -> io::Result<()> {
+    if rustix::net::sockopt::socket_acceptconn(socket)? {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen (is Accept=no set?)"))
     }
 }
 

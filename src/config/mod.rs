@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::base::bound;
 use crate::base::network::Network;
 pub use auth::Auth;
-use raw::{Authentication, LogFormat, LogLevel, Raw};
+use raw::{Authentication, LogFormat, LogLevel, Raw, TlsClient, TlsVersion};
 
 /// What the program runs with. Made by [`file::load`] only.
 #[derive(Clone, Debug)]
@@ -50,11 +50,16 @@ pub struct Http {
     /// Without a slash at its end.
     pub public_url: Option<String>,
     pub proxies: Proxies,
+    /// Listened on beside the port.
+    pub unix_socket: Option<PathBuf>,
     pub tls: Option<Tls>,
     pub body_bytes_max: usize,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
+    /// For connections without a request.
+    pub idle_timeout: Duration,
     pub connections_max: usize,
+    pub connections_per_address_max: usize,
     pub shutdown_timeout: Duration,
 }
 
@@ -62,6 +67,16 @@ pub struct Http {
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    pub version_min: TlsVersion,
+    pub client: Option<ClientTls>,
+}
+
+/// Which client certificates are asked for and believed.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    pub authorities: PathBuf,
+    pub revoked: Option<PathBuf>,
+    pub is_required: bool,
 }
 
 /// Whose word on the client's address is taken, and where it stands.
@@ -259,6 +274,7 @@ impl Check {
             authentication: http.authentication,
             public_url: self.public_url(http.public_url.as_deref()),
             proxies: self.proxies(http),
+            unix_socket: self.path("http.unix_socket", http.unix_socket.as_deref()),
             tls: self.tls(http),
             body_bytes_max: self.size(
                 "http.body_bytes_max",
@@ -268,7 +284,14 @@ impl Check {
             ),
             header_timeout: self.wait("http.header_timeout_ms", http.header_timeout_ms),
             body_timeout: self.wait("http.body_timeout_ms", http.body_timeout_ms),
+            idle_timeout: self.wait("http.idle_timeout_ms", http.idle_timeout_ms),
             connections_max: self.size("http.connections_max", http.connections_max, 1, 100_000),
+            connections_per_address_max: self.size(
+                "http.connections_per_address_max",
+                http.connections_per_address_max,
+                1,
+                100_000,
+            ),
             shutdown_timeout: self.wait("http.shutdown_timeout_ms", http.shutdown_timeout_ms),
         }
     }
@@ -388,14 +411,32 @@ impl Check {
 
     fn tls(&mut self, http: &raw::Http) -> Option<Tls> {
         let expected = "tls_certificate and tls_key together, or neither";
-        let set = |path: &Option<String>| path.clone().filter(|path| !path.is_empty());
+        let set = |path: &Option<String>| path.clone().filter(|path| !path.is_empty()).map(PathBuf::from);
+        let client = self.client_tls(http, set(&http.tls_client_ca), set(&http.tls_client_crl));
         match (set(&http.tls_certificate), set(&http.tls_key)) {
-            (Some(certificate), Some(key)) => return Some(Tls { certificate: certificate.into(), key: key.into() }),
+            (Some(certificate), Some(key)) => {
+                return Some(Tls { certificate, key, version_min: http.tls_min_version, client });
+            }
+            // A port that should check certificates and does not would be worse than none.
+            (None, None) if client.is_some() => {
+                self.impossible("http.tls_client_ca", "tls_certificate and tls_key as well", "neither");
+            }
             (None, None) => {}
             (Some(_), None) => self.impossible("http.tls_key", expected, "no tls_key"),
             (None, Some(_)) => self.impossible("http.tls_certificate", expected, "no tls_certificate"),
         }
         None
+    }
+
+    fn client_tls(&mut self, http: &raw::Http, ca: Option<PathBuf>, revoked: Option<PathBuf>) -> Option<ClientTls> {
+        let is_required = http.tls_client == TlsClient::Required;
+        if ca.is_none() && is_required {
+            self.impossible("http.tls_client", "tls_client_ca as well", "\"required\" alone");
+        }
+        if ca.is_none() && revoked.is_some() {
+            self.impossible("http.tls_client_crl", "tls_client_ca as well", "tls_client_crl alone");
+        }
+        ca.map(|authorities| ClientTls { authorities, revoked, is_required })
     }
 
     fn wait(&mut self, key: &'static str, value_ms: u64) -> Duration {

@@ -57,20 +57,37 @@ pub struct Http {
     pub trusted_proxies: Vec<String>,
     /// The header in which those proxies name the client: "x-forwarded-for", "forwarded" (RFC 7239), "x-real-ip".
     pub client_address_header: ClientAddressHeader,
-    /// PEM file with the certificate chain, such as "/etc/sekisho/chain.pem"; TLS 1.3 is served when it and tls_key are set.
+    /// A Unix socket, such as "/run/sekisho/http.sock", that is listened on as well: MCP at /mcp for users of the socket's group (mode 0660). Tokens are asked for as over TCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unix_socket: Option<String>,
+    /// PEM file with the certificate chain, such as "/etc/sekisho/chain.pem"; TLS is served when it and tls_key are set. Changed files are taken without a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<String>,
     /// PEM file with the private key of tls_certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<String>,
+    /// "1.3", or "1.2" for clients that know nothing newer.
+    pub tls_min_version: TlsVersion,
+    /// PEM file with the authorities whose client certificates are believed (mTLS). Empty: no certificate is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<String>,
+    /// "optional": a client may show a certificate of tls_client_ca. "required": without one there is no connection.
+    pub tls_client: TlsClient,
+    /// PEM file with a revocation list of each authority in tls_client_ca. An expired list admits no certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_crl: Option<String>,
     /// The largest request body, in bytes.
     pub body_bytes_max: u64,
     /// How long a client may take to send its headers, in milliseconds.
     pub header_timeout_ms: u64,
     /// How long a client may take to send its body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// How long a connection may stay open without a request, in milliseconds. HTTP/1.1 waits no longer than header_timeout_ms.
+    pub idle_timeout_ms: u64,
     /// How many connections may be open at once; more are closed at once.
     pub connections_max: u64,
+    /// How many of them one address may have (an IPv6 /64 is one address); loopback may have eight times as many.
+    pub connections_per_address_max: u64,
     /// How long a shutdown waits for calls in flight, in milliseconds.
     pub shutdown_timeout_ms: u64,
 }
@@ -85,12 +102,19 @@ impl Default for Http {
             public_url: None,
             trusted_proxies: Vec::new(),
             client_address_header: ClientAddressHeader::XForwardedFor,
+            unix_socket: None,
             tls_certificate: None,
             tls_key: None,
+            tls_min_version: TlsVersion::Tls13,
+            tls_client_ca: None,
+            tls_client: TlsClient::Optional,
+            tls_client_crl: None,
             body_bytes_max: 1 << 20,
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
+            idle_timeout_ms: 60_000,
             connections_max: 1024,
+            connections_per_address_max: 128,
             shutdown_timeout_ms: 10_000,
         }
     }
@@ -161,6 +185,23 @@ pub enum AuthScheme {
     Jwt,
     ApiKey,
     Basic,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[default]
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsClient {
+    #[default]
+    Optional,
+    Required,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

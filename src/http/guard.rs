@@ -80,7 +80,7 @@ impl Guard {
 }
 
 /// The authority of HTTP/2, else the one Host header of HTTP/1.1.
-fn host_of<B>(request: &Request<B>) -> Option<String> {
+pub(super) fn host_of<B>(request: &Request<B>) -> Option<String> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let first = hosts.next();
     if hosts.next().is_some() {
@@ -109,7 +109,7 @@ fn origin_of(headers: &HeaderMap) -> Origin {
     }
 }
 
-fn without_port(host: &str) -> &str {
+pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port))
             if port.bytes().all(|byte| byte.is_ascii_digit())

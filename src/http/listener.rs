@@ -1,46 +1,60 @@
-//! Accepts connections over TCP, with TLS where it is configured, and closes them gracefully.
+//! Accepts connections over TCP and a Unix socket, with TLS where it is configured, and closes them gracefully.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Site;
+use super::certificates::Certificates;
+use super::connection::{Host, Peer, Ready, Trust};
+use super::crowd::Crowd;
+use super::socket::HttpSocket;
+use crate::auth::ClientCertificate;
 use crate::base::bound;
 use crate::config;
+use crate::config::env::Inherited;
+use crate::crypto::tls::certificate::Certificate;
 
-/// A bound port.
+/// A bound port, and a Unix socket where one is wanted.
+#[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
-    tls: Option<TlsAcceptor>,
-    header_timeout: Duration,
-    connections: Arc<Semaphore>,
+    unix: Option<HttpSocket>,
+    certificates: Option<Arc<Certificates>>,
+    http: config::Http,
 }
 
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("tcp", &self.tcp).finish_non_exhaustive()
-    }
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
 }
 
 impl Listener {
-    pub async fn bind(http: &config::Http, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Self> {
-        Ok(Self {
-            tcp: TcpListener::bind(http.listen).await?,
-            tls: tls.map(TlsAcceptor::from),
-            header_timeout: http.header_timeout,
-            connections: Arc::new(Semaphore::new(http.connections_max)),
-        })
+    /// Binds what is configured, except where a supervisor has bound it already.
+    pub async fn bind(
+        http: &config::Http,
+        inherited: Inherited,
+        certificates: Option<Arc<Certificates>>,
+    ) -> io::Result<Self> {
+        let tcp = match inherited.tcp {
+            Some(tcp) => {
+                tcp.set_nonblocking(true)?;
+                TcpListener::from_std(tcp)?
+            }
+            None => TcpListener::bind(http.listen).await?,
+        };
+        let unix = match (inherited.unix, &http.unix_socket) {
+            (Some(unix), _) => Some(HttpSocket::inherited(unix)?),
+            (None, Some(path)) => Some(HttpSocket::bind(path)?),
+            (None, None) => None,
+        };
+        Ok(Self { tcp, unix, certificates, http: http.clone() })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -49,13 +63,17 @@ impl Listener {
 
     /// Serves until `stop`, then lets requests that are under way finish within `patience`.
     pub async fn serve(self, site: Arc<Site>, stop: CancellationToken, streams: CancellationToken, patience: Duration) {
-        let graceful = GracefulShutdown::new();
+        let tasks = TaskTracker::new();
+        let crowd = Crowd::new(self.http.connections_max, self.http.connections_per_address_max);
+        let host = Host::new(&self.http, Arc::clone(&site), stop.clone());
+        // A handshake is a kind of header.
+        let handshake = self.http.header_timeout.min(Duration::from_millis(bound::TLS_HANDSHAKE_MS));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = self.tcp.accept() => accepted,
+                accepted = self.accept() => accepted,
             };
-            let (stream, peer) = match accepted {
+            let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -63,66 +81,111 @@ impl Listener {
                     continue;
                 }
             };
+            let address = if let Accepted::Tcp(_, address) = &accepted { Some(address.ip()) } else { None };
             // Full: the connection is closed at once, which tells the client more than silence.
-            let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else { continue };
-            let (site, tls, watcher) = (Arc::clone(&site), self.tls.clone(), graceful.watcher());
-            let server = server(self.header_timeout);
-            tokio::spawn(async move {
-                let _permit = permit;
-                let Some(stream) = secured(stream, tls).await else { return };
-                let service = service_fn(move |request| {
-                    let site = Arc::clone(&site);
-                    async move { site.answer(request, peer).await }
-                });
-                let connection = server.serve_connection(TokioIo::new(stream), service);
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(%error, "a connection ended badly");
+            let Some(place) = crowd.enter(address) else {
+                site.turned_away();
+                continue;
+            };
+            let (host, certificates, stopping) = (Arc::clone(&host), self.certificates.clone(), stop.clone());
+            tasks.spawn(async move {
+                let _place = place;
+                let ready = match accepted {
+                    Accepted::Unix(stream) => of_socket(stream),
+                    Accepted::Tcp(stream, address) => tokio::select! {
+                        ready = secured(stream, address, certificates, handshake) => ready,
+                        () = stopping.cancelled() => None,
+                    },
+                };
+                if let Some(ready) = ready {
+                    host.serve(ready).await;
                 }
             });
         }
         drop(self.tcp);
-        let mut finished = std::pin::pin!(graceful.shutdown());
+        drop(self.unix);
+        tasks.close();
         // Calls first, then the streams that only wait for news and would never end by themselves.
-        let calls = tokio::time::timeout(patience / 2, &mut finished).await;
+        let calls = tokio::time::timeout(patience / 2, tasks.wait()).await;
         streams.cancel();
-        if calls.is_err() && tokio::time::timeout(patience / 2, &mut finished).await.is_err() {
+        if calls.is_err() && tokio::time::timeout(patience / 2, tasks.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time and were closed");
         }
     }
-}
 
-fn server(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_buf_size(bound::HTTP_HEADER_BYTES_MAX.max(8192));
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(bound::HTTP_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(bound::HTTP_HEADER_BYTES_MAX).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(20));
-    server
-}
-
-/// TCP or TLS, as one type.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
-    // Small replies should not wait for more.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a socket option was not set");
+    async fn accept(&self) -> io::Result<Accepted> {
+        let unix = async {
+            match &self.unix {
+                Some(unix) => unix.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = self.tcp.accept() => accepted.map(|(stream, address)| Accepted::Tcp(stream, address)),
+            accepted = unix => accepted.map(Accepted::Unix),
+        }
     }
-    let Some(tls) = tls else { return Some(Box::new(stream)) };
-    match tokio::time::timeout(Duration::from_millis(bound::TLS_HANDSHAKE_MS), tls.accept(stream)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
+}
+
+fn of_socket(stream: UnixStream) -> Option<Ready> {
+    match super::socket::peer_of(&stream) {
+        Ok(peer) => Some(Ready { stream: Box::new(stream), peer: Peer::of_socket(peer), trust: None }),
+        Err(error) => {
+            tracing::warn!(%error, "the kernel does not say who is at the other end of a Unix socket");
             None
         }
-        Err(_) => None,
+    }
+}
+
+/// The handshake, where there is one, with whatever certificate is in use now.
+async fn secured(
+    stream: TcpStream,
+    address: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+    patience: Duration,
+) -> Option<Ready> {
+    tune(&stream);
+    let peer = Peer::at(address);
+    let Some(certificates) = certificates else {
+        return Some(Ready { stream: Box::new(stream), peer, trust: None });
+    };
+    let offer = certificates.offer();
+    let stream = match tokio::time::timeout(patience, TlsAcceptor::from(offer.config).accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
+            return None;
+        }
+    };
+    // The handshake has checked the chain; the leaf is the first.
+    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| Certificate::of(leaf));
+    let mut ready = Ready { stream: Box::new(stream), peer: Peer { is_tls: true, ..peer }, trust: None };
+    match leaf {
+        None => {}
+        Some(Ok(leaf)) => {
+            ready.trust = Some(Trust { left: leaf.not_after.since(certificates.now()), replaced: offer.replaced });
+            let shown = ClientCertificate { names: leaf.names, fingerprint: leaf.fingerprint };
+            ready.peer.certificate = Some(Arc::new(shown));
+        }
+        // Believed by the handshake and not readable for us: nobody is let in on a guess.
+        Some(Err(error)) => {
+            tracing::warn!(%error, "a client's certificate could not be read");
+            return None;
+        }
+    }
+    Some(ready)
+}
+
+fn tune(stream: &TcpStream) {
+    // Small replies should not wait for more. Who takes nothing of an answer for long is not waited for either.
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, bound::TCP_UNREAD_MS)?));
+    if let Err(error) = set {
+        tracing::debug!(%error, "a socket option was not set");
     }
 }

@@ -1,27 +1,33 @@
 //! The listener: bounds and timeouts on every connection, Host and Origin on every request, one dispatch for all.
 
+pub mod certificates;
 pub mod control;
 pub mod forwarded;
 pub mod guard;
 pub mod listener;
 pub mod metrics;
+mod connection;
+mod cors;
+mod crowd;
+mod socket;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use ::http::{HeaderValue, Request, Response, StatusCode, header};
+use ::http::{Extensions, HeaderValue, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use tower_service::Service;
 
 use crate::config::{Config, Proxies};
 use crate::mcp::http::McpHttp;
 use crate::pipeline::Pipeline;
-use crate::pipeline::request::Via;
 use crate::web::{self, Web};
+use connection::Peer;
+use cors::Cors;
 use guard::Guard;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -33,57 +39,94 @@ pub struct Site {
     mcp: McpHttp,
     web: Arc<Web>,
     guard: Guard,
+    cors: Cors,
     pipeline: Arc<Pipeline>,
     proxies: Proxies,
-    tls: bool,
 }
 
 impl Site {
     pub fn new(mcp: McpHttp, web: Arc<Web>, config: &Config) -> Arc<Self> {
         let pipeline = Arc::clone(&web.pipeline);
+        let cors = Cors::new(&config.http.allowed_origins);
         let proxies = config.http.proxies.clone();
-        Arc::new(Self { mcp, web, guard: Guard::new(&config.http), pipeline, proxies, tls: config.http.tls.is_some() })
+        Arc::new(Self { mcp, web, guard: Guard::new(&config.http), cors, pipeline, proxies })
     }
 
     /// One request from `peer`.
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
-        let client = forwarded::client(&self.proxies, peer, request.headers());
+    async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Result<Response<Body>, Infallible> {
+        let origin = self.cors.allowed(request.headers());
+        let strict = peer.is_tls && has_public_name(&request);
+        let client = match peer.socket {
+            Some(_) => peer.address,
+            None => forwarded::client(&self.proxies, peer.address, request.headers()),
+        };
         let mut response = match self.guard.check(&request) {
             Err(reason) => {
-                self.pipeline
-                    .record_foreign_refusal(
-                        None,
-                        &Via::Http { peer: client, is_tls: self.tls, user_agent: None },
-                        Some("http".into()),
-                        &reason.private,
-                    )
-                    .await;
+                let via = peer.via(client);
+                self.pipeline.record_foreign_refusal(None, &via, Some("http".into()), &reason.private).await;
                 plain(reason.status, reason.public)
             }
+            Ok(()) if origin.is_some() && cors::is_preflight(&request) => {
+                self.pipeline.metrics().passed();
+                let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                cors::permit(&mut response);
+                response
+            }
             Ok(()) if request.uri().path() == "/mcp" => {
-                self.mcp.handle(request, peer, client).await.map(|body| body.map_err(|never| match never {}).boxed())
+                request.extensions_mut().extend(Self::known_of(peer));
+                let answered = self.mcp.handle(request, peer.address, client).await;
+                answered.map(|body| body.map_err(|never| match never {}).boxed())
             }
             Ok(()) => {
                 let Ok(response) = warp::service(web::public(Arc::clone(&self.web))).call(request).await;
                 response.map(|body| body.map_err(BoxError::from).boxed())
             }
         };
-        self.add_security_headers(&mut response);
+        self.cors.mark(origin, &mut response);
+        add_security_headers(&mut response, strict);
         Ok(response)
     }
 
-    fn add_security_headers(&self, response: &mut Response<Body>) {
-        let headers = response.headers_mut();
-        let mut set = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
-        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-        set(header::X_FRAME_OPTIONS, "DENY");
-        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-        set(header::REFERRER_POLICY, "no-referrer");
-        if self.tls {
-            set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+    /// What the connection says of the caller, for whoever identifies it.
+    fn known_of(peer: &Peer) -> Extensions {
+        let mut extensions = Extensions::new();
+        if let Some(certificate) = &peer.certificate {
+            extensions.insert(Arc::clone(certificate));
         }
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        if let Some(socket) = peer.socket {
+            extensions.insert(socket);
+        }
+        extensions
     }
+
+    /// A connection for which there was no room.
+    fn turned_away(&self) {
+        self.pipeline.metrics().refused("connection");
+    }
+}
+
+/// `strict` adds HSTS (RFC 6797): only over TLS, where a browser heeds it, and only for names that are ours alone. On
+/// "localhost" it would force TLS upon every other server of this machine, and addresses cannot have it (section 8.1.1).
+fn add_security_headers(response: &mut Response<Body>, strict: bool) {
+    let headers = response.headers_mut();
+    let mut set = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::X_FRAME_OPTIONS, "DENY");
+    set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    set(header::REFERRER_POLICY, "no-referrer");
+    if strict {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+    }
+    headers.remove(header::SERVER);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// A host name that is neither an address nor one of loopback (RFC 6761, section 6.3).
+fn has_public_name<B>(request: &Request<B>) -> bool {
+    let Some(host) = guard::host_of(request) else { return false };
+    let name = guard::without_port(&host).trim_matches(['[', ']']).to_ascii_lowercase();
+    name.parse::<IpAddr>().is_err() && name != "localhost" && !name.ends_with(".localhost")
 }
 
 fn plain(status: StatusCode, message: &str) -> Response<Body> {

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::operation::Kind;
 use crate::pipeline::Pipeline;
 use crate::pipeline::identify::Known;
-use crate::pipeline::request::{Asked, Via};
+use crate::pipeline::request::{Asked, SocketPeer, Via};
 
 pub type ReplyBody = BoxBody<Bytes, Infallible>;
 
@@ -80,7 +80,11 @@ impl McpHttp {
     {
         let (parts, body) = request.into_parts();
         let is_tls = self.config.http.tls.is_some();
-        let via = Via::Http { peer: client, is_tls, user_agent: user_agent(&parts.headers) };
+        let user_agent = user_agent(&parts.headers);
+        let via = match parts.extensions.get::<SocketPeer>() {
+            Some(socket) => Via::Socket { peer: *socket, user_agent },
+            None => Via::Http { peer: client, is_tls, user_agent },
+        };
         let is_private = is_tls || peer.ip().is_loopback();
         let evidence = Evidence::Http {
             peer,

@@ -18,6 +18,11 @@ pub enum Via {
         is_tls: bool,
         user_agent: Option<Arc<str>>,
     },
+    /// HTTP on a Unix socket.
+    Socket {
+        peer: SocketPeer,
+        user_agent: Option<Arc<str>>,
+    },
     /// An agent over stdio, its own process's uid.
     Stdio {
         uid: u32,
@@ -37,6 +42,7 @@ impl Via {
     pub fn transport(&self) -> &'static str {
         match self {
             Self::Http { .. } => "http",
+            Self::Socket { .. } => "unix",
             Self::Stdio { .. } => "stdio",
             Self::Control { .. } => "control",
             Self::Command { .. } => "command",
@@ -61,7 +67,7 @@ impl Via {
     /// What an HTTP client calls itself.
     pub fn user_agent(&self) -> Option<&str> {
         match self {
-            Self::Http { user_agent, .. } => user_agent.as_deref(),
+            Self::Http { user_agent, .. } | Self::Socket { user_agent, .. } => user_agent.as_deref(),
             _ => None,
         }
     }
@@ -77,11 +83,22 @@ impl Via {
     pub fn peer(&self) -> Option<String> {
         match self {
             Self::Http { peer, .. } => Some(peer.ip().to_string()),
+            Self::Socket { peer: SocketPeer { uid, process }, .. } => Some(of_process(*uid, *process)),
             Self::Stdio { uid } | Self::Command { uid } => Some(format!("uid {uid}")),
-            Self::Control { uid, process: Some(process) } => Some(format!("uid {uid} process {process}")),
-            Self::Control { uid, process: None } => Some(format!("uid {uid}")),
+            Self::Control { uid, process } => Some(of_process(*uid, *process)),
         }
     }
+}
+
+/// The process at the other end of a Unix socket; `process` where the kernel tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketPeer {
+    pub uid: u32,
+    pub process: Option<i32>,
+}
+
+fn of_process(uid: u32, process: Option<i32>) -> String {
+    process.map_or_else(|| format!("uid {uid}"), |process| format!("uid {uid} process {process}"))
 }
 
 /// What is asked for, and the caller's side of it.

@@ -166,17 +166,25 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(installation: &Installation, arguments: &[&str]) -> Self {
-        Self::started(installation, installation.command(arguments))
+        let mut command = installation.command(arguments);
+        command.stdin(Stdio::null());
+        Self::spawn(installation, command)
     }
 
     /// As [`Server::start`], by a command that was prepared.
     pub(crate) fn started(installation: &Installation, mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::null());
+        Self::spawn(installation, command)
+    }
+
+    /// From a command that ends in `serve`, over HTTP or HTTPS.
+    pub(crate) fn spawn(installation: &Installation, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Lines::of(child.stdout.take().unwrap());
         let mut said = Vec::new();
         while let Some(line) = lines.next() {
             said.push(line.clone());
-            if let Some(url) = line.strip_prefix("Serving MCP at http://") {
+            if let Some((_, url)) = line.strip_prefix("Serving MCP at ").and_then(|url| url.split_once("://")) {
                 let address = url.trim_end_matches("/mcp").parse().unwrap();
                 let token = installation.token();
                 return Self { child, address, said, token };
@@ -317,7 +325,8 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str, headers: &[
     parse(&bytes)
 }
 
-fn parse(bytes: &[u8]) -> Reply {
+/// An HTTP response from its bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Reply {
     let all = text(bytes);
     let (head, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP response: {all:?}"));
     let mut lines = head.lines();

@@ -49,5 +49,6 @@ mod setup;
 mod snapshot;
 mod strongroom;
 mod tamper;
+mod transport;
 mod vault;
 mod workload;
