@@ -76,7 +76,7 @@ impl Via {
     pub fn address(&self) -> Option<IpAddr> {
         match self {
             Self::Http { peer, .. } => Some(peer.ip()),
-            Self::Stdio { .. } | Self::Control { .. } | Self::Command { .. } => None,
+            Self::Socket { .. } | Self::Stdio { .. } | Self::Control { .. } | Self::Command { .. } => None,
         }
     }
 
