@@ -9,15 +9,16 @@ use zeroize::Zeroize as _;
 
 use super::request::{Named, Nothing, Request, about, done, parse};
 use crate::auth::Authenticator;
+use crate::auth::gate::Gate;
 use crate::base::bound;
-use crate::base::principal::Role;
+use crate::base::principal::{Principal, Role};
 use crate::base::refusal::Refusal;
 use crate::base::secret::Secret;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 
 /// Puts them into the catalogue.
-pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>) -> Result<(), NotASchema> {
+pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
     let mut add = about::<Add>("account.add", "Make an account", Effect::Changes);
     add.secret_arguments = true;
@@ -25,24 +26,27 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>) -> Result
     let mut passwd = about::<Passwd>("account.passwd", "Set an account's password", Effect::Changes);
     passwd.secret_arguments = true;
     passwd.argument_bytes_max = add.argument_bytes_max;
+    let of_add = gate.clone();
     catalog.add(Arc::new(Request::new(add, move |_, arguments| {
-        let authenticator = Arc::clone(&keeper);
+        let (authenticator, gate) = (Arc::clone(&keeper), of_add.clone());
         Box::pin(async move {
             let Add { name, role, mut value } = parse(arguments)?;
             let password = Secret::new(value.as_bytes());
             value.zeroize();
             authenticator.add_account(&name, role, &password).await?;
+            allow_again(&gate, &name).await?;
             Ok(json!({"name": name, "role": role}))
         })
     })))?;
-    let keeper = Arc::clone(authenticator);
+    let (keeper, of_passwd) = (Arc::clone(authenticator), gate.clone());
     catalog.add(Arc::new(Request::new(passwd, move |_, arguments| {
-        let authenticator = Arc::clone(&keeper);
+        let (authenticator, gate) = (Arc::clone(&keeper), of_passwd.clone());
         Box::pin(async move {
             let Passwd { name, mut value } = parse(arguments)?;
             let password = Secret::new(value.as_bytes());
             value.zeroize();
             authenticator.set_password(&name, &password).await?;
+            allow_again(&gate, &name).await?;
             Ok(done())
         })
     })))?;
@@ -79,6 +83,11 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>) -> Result
             keeper.review().map_err(Refusal::from).map(|accounts| json!({"accounts": accounts}));
         Box::pin(async { accounts })
     })))
+}
+
+/// Whoever has a new password may come in again, also if an administrator had ended the session.
+async fn allow_again(gate: &Gate, name: &str) -> Result<(), Refusal> {
+    gate.allow_again(&Principal::basic_credential(name)).await.map_err(Refusal::internal)
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::request::{Nothing, Request, about, done, parse};
 use crate::auth::ban::{BanError, BanRecord, Target};
 use crate::auth::gate::Gate;
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::clock::Timestamp;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Catalog, Effect};
@@ -18,7 +19,8 @@ use crate::store::Batch;
 
 pub(super) fn register(catalog: &Catalog, gate: &Gate) -> Result<(), NotASchema> {
     let own = gate.clone();
-    let add = about::<Add>("ban.add", "Ban an address, a principal, a session or a credential", Effect::Changes);
+    let add = about::<Add>("ban.add", "Ban an address, a principal, a session or a credential", Effect::Changes)
+        .in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(add, move |cx, arguments| {
         let (gate, by) = (own.clone(), Arc::clone(&cx.principal.id));
         Box::pin(async move {
@@ -33,14 +35,14 @@ pub(super) fn register(catalog: &Catalog, gate: &Gate) -> Result<(), NotASchema>
         })
     })))?;
     let bans = Arc::clone(&gate.bans);
-    let list = about::<Nothing>("ban.list", "List the bans", Effect::ReadOnly);
+    let list = about::<Nothing>("ban.list", "List the bans", Effect::ReadOnly).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(list, move |_, _| {
         let (listed, all) = bans.list();
         let items: Vec<Value> = listed.iter().map(|(target, record)| facts(target, record)).collect();
         Box::pin(async move { Ok(json!({"items": items, "all": all})) })
     })))?;
     let gate = gate.clone();
-    let lift = about::<Lift>("ban.lift", "Lift a ban", Effect::Changes);
+    let lift = about::<Lift>("ban.lift", "Lift a ban", Effect::Changes).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(lift, move |_, arguments| {
         let gate = gate.clone();
         Box::pin(async move {

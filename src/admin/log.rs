@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::request::{Nothing, Request, about, parse};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::clock::Timestamp;
 use crate::base::refusal::{Code, Refusal};
 use crate::custody::{Custody, CustodyError};
@@ -18,14 +19,16 @@ use crate::telemetry::folder::{LogFile, LogName};
 use crate::telemetry::read::{LogReader, Piece, Placed, ReadError, Severity, Wanted};
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
-    let mut list = about::<Nothing>("log.list", "List the files of the program's log", Effect::ReadOnly);
+    let mut list = about::<Nothing>("log.list", "List the files of the program's log", Effect::ReadOnly)
+        .in_group(ActionGroup::AuditRead);
     list.urgent = true;
     let keeper = Arc::clone(custody);
     catalog.add(Arc::new(Request::new(list, move |_, _| {
         let listed = keeper.log_files().map_err(Refusal::from);
         Box::pin(async { Ok(json!({"files": listed?.iter().map(facts).collect::<Vec<_>>()})) })
     })))?;
-    let mut read = about::<Read>("log.read", "Read the program's log", Effect::ReadOnly);
+    let mut read =
+        about::<Read>("log.read", "Read the program's log", Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     (read.tells, read.urgent) = (true, true);
     catalog.add(Arc::new(ReadLog { about: read, custody: Arc::clone(custody) }))
 }

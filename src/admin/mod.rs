@@ -20,6 +20,7 @@ mod request;
 use std::sync::Arc;
 
 use crate::audit::Audit;
+use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::custody::Custody;
@@ -29,17 +30,27 @@ use crate::schema::NotASchema;
 use lifecycle::Lifecycle;
 use status::Look;
 
+/// What operators' requests go to.
+pub struct Rooms<'a> {
+    pub libraries: &'a Arc<Libraries>,
+    pub audit: &'a Audit,
+    pub custody: &'a Arc<Custody>,
+    pub authenticator: &'a Arc<Authenticator>,
+    pub gate: &'a Gate,
+    pub policies: &'a PolicyKeeper,
+    pub look: Arc<dyn Look>,
+    pub lifecycle: Arc<dyn Lifecycle>,
+}
+
+impl std::fmt::Debug for Rooms<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rooms")
+    }
+}
+
 /// Puts all of them into the catalogue.
-pub fn register(
-    catalog: &Catalog,
-    libraries: &Arc<Libraries>,
-    audit: &Audit,
-    custody: &Arc<Custody>,
-    gate: &Gate,
-    policies: &PolicyKeeper,
-    look: Arc<dyn Look>,
-    lifecycle: Arc<dyn Lifecycle>,
-) -> Result<(), NotASchema> {
+pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
+    let Rooms { libraries, audit, custody, authenticator, gate, policies, look, lifecycle } = rooms;
     library::register(catalog, libraries)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
@@ -48,6 +59,8 @@ pub fn register(
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
     backup::register(catalog, custody)?;
+    account::register(catalog, authenticator, gate)?;
+    token::register(catalog, authenticator, gate)?;
     session::register(catalog, gate, audit)?;
     ban::register(catalog, gate)?;
     policy::register(catalog, libraries, policies)?;

@@ -134,7 +134,8 @@ fn principal_of(store: &Store, asked: &Explain) -> Result<Principal, Refusal> {
         (_, Some(said)) => of_role(role(said)?),
         ("token", None) => {
             let found = token::named(store, name).map_err(Refusal::internal)?;
-            of_role(found.ok_or_else(|| unknown("there is no such token; say its role with --role"))?.role)
+            let found = found.ok_or_else(|| unknown("there is no such token; say its role with --role"))?;
+            Principal { scopes: found.scopes.into(), ..of_role(found.role) }
         }
         ("local", None) => Principal::local(uid(name)?),
         ("stdio", None) => Principal::stdio(uid(name)?),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::request::{Nothing, Request, about, parse};
 use crate::audit::Audit;
 use crate::auth::gate::Gate;
+use crate::auth::policy::ask::ActionGroup;
 use crate::auth::session::{Listed, SessionError, Which};
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Catalog, Effect};
@@ -16,14 +17,14 @@ use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, gate: &Gate, audit: &Audit) -> Result<(), NotASchema> {
     let sessions = Arc::clone(&gate.sessions);
-    let list = about::<Nothing>("session.list", "List the sessions", Effect::ReadOnly);
+    let list = about::<Nothing>("session.list", "List the sessions", Effect::ReadOnly).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(list, move |_, _| {
         let (listed, all) = sessions.list();
         let items: Vec<Value> = listed.iter().map(facts).collect();
         Box::pin(async move { Ok(json!({"items": items, "all": all})) })
     })))?;
     let (gate, audit) = (gate.clone(), audit.clone());
-    let end = about::<End>("session.end", "End sessions", Effect::Destroys);
+    let end = about::<End>("session.end", "End sessions", Effect::Destroys).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(end, move |_, arguments| {
         let (gate, audit) = (gate.clone(), audit.clone());
         Box::pin(async move {

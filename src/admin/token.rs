@@ -9,24 +9,33 @@ use serde_json::{Value, json};
 use super::account::RoleName;
 use super::request::{Nothing, Request, about, parse};
 use crate::auth::Authenticator;
+use crate::auth::gate::Gate;
 use crate::auth::issue::{Issued, Wanted};
 use crate::base::clock::Timestamp;
-use crate::base::principal::Role;
+use crate::base::principal::{Principal, Role};
 use crate::base::refusal::Refusal;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 
 /// Puts them into the catalogue.
-pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>) -> Result<(), NotASchema> {
+pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
     let issue = about::<Issue>("token.issue", "Issue an API key or a JWT", Effect::Changes);
+    let gate = gate.clone();
     catalog.add(Arc::new(Request::new(issue, move |_, arguments| {
-        let authenticator = Arc::clone(&keeper);
+        let (authenticator, gate) = (Arc::clone(&keeper), gate.clone());
         Box::pin(async move {
             let Issue { name, role, scopes, expires_days: days, jwt } = parse(arguments)?;
+            let credential = Principal::token(&name, Role::Reader).credential;
             let wanted = Wanted { name, role, scopes, days };
-            let issued =
-                if jwt { authenticator.issue_jwt(wanted).await? } else { authenticator.issue_key(wanted).await? };
+            let issued = if jwt {
+                authenticator.issue_jwt(wanted).await?
+            } else {
+                let issued = authenticator.issue_key(wanted).await?;
+                // Also if an administrator had ended the session of an earlier key of this name.
+                gate.allow_again(&credential).await.map_err(Refusal::internal)?;
+                issued
+            };
             Ok(shown(&issued, if jwt { '.' } else { '_' }))
         })
     })))?;

@@ -38,7 +38,7 @@ use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::mcp::Mcp;
 use crate::operation::{Catalog, Change};
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::pipeline::{Parts, Pipeline, PipelineError};
 use crate::schema::NotASchema;
 use crate::search::{Index, SearchError};
 use crate::store::lock::{DirectoryLock, LockError};
@@ -154,20 +154,8 @@ impl App {
         // Deriving a key takes as long as everything else together: both at once.
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
-        let index = Index::open(&places.index())?;
-        if let Some(reason) = &index.rebuilt {
-            notice(&format!("The index is made anew from the store: {reason}."));
-        }
-        let index_marks = index.marks;
-        let index = Arc::new(index.index);
         let catalog = Arc::new(Catalog::default());
-        let changes = Arc::new(Announce { catalog: Arc::clone(&catalog) });
-        let libraries = Arc::new(Libraries::new(store.clone(), index, Arc::clone(&clock), changes));
-        let caught_up = libraries.catch_up(index_marks).await?;
-        if caught_up > 0 {
-            notice(&format!("{caught_up} documents were indexed again."));
-        }
-        ensure_manual(&libraries).await?;
+        let libraries = open_libraries(places, &store, &clock, &catalog, notice).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
 
@@ -179,17 +167,17 @@ impl App {
         let authenticator =
             Arc::new(Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config)?);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
-        let pipeline = Pipeline::new(
-            Arc::clone(&authenticator),
-            gate.clone(),
-            Arc::clone(&clock),
-            audit.clone(),
-            Arc::clone(&policy),
-            Arc::clone(&catalog),
-            Arc::clone(&metrics),
-            Arc::clone(&config),
-        )?;
-        let pipeline = Arc::new(pipeline.reporting_to(log.security()));
+        let pipeline = Arc::new(Pipeline::new(Parts {
+            authenticator: Arc::clone(&authenticator),
+            gate: gate.clone(),
+            clock: Arc::clone(&clock),
+            audit: audit.clone(),
+            policy: Arc::clone(&policy),
+            catalog: Arc::clone(&catalog),
+            metrics: Arc::clone(&metrics),
+            config: Arc::clone(&config),
+            security: log.security(),
+        })?);
         let facts = Arc::new(Facts {
             places: places.clone(),
             libraries: Arc::clone(&libraries),
@@ -202,18 +190,17 @@ impl App {
         });
         let giving_up = Arc::new(GivingUp::default());
         let policies = PolicyKeeper::new(policy, audit.clone());
-        crate::admin::register(
-            &catalog,
-            &libraries,
-            &audit,
-            &custody,
-            &gate,
-            &policies,
-            facts.clone(),
-            giving_up.clone(),
-        )?;
-        crate::admin::account::register(&catalog, &authenticator)?;
-        crate::admin::token::register(&catalog, &authenticator)?;
+        let rooms = crate::admin::Rooms {
+            libraries: &libraries,
+            audit: &audit,
+            custody: &custody,
+            authenticator: &authenticator,
+            gate: &gate,
+            policies: &policies,
+            look: facts.clone(),
+            lifecycle: giving_up.clone(),
+        };
+        crate::admin::register(&catalog, rooms)?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let app = Self {
@@ -405,6 +392,28 @@ impl App {
             }
         });
     }
+}
+
+/// The libraries with an index that knows all of their documents.
+async fn open_libraries(
+    places: &Places,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    catalog: &Arc<Catalog>,
+    notice: &(dyn Fn(&str) + Sync),
+) -> Result<Arc<Libraries>, AppError> {
+    let index = Index::open(&places.index())?;
+    if let Some(reason) = &index.rebuilt {
+        notice(&format!("The index is made anew from the store: {reason}."));
+    }
+    let changes = Arc::new(Announce { catalog: Arc::clone(catalog) });
+    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), Arc::clone(clock), changes));
+    let caught_up = libraries.catch_up(index.marks).await?;
+    if caught_up > 0 {
+        notice(&format!("{caught_up} documents were indexed again."));
+    }
+    ensure_manual(&libraries).await?;
+    Ok(libraries)
 }
 
 /// The manual is a library like any other, and follows the binary's version.

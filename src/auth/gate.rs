@@ -39,6 +39,11 @@ impl Gate {
         Ok((gate, restored))
     }
 
+    /// A credential was issued again: it holds from now on, also if an administrator had ended its session.
+    pub async fn allow_again(&self, credential: &str) -> Result<(), StoreError> {
+        self.sessions.allow_again(&self.store, credential).await.map(drop)
+    }
+
     /// Writes what was used since the last time: one commit of its own for all callers together, every few seconds.
     pub async fn flush(&self) -> Result<(), StoreError> {
         self.sessions.flush(&self.store).await?;

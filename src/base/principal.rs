@@ -41,9 +41,14 @@ impl Principal {
         Self::of(format!("token:{name}"), role, Scheme::Bearer)
     }
 
+    /// How the password of this account is named.
+    pub fn basic_credential(name: &str) -> String {
+        format!("basic:{name}")
+    }
+
     /// A person or service with an account, by its password.
     pub fn account(name: &str, role: Role) -> Self {
-        let credential = format!("basic:{name}").into();
+        let credential = Self::basic_credential(name).into();
         Self { credential, ..Self::of(format!("account:{name}"), role, Scheme::Basic) }
     }
 

@@ -71,17 +71,24 @@ pub enum PipelineError {
     Mask(#[from] NotSearchable),
 }
 
+/// What a pipeline is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub authenticator: Arc<Authenticator>,
+    pub gate: Gate,
+    pub clock: Arc<dyn Clock>,
+    pub audit: Audit,
+    pub policy: Arc<Policy>,
+    pub catalog: Arc<Catalog>,
+    pub metrics: Arc<Metrics>,
+    pub config: Arc<Config>,
+    /// Where refusals go that a watcher of security should see.
+    pub security: SecurityLog,
+}
+
 impl Pipeline {
-    pub fn new(
-        authenticator: Arc<Authenticator>,
-        gate: Gate,
-        clock: Arc<dyn Clock>,
-        audit: Audit,
-        policy: Arc<Policy>,
-        catalog: Arc<Catalog>,
-        metrics: Arc<Metrics>,
-        config: Arc<Config>,
-    ) -> Result<Self, PipelineError> {
+    pub fn new(parts: Parts) -> Result<Self, PipelineError> {
+        let Parts { authenticator, gate, clock, audit, policy, catalog, metrics, config, security } = parts;
         let guardrail = Arc::new(Guardrail::new(&config.inspect)?);
         let redactor = Arc::new(Redactor::new(&config, Arc::clone(&guardrail))?);
         Ok(Self {
@@ -92,19 +99,13 @@ impl Pipeline {
             policy,
             catalog,
             metrics,
-            security: SecurityLog::default(),
+            security,
             config,
             ask_key: SealingKey::ephemeral()?,
             asks: dispatch::Asks::default(),
             guardrail,
             redactor,
         })
-    }
-
-    /// Writes refusals that a watcher of security should see to `log`.
-    pub fn reporting_to(mut self, log: SecurityLog) -> Self {
-        self.security = log;
-        self
     }
 
     pub fn catalog(&self) -> &Arc<Catalog> {

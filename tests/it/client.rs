@@ -86,7 +86,7 @@ impl Client {
 /// Makes a bearer token of this name in an installation that no server runs on.
 pub(crate) fn issue(installation: &Installation, name: &str) -> Client {
     let token = token::make().unwrap();
-    let record = TokenRecord { name: name.into(), role: Role::Reader, made: Timestamp(0) };
+    let record = TokenRecord::new(name, Role::Reader, &token, Timestamp(0));
     let row = token::row(&token, &record).unwrap();
     let opened = Store::open(&installation.data().join("sekisho.redb")).unwrap();
     let hook = LogHook::of(&opened).unwrap();

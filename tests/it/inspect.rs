@@ -5,13 +5,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use sekisho::app::App;
-use sekisho::base::principal::Role;
 use sekisho::config::Config;
 use sekisho::config::env::Environment;
 use sekisho::config::place::Places;
 use sekisho::config::raw::Raw;
-use sekisho::operation::Kind;
 use sekisho::store::lock::DirectoryLock;
+use sekisho::telemetry::log::LogHandle;
 use serde_json::{Value, json};
 
 use crate::harness::{Installation, Server, base_headers, text};
@@ -249,14 +248,14 @@ fn every_operation_refuses_arguments_that_it_does_not_know() {
         let places = Places::find(Some(&installation.data()), None, &Environment::default()).unwrap();
         let lock = DirectoryLock::acquire(&places.data).unwrap();
         let config = Config::of(Raw::default()).unwrap();
-        let app = App::open_locked(lock, &places, config, None, &|_| {}).await.unwrap();
+        let app = App::open_locked(lock, &places, config, None, LogHandle::default(), &|_| {}).await.unwrap();
         let catalog = Arc::clone(app.pipeline.catalog());
         app.stop().await;
         catalog
     });
-    let kinds = [Kind::Tool, Kind::Prompt, Kind::Protocol, Kind::List, Kind::Admin];
     let (mut count, mut open) = (0, Vec::new());
-    for about in kinds.into_iter().flat_map(|kind| catalog.visible(kind, Role::Admin)) {
+    for registered in catalog.all() {
+        let about = &registered.about;
         count += 1;
         open_objects(&about.input, &about.name.replace('/', " "), &mut open);
     }

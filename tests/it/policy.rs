@@ -149,7 +149,7 @@ fn a_library_above_a_readers_level_is_as_if_it_were_not_there() {
     assert!(!server.call("list_libraries", json!({})).to_string().contains("plans"));
     // Name by name the same as one that never was.
     let same = |hidden: String, missing: String| {
-        assert_eq!(hidden.replace("plans", "NAME"), missing.replace("nowhere", "NAME"))
+        assert_eq!(hidden.replace("plans", "NAME"), missing.replace("nowhere", "NAME"));
     };
     same(
         searched(json!({"query": "quokka", "libraries": ["plans"]})),
