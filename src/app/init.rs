@@ -13,8 +13,8 @@ use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::id::random_bytes;
 use crate::base::principal::{Principal, Role};
 use crate::base::secret::Secret;
-use crate::config::file;
 use crate::config::place::Places;
+use crate::config::preset::{self, Preset};
 use crate::crypto::password::Iterations;
 use crate::store::lock::DirectoryLock;
 use crate::store::table::Table;
@@ -40,17 +40,19 @@ impl Made {
     }
 }
 
-/// How the vault of a new installation is to be opened.
+/// What can be chosen of a new installation.
 #[derive(Debug, Default)]
-pub struct VaultChoice {
+pub struct Choice {
     /// A secret that somebody typed, or that stands ready; otherwise one is made and put into the key file.
     pub secret: Option<Secret>,
     pub iterations: Iterations,
+    /// What the new configuration sets, where there is none yet.
+    pub preset: Preset,
 }
 
 /// Makes what an installation needs and does not have: the directory, a configuration, a token, a vault, a database.
 /// Killed anywhere, the next one goes on where this one stopped.
-pub fn init(places: &Places, key_file: &Path, choice: VaultChoice) -> Result<Made, AppError> {
+pub fn init(places: &Places, key_file: &Path, choice: Choice) -> Result<Made, AppError> {
     let mut made = Made { directory: !places.data.exists(), ..Made::default() };
     DirBuilder::new().recursive(true).mode(0o700).create(&places.data).map_err(at(&places.data))?;
     if made.directory {
@@ -64,7 +66,7 @@ pub fn init(places: &Places, key_file: &Path, choice: VaultChoice) -> Result<Mad
     }
     let _lock = DirectoryLock::acquire(&places.data)?;
     if !places.config.exists() {
-        write_new(&places.config, file::commented().as_bytes())?;
+        write_new(&places.config, preset::commented_with(&choice.preset.values()).as_bytes())?;
         made.config = true;
     }
     let (token, fresh) = match read_token(&token)? {

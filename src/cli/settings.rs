@@ -1,11 +1,16 @@
-//! `config check|schema|show`.
+//! `config check|schema|show|import`.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::{Context, print};
-use crate::config::file;
+use crate::config::{file, import};
 use crate::guardrail::Guardrail;
 
 #[derive(Debug, Subcommand)]
@@ -16,12 +21,23 @@ pub(crate) enum Settings {
     Schema,
     /// Print what is in force, and which values are not the default
     Show,
+    /// Turn the configuration of a server that Sekisho replaces (JSON or YAML) into sekisho.toml, and list what has no place there
+    Import {
+        /// The old configuration
+        file: PathBuf,
+        /// Where the new one goes; it must not exist. Without this it is printed
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> {
     if matches!(command, Settings::Schema) {
         print::line(&serde_json::to_string_pretty(&file::schema()).map_err(Failure::internal)?)?;
         return Ok(0);
+    }
+    if let Settings::Import { file, output } = command {
+        return import(context, file, output.as_deref());
     }
     let places = context.places()?;
     let config = file::load(&places.config, &context.environment)?;
@@ -38,7 +54,7 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
         Settings::Show if context.json => {
             print::line(&serde_json::to_value(&config.raw).map_err(Failure::internal)?.to_string())?;
         }
-        Settings::Show | Settings::Schema => {
+        Settings::Show | Settings::Schema | Settings::Import { .. } => {
             let now = serde_json::to_value(&config.raw).map_err(Failure::internal)?;
             let mut table = String::new();
             for setting in file::settings() {
@@ -51,6 +67,39 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
                 print::line(&shown(&setting.key, value, &setting.default, from_environment, &setting.variable()))?;
             }
         }
+    }
+    Ok(0)
+}
+
+fn import(context: &Context, old: &Path, output: Option<&Path>) -> Result<u8, Failure> {
+    let text = fs::read_to_string(old).map_err(|error| Failure::usage(format!("{}: {error}", old.display())))?;
+    let imported = import::import(&text).map_err(|error| Failure::config(format!("{}: {error}", old.display())))?;
+    if context.json {
+        let mapped: Vec<Value> = imported
+            .mapped
+            .iter()
+            .map(|mapped| json!({"from": mapped.pointer, "to": mapped.key, "value": mapped.value}))
+            .collect();
+        let unmapped: Vec<Value> =
+            imported.unmapped.iter().map(|unmapped| json!({"from": unmapped.pointer, "why": unmapped.why})).collect();
+        print::line(&json!({"mapped": mapped, "not_mapped": unmapped, "config": imported.to_toml()}).to_string())?;
+    } else if output.is_none() {
+        print::line(&imported.to_toml())?;
+    }
+    if let Some(path) = output {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let written = file.as_mut().map(|file| file.write_all(imported.to_toml().as_bytes()));
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Failure::usage(format!("{}: {error}", path.display()))),
+            Err(error) => return Err(Failure::usage(format!("{}: {error}", path.display()))),
+        }
+    }
+    for mapped in &imported.mapped {
+        print::error_line(&format!("{} is now {} = {}", mapped.pointer, mapped.key, mapped.value));
+    }
+    for unmapped in &imported.unmapped {
+        print::error_line(&format!("{} is not mapped: {}", unmapped.pointer, unmapped.why));
     }
     Ok(0)
 }

@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::vault::Derivation;
 use super::{Context, print, secret, vault};
 use crate::app::AppError;
-use crate::app::init::{self, Made, VaultChoice};
+use crate::app::init::{self, Choice, Made};
 use crate::config::env::Environment;
 use crate::config::place::Places;
+use crate::config::preset::Preset;
 use crate::config::{Config, file};
 use crate::crypto::password::Iterations;
 use crate::vault::{RecoveryKey, source};
@@ -21,8 +22,17 @@ pub(crate) struct Init {
     /// Open the vault with a passphrase, which is typed or comes on standard input, instead of a key file
     #[arg(long)]
     passphrase: bool,
+    /// What the new sekisho.toml sets: "production" has sessions of 30 minutes, 3 of them for each caller, and 1000 calls in each
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<PresetName>,
     #[command(flatten)]
     derivation: Derivation,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PresetName {
+    Standard,
+    Production,
 }
 
 pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
@@ -32,7 +42,18 @@ pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
     let iterations = Iterations::new(kdf_iterations, allow_weak_kdf).map_err(Failure::usage)?;
     let secret =
         if init.passphrase && !places.database().exists() { Some(secret::read_new_passphrase()?) } else { None };
-    let made = make(context, &places, &config, Some(VaultChoice { secret, iterations }))?;
+    let preset = match init.preset {
+        Some(PresetName::Production) => Preset::Production,
+        Some(PresetName::Standard) | None => Preset::Standard,
+    };
+    if init.preset.is_some() && places.config.exists() {
+        return Err(Failure::usage(format!(
+            "{} is there already, and a preset is for a new one. Set its keys yourself: {}",
+            places.config.display(),
+            preset.values().iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+        )));
+    }
+    let made = make(context, &places, &config, Some(Choice { secret, iterations, preset }))?;
     if context.json {
         let shown = made.recovery.as_ref().filter(|_| !context.environment.journal);
         let recovery = shown.map(RecoveryKey::text);
@@ -60,7 +81,7 @@ pub(super) fn make(
     context: &Context,
     places: &Places,
     config: &Config,
-    choice: Option<VaultChoice>,
+    choice: Option<Choice>,
 ) -> Result<Made, AppError> {
     let mut choice = choice.unwrap_or_default();
     if choice.secret.is_none() {

@@ -1,7 +1,6 @@
 //! From text to a valid configuration: unknown keys, wrong types and impossible values are refused with
 //! their line, what was expected, and the nearest valid key.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -126,31 +125,6 @@ pub fn settings() -> Vec<Setting> {
 /// JSON Schema (2020-12) of the configuration file.
 pub fn schema() -> Value {
     schemars::schema_for!(Raw).to_value()
-}
-
-/// The file that `init` writes: every key with its meaning and default, commented out.
-pub fn commented() -> String {
-    let schema = schema();
-    let mut text = String::from(
-        "# Sekisho's configuration. Every key has the default shown; remove the # to change one.\n\
-         # Each key can also be set by an environment variable: http.listen is SEKISHO_HTTP_LISTEN.\n\
-         # `sekisho config check` checks this file, `sekisho config show` prints what is in force.\n",
-    );
-    let mut table = String::new();
-    for setting in settings() {
-        if setting.table != table {
-            table.clone_from(&setting.table);
-            let about = schema["properties"][&table]["description"].as_str().unwrap_or_default();
-            // Writing to a String cannot fail.
-            write!(text, "\n# {about}\n[{table}]\n").unwrap_or_default();
-        }
-        let default = match &setting.default {
-            Value::Null => "\"\"".to_owned(),
-            value => value.to_string(),
-        };
-        write!(text, "\n# {}\n# {} = {default}\n", setting.description, setting.key).unwrap_or_default();
-    }
-    text
 }
 
 fn definition<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
@@ -387,25 +361,5 @@ mod tests {
         assert!(short.contains("MCP_JWT_SECRET") && short.contains("256 bits") && !short.contains("xx"), "{short}");
         let good = with(|replaced| replaced.jwt_secret = Some(crate::base::secret::Secret::new("x".repeat(32))), &[]);
         assert_eq!(good.unwrap().auth.environment.warnings().len(), 1);
-    }
-
-    #[test]
-    fn the_commented_file_is_the_defaults_and_names_every_key() {
-        let text = commented();
-        let uncommented: String = text
-            .lines()
-            .map(|line| {
-                line.strip_prefix("# ").filter(|rest| rest.contains(" = ") && !rest.contains(". ")).unwrap_or(line)
-            })
-            .fold(String::new(), |mut all, line| {
-                all.push_str(line);
-                all.push('\n');
-                all
-            });
-        assert_eq!(parse(&text, Path::new("a"), &Environment::default()).unwrap().raw, Raw::default());
-        for setting in settings() {
-            assert!(uncommented.contains(&format!("\n{} = ", setting.key)), "{}", setting.dotted());
-            assert!(!setting.description.is_empty(), "{}", setting.dotted());
-        }
     }
 }

@@ -3,10 +3,12 @@
 pub mod auth;
 pub mod env;
 pub mod file;
+pub mod import;
 mod line;
 pub mod mask;
 mod personal;
 pub mod place;
+pub mod preset;
 pub mod raw;
 mod gate;
 

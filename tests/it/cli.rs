@@ -1,6 +1,6 @@
 //! The command line: help, exit codes, JSON, and a closed pipe.
 
-use crate::harness::{Installation, text};
+use crate::harness::{Installation, text, write};
 
 #[test]
 fn a_wrong_command_line_ends_with_64_and_help_with_0() {
@@ -72,4 +72,41 @@ fn config_show_says_where_values_come_from() {
     let shown = text(&installation.run(&["config", "show"]).stdout);
     assert!(shown.contains("level = \"debug\"  # from SEKISHO_LOG_LEVEL"), "{shown}");
     assert!(shown.contains("allowed_hosts = []"), "{shown}");
+}
+
+#[test]
+fn an_old_configuration_is_imported_and_what_has_no_place_is_named() {
+    let installation = Installation::bare();
+    let folder = installation.folder("old");
+    let old = folder.join("old.yaml");
+    let yaml = "security:\n  session_timeout_minutes: 30\n  jwt_secret: do-not-copy-me\nredis:\n  url: redis://x\n";
+    write(&old, yaml);
+    let new = folder.join("sekisho.toml");
+    let arguments = ["config", "import", old.to_str().unwrap(), "--output", new.to_str().unwrap()];
+    let output = installation.run(&arguments);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("/security/session_timeout_minutes is now session.timeout_minutes = 30"), "{said}");
+    assert!(said.contains("/security/jwt_secret is not mapped") && said.contains("/redis is not mapped"), "{said}");
+    assert!(!said.contains("do-not-copy-me") && !std::fs::read_to_string(&new).unwrap().contains("do-not-copy-me"));
+    let check = installation.run(&["--config", new.to_str().unwrap(), "--json", "config", "show"]);
+    assert!(text(&check.stdout).contains("\"timeout_minutes\":30"), "{check:?}");
+    assert!(!installation.run(&arguments).status.success(), "a file that is there is not overwritten");
+}
+
+#[test]
+fn the_production_preset_is_in_force_and_only_for_a_new_installation() {
+    let installation = Installation::bare();
+    let output = installation.run(&["init", "--preset", "production"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(installation.data().join("sekisho.toml")).unwrap();
+    for line in
+        ["timeout_minutes = 30", "max_concurrent_sessions = 3", "per_session = 1000", "authentication = \"required\""]
+    {
+        assert!(written.lines().any(|found| found == line), "{line} is not in force in {written}");
+    }
+    assert!(installation.run(&["config", "check"]).status.success());
+    let again = installation.run(&["init", "--preset", "production"]);
+    assert!(!again.status.success());
+    assert!(text(&again.stderr).contains("rate.per_session = 1000"));
 }
