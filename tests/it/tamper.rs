@@ -244,7 +244,7 @@ fn forged_and_malformed_checkpoints_and_keys_are_found() {
             1,
             &["a checkpoint whose signature holds"],
         ),
-        ("another size", |file| forge_line(file, 1, "7"), 1, &["a checkpoint whose signature holds"]),
+        ("another size", |file| forge_line(file, 1, "1"), 1, &["a checkpoint whose signature holds"]),
         ("another origin", |file| forge_line(file, 0, "sekisho.local/0"), 1, &["a checkpoint whose signature holds"]),
         ("no signature", |file| forge_line(file, 4, ""), 1, &["a checkpoint whose signature holds"]),
         (

@@ -148,8 +148,22 @@ impl Engine {
                 },
             }
         };
-        problems.extend(result.validation_errors().map(|error| place(error.policy_id(), error)));
-        let warnings = result.validation_warnings().map(|warning| place(warning.policy_id(), warning)).collect();
+        // Each policy is looked at for every kind of action and resource: one mistake would be told for all of them.
+        let once = |found: &mut Vec<Problem>, problem: Problem| {
+            let is_same = |known: &Problem| {
+                (&known.file, known.line, known.column) == (&problem.file, problem.line, problem.column)
+            };
+            if !found.iter().any(is_same) {
+                found.push(problem);
+            }
+        };
+        for error in result.validation_errors() {
+            once(&mut problems, place(error.policy_id(), error));
+        }
+        let mut warnings = Vec::new();
+        for warning in result.validation_warnings() {
+            once(&mut warnings, place(warning.policy_id(), warning));
+        }
         if !problems.is_empty() {
             return Err(Failed::Problems(problems));
         }
