@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their floors. A module imports only from strictly lower floors, or from itself.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 24] = [
     ("base", 0),
     ("config", 1),
     ("crypto", 2),
     ("schema", 2),
     ("telemetry", 2),
+    ("egress", 3),
     ("search", 3),
     ("store", 3),
     ("vault", 4),
@@ -22,6 +23,7 @@ const FLOORS: [(&str, u32); 22] = [
     ("operation", 8),
     ("tool", 9),
     ("admin", 9),
+    ("watch", 9),
     ("fixture", 9),
     ("pipeline", 10),
     ("mcp", 11),
@@ -32,21 +34,23 @@ const FLOORS: [(&str, u32); 22] = [
 ];
 
 /// Crates that only some rooms may know.
-const KNOWN_BY: [(&str, &[&str]); 15] = [
+const KNOWN_BY: [(&str, &[&str]); 17] = [
     ("prometheus_client", &["telemetry"]),
     ("procfs", &["telemetry"]),
     ("redb", &["store"]),
     ("tantivy", &["search"]),
     ("rmcp", &["mcp"]),
     ("warp", &["http", "web"]),
-    ("hyper", &["http", "cli"]),
+    ("hyper", &["http", "cli", "egress"]),
     ("aes_gcm", &["crypto"]),
     ("sha2", &["crypto"]),
     ("hmac", &["crypto"]),
     ("hkdf", &["crypto"]),
     ("pbkdf2", &["crypto"]),
     ("ed25519_dalek", &["crypto"]),
-    ("rustls", &["crypto", "http"]),
+    ("rustls", &["crypto", "egress", "http"]),
+    ("rustls_native_certs", &["crypto"]),
+    ("lettre", &["watch"]),
     ("bincode", &["store"]),
 ];
 

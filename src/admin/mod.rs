@@ -1,5 +1,6 @@
 //! What operators can ask: libraries, the vault, the audit log, backups, the state of the installation.
 
+pub mod alert;
 pub mod audit;
 pub mod backup;
 pub mod credential;
@@ -18,6 +19,7 @@ use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
 use crate::schema::NotASchema;
+use alert::Alerts;
 use lifecycle::Lifecycle;
 use status::Look;
 
@@ -27,6 +29,7 @@ pub fn register(
     libraries: &Arc<Libraries>,
     audit: &Audit,
     custody: &Arc<Custody>,
+    alerts: &Arc<dyn Alerts>,
     look: Arc<dyn Look>,
     lifecycle: Arc<dyn Lifecycle>,
 ) -> Result<(), NotASchema> {
@@ -36,6 +39,7 @@ pub fn register(
     retention::register(catalog, audit, custody)?;
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
+    alert::register(catalog, alerts)?;
     backup::register(catalog, custody)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))

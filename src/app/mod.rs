@@ -4,6 +4,7 @@ pub mod init;
 pub mod offline;
 pub mod verify;
 mod facts;
+mod outward;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,11 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::alert::Alerts;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
+use crate::audit::post::Poster;
 use crate::audit::{Audit, AuditError};
 use crate::base::bound;
 use crate::base::clock::{Clock, SystemClock};
@@ -42,6 +45,9 @@ use crate::telemetry::metric::Metrics;
 use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
+use crate::watch::Watch;
+use crate::watch::notify::Keys;
+use crate::watch::sanction::NoSanctions;
 use crate::web::Web;
 use facts::{Announce, Facts, GivingUp};
 
@@ -62,6 +68,7 @@ pub struct App {
     giving_up: Arc<GivingUp>,
     metrics: Arc<dyn Exposed>,
     control: Option<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
 }
@@ -176,10 +183,17 @@ impl App {
             pipeline: Arc::downgrade(&pipeline),
         });
         let giving_up = Arc::new(GivingUp::default());
-        crate::admin::register(&catalog, &libraries, &audit, &custody, facts.clone(), giving_up.clone())?;
+        let (egress, outward) = outward::egress(&config, &audit);
+        let keys = Keys { store: store.clone(), vault };
+        let places = outward::places(&config, &egress, &keys, &clock);
+        // From the first entry on.
+        let feed = audit.subscribe();
+        let watch = Watch::open(audit.clone(), config.watch.clone(), Arc::new(NoSanctions), places).await?;
+        let alerts: Arc<dyn Alerts> = Arc::new(outward::Kept { watch: Arc::clone(&watch), audit: audit.clone() });
+        crate::admin::register(&catalog, &libraries, &audit, &custody, &alerts, facts.clone(), giving_up.clone())?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone());
-        let app = Self {
+        let mut app = Self {
             pipeline,
             mcp,
             web,
@@ -192,8 +206,16 @@ impl App {
             giving_up,
             metrics: facts,
             control: None,
+            watch: None,
             _lock: lock,
         };
+        tokio::spawn(outward.run());
+        if let Some(url) = app.config.audit.checkpoint_webhook.clone() {
+            let newest = app.custody.keeper().newest();
+            let poster = Poster { audit: app.audit.clone(), egress, url, newest };
+            tokio::spawn(poster.run(app.stop.clone()));
+        }
+        app.watch = Some(tokio::spawn(watch.run(feed, app.stop.clone())));
         app.begin(unsealed, notice).await?;
         app.sweep_sessions();
         tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
@@ -288,6 +310,10 @@ impl App {
         }
         if let Err(error) = self.audit.append_unwritten().await {
             tracing::error!(%error, "folded refusals could not be recorded");
+        }
+        if let Some(watch) = self.watch.take() {
+            // It writes down what it had only counted.
+            watch.await.unwrap_or_default();
         }
         if let Err(error) = self.note(Event::Lifecycle, "stopped", "").await {
             tracing::error!(%error, "the stop could not be recorded");

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what code it ends with.
 #![allow(clippy::doc_markdown, reason = "clap shows these comments to people as they are")]
 
+mod alert;
 mod audit;
 mod backup;
 mod credential;
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     /// Verify and follow the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// List and acknowledge alerts, and test where they go
+    #[command(subcommand)]
+    Alert(alert::Alert),
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -169,6 +173,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Search(command) => block_on(search::search(context, command)),
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Alert(command) => block_on(alert::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
         Command::Vault(command) => block_on(vault::vault(context, command)),
         Command::Key(command) => block_on(vault::key(context, command)),

@@ -5,6 +5,8 @@ pub mod file;
 pub mod mask;
 pub mod place;
 pub mod raw;
+pub mod target;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub struct Config {
     pub vault: Vault,
     pub backup: Backup,
     pub metrics: Metrics,
+    pub watch: watch::Watch,
+    pub egress: watch::Egress,
     pub log: Log,
     /// As written, defaults and overrides included: what `config show` prints.
     pub raw: Raw,
@@ -79,6 +83,7 @@ pub struct Audit {
     pub retention: Retention,
     pub checkpoint_file: Option<PathBuf>,
     pub checkpoint_syslog: bool,
+    pub checkpoint_webhook: Option<target::Url>,
 }
 
 /// How long entries are kept; `None` sets no bound.
@@ -155,6 +160,8 @@ impl Config {
                     .map(|listen| check.listen("metrics.listen", listen)),
                 prefix: check.prefix(&raw.metrics.prefix),
             },
+            watch: check.watch(&raw.watch),
+            egress: check.egress(&raw.egress),
             log: Log {
                 level: raw.log.level,
                 format: raw.log.format,
@@ -212,6 +219,7 @@ impl Check {
             retention: Retention { age_max: self.days("audit.retention_days", audit.retention_days), bytes_max },
             checkpoint_file: self.path("audit.checkpoint_file", audit.checkpoint_file.as_deref()),
             checkpoint_syslog: audit.checkpoint_syslog,
+            checkpoint_webhook: self.url("audit.checkpoint_webhook", audit.checkpoint_webhook.as_ref()),
         }
     }
 

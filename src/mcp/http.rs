@@ -26,8 +26,13 @@ use crate::operation::Kind;
 use crate::pipeline::Pipeline;
 use crate::pipeline::identify::Known;
 use crate::pipeline::request::{Asked, Via};
+use crate::watch::rule::word::FOREIGN_SESSION;
 
 pub type ReplyBody = BoxBody<Bytes, Infallible>;
+
+/// Why a request was refused, where its status does not say it; for the audit entry.
+#[derive(Clone, Copy, Debug)]
+struct Because(&'static str);
 
 /// MCP over Streamable HTTP, both generations of the protocol.
 #[derive(Clone)]
@@ -108,7 +113,10 @@ impl McpHttp {
             Err(refusal) => refused(&refusal, &Value::Null),
         };
         if answered.status().as_u16() >= 400 && !known.is_settled() {
-            let reason = format!("http status {}", answered.status().as_u16());
+            let reason = match answered.extensions().get::<Because>() {
+                Some(Because(reason)) => format!("{}: {reason}", Code::NotFound.as_str()),
+                None => format!("http status {}", answered.status().as_u16()),
+            };
             self.pipeline.record_foreign_refusal(Some(&known), &via, Some("mcp".into()), &reason).await;
         }
         answered
@@ -121,7 +129,9 @@ impl McpHttp {
         {
             // Somebody else's session is as good as none.
             let refusal = Refusal::new(Code::NotFound, "There is no such session; begin a new one with initialize.");
-            return refused(&refusal, &Value::Null);
+            let mut response = refused(&refusal, &Value::Null);
+            response.extensions_mut().insert(Because(FOREIGN_SESSION));
+            return response;
         }
         let handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
         if request.method() == Method::GET {

@@ -42,4 +42,5 @@ mod snapshot;
 mod strongroom;
 mod tamper;
 mod vault;
+mod watch;
 mod workload;
