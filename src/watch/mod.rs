@@ -92,13 +92,15 @@ impl Watch {
 
     /// Watches `feed` until `stop`, and sends out what waits. One place that is slow or dead holds up no other.
     pub async fn run(self: Arc<Self>, feed: broadcast::Receiver<Numbered>, stop: CancellationToken) {
-        for place in &self.places {
-            tokio::spawn(Arc::clone(place).run(Arc::clone(&self), stop.clone()));
-        }
+        let places = self.places.iter().map(|place| Arc::clone(place).run(Arc::clone(&self), stop.clone()));
+        let places: Vec<_> = places.map(tokio::spawn).collect();
         let rules = self.learnt(Rules::new(&self.settings), &stop).await;
         self.follow(rules, feed, &stop).await;
         let mut state = self.state.lock().await;
         self.tell_grown(&mut state, true).await;
+        drop(state);
+        // What they sent is written down before the store closes.
+        futures::future::join_all(places).await;
     }
 
     /// The rules with habits learnt from the newest entries there are: habits are in memory, and the log is not.

@@ -219,7 +219,7 @@ fn a_storm_is_one_alert_with_a_count() {
         // Wrong, or too soon after a wrong one.
         assert!(!told(&installation, &["vault", "unseal"], "a wrong passphrase").status.success());
     }
-    let mut hear = || {
+    let hear = || {
         let mut bytes = [0; 4096];
         let length = syslog.recv(&mut bytes).unwrap();
         text(&bytes[..length])
@@ -251,6 +251,7 @@ fn somebody_elses_session_alerts() {
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
     let session = server.legacy(None, &hello).header("mcp-session-id").unwrap().to_owned();
+    server.legacy(Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
     let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
     assert_eq!(server.legacy(Some(&session), &list).status, 200);
     assert_eq!(installation.json(&["alert", "list"])["alerts"], json!([]), "one's own session is no theft");
