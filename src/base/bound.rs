@@ -408,7 +408,7 @@ pub const WATCH_WINDOW_SLICES: usize = 60;
 /// Callers that one rule counts at once; about 600 bytes each. Whoever was seen longest ago makes room.
 pub const WATCH_SUBJECTS_MAX: usize = 4096;
 /// The window of rules that fire at the first event; how long it is makes no difference.
-pub const WATCH_AT_ONCE: Duration = Duration::from_secs(60);
+pub const WATCH_AT_ONCE: Duration = Duration::from_mins(1);
 /// Principals whose habits are known; about 30 KB each at the most.
 pub const BASELINE_PRINCIPALS_MAX: usize = 1024;
 /// Operations that one principal is known to use. The catalogue has fewer today; connectors add hundreds.
@@ -430,7 +430,7 @@ pub const BASELINE_REPLAY_ENTRIES_MAX: u64 = 20_000;
 /// Characters of an entry's reason that an alert quotes.
 pub const ALERT_DETAIL_CHARS_MAX: usize = 400;
 /// The same event of the same subject within this time is one alert with a count.
-pub const ALERT_FOLD: Duration = Duration::from_secs(5 * 60);
+pub const ALERT_FOLD: Duration = Duration::from_mins(5);
 /// Alerts that are folded at once; beyond it each is told by itself.
 pub const ALERT_FOLDS_MAX: usize = 4096;
 /// Rows of alerts that are kept, delivered or not: the oldest go. About 3 MB.
@@ -446,7 +446,7 @@ pub const ALERT_RETRY_MS: u64 = 1000;
 /// The longest wait between two attempts: a receiver that is back is used within a quarter of an hour.
 pub const ALERT_RETRY_MS_MAX: u64 = 15 * 60 * 1000;
 /// Age beyond which an alert is not delivered any more: what is a day old is read in the list.
-pub const ALERT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+pub const ALERT_AGE_MAX: Duration = Duration::from_hours(24);
 
 // Egress.
 

@@ -206,13 +206,12 @@ impl Egress {
         };
         let standing = self.standing(&target.host).map_err(|reason| refuse(reason.to_owned()))?;
         let literal = target.address();
-        let mut addresses = match literal {
-            Some(address) => vec![address],
-            None => {
-                let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
-                let found = within(limit, self.resolver.resolve(&target.host)).await;
-                found.map_err(|error| EgressError::NotFound { target: target.to_string(), error })?
-            }
+        let mut addresses = if let Some(address) = literal {
+            vec![address]
+        } else {
+            let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
+            let found = within(limit, self.resolver.resolve(&target.host)).await;
+            found.map_err(|error| EgressError::NotFound { target: target.to_string(), error })?
         };
         for address in &addresses {
             let denied = match address::reach(*address) {

@@ -131,9 +131,9 @@ async fn posted(answer: &'static [u8]) -> Result<http::Answer, EgressError> {
     let url = Url::parse(&format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port())).unwrap();
     let serving = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut bytes = [0; 4096];
-        while !bytes.windows(4).any(|end| end == b"body") {
-            stream.read(&mut bytes).await.unwrap();
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"body") {
+            assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
         }
         stream.write_all(answer).await.ok();
     });

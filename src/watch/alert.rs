@@ -3,6 +3,8 @@
 //! Rows: `alerts` by sequence u64 BE, [`AlertRecord`]; `meta` by `watch/cursor/PLACE`, the sequence u64 BE up to which the
 //! place was given everything. A row with `update` tells the places how an alert went on; lists leave it out.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -65,7 +67,8 @@ impl AlertRecord {
     pub fn line(&self) -> String {
         let mut line = format!("{} ({})", self.event.as_str(), self.severity);
         if self.count > 1 {
-            line.push_str(&format!(", {} times", self.count));
+            // Writing to a String cannot fail.
+            let _never = write!(line, ", {} times", self.count);
         }
         for part in [Some(&self.detail).filter(|detail| !detail.is_empty()), self.action.as_ref()].into_iter().flatten()
         {

@@ -116,7 +116,9 @@ impl Watch {
                 let page = audit.read(next, bound::SCAN_ROWS_MAX)?;
                 let Some(last) = page.last() else { break };
                 next = last.sequence + 1;
-                page.iter().for_each(|numbered| rules.learn(numbered));
+                for numbered in &page {
+                    rules.learn(numbered);
+                }
             }
             Ok::<_, AuditError>(rules)
         });

@@ -131,7 +131,7 @@ async fn an_alert_is_kept_recorded_and_sent_and_names_nobody() {
     let entry = running.audit.read(sequence + 1, 1).unwrap().remove(0).entry;
     assert_eq!((entry.event, entry.operation.as_deref()), (Event::Alert, Some("alert.suspicious_patterns")));
     assert_eq!(entry.subject, alert.subject);
-    assert_eq!(running.watch.list(None, Severity::High).unwrap(), [alert.clone()]);
+    assert_eq!(running.watch.list(None, Severity::High).unwrap(), std::slice::from_ref(&alert));
     assert_eq!(running.watch.list(None, Severity::Critical).unwrap(), []);
     assert!(running.watch.acknowledge(alert.id).await.unwrap().unwrap().acknowledged.is_some());
     assert_eq!(running.watch.acknowledge(99).await.unwrap(), None);
