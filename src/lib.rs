@@ -8,10 +8,11 @@
 //! **Invariant:** no reply leaves without a durable audit entry. The exceptions stand in `ARCHITECTURE.md`.
 //!
 //! **Invariant:** only [`store`] knows redb, only [`search`] tantivy, only [`crypto`] ciphers, only [`mcp`] rmcp,
-//! only [`http`] and [`web`] warp; only [`app`] sees everything.
+//! only [`http`] and [`web`] warp, only [`egress`] connects to other machines; only [`app`] sees everything.
 //!
-//! **Invariant:** there is no outbound connection, no static state, no environment read outside of [`config`],
-//! no clock outside of [`base::clock`], no default password, key or token, and nothing unbounded ([`base::bound`]).
+//! **Invariant:** there is no outbound connection that no setting asks for, no static state, no environment read outside
+//! of [`config`], no clock outside of [`base::clock`], no default password, key or token, and nothing unbounded
+//! ([`base::bound`]).
 
 #![cfg_attr(
     test,
@@ -30,6 +31,7 @@ pub mod config; // 1: what was chosen
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds
+pub mod egress; // 3: the only connections to other machines
 pub mod search; // 3: tantivy
 pub mod store; // 3: redb
 pub mod telemetry; // 3: what the program says of itself
@@ -41,6 +43,7 @@ pub mod library; // 7: documents
 pub mod operation; // 8: what can be asked
 pub mod tool; // 9: operations for agents
 pub mod admin; // 9: operations for operators
+pub mod watch; // 9: rules over the audit log, and alerts
 #[cfg(feature = "conformance-fixtures")]
 pub mod fixture; // 9: operations for the conformance suite
 pub mod pipeline; // 10: the one path

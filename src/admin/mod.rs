@@ -1,6 +1,7 @@
 //! What operators can ask: accounts, tokens, libraries, the vault, the audit log, backups, the state of the installation.
 
 pub mod account;
+pub mod alert;
 pub mod audit;
 pub mod backup;
 pub mod ban;
@@ -27,6 +28,7 @@ use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
 use crate::schema::NotASchema;
+use alert::Alerts;
 use lifecycle::Lifecycle;
 use status::Look;
 
@@ -38,6 +40,7 @@ pub struct Rooms<'a> {
     pub authenticator: &'a Arc<Authenticator>,
     pub gate: &'a Gate,
     pub policies: &'a PolicyKeeper,
+    pub alerts: &'a Arc<dyn Alerts>,
     pub look: Arc<dyn Look>,
     pub lifecycle: Arc<dyn Lifecycle>,
 }
@@ -50,7 +53,7 @@ impl std::fmt::Debug for Rooms<'_> {
 
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
-    let Rooms { libraries, audit, custody, authenticator, gate, policies, look, lifecycle } = rooms;
+    let Rooms { libraries, audit, custody, authenticator, gate, policies, alerts, look, lifecycle } = rooms;
     library::register(catalog, libraries)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
@@ -58,6 +61,7 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     log::register(catalog, custody)?;
     credential::register(catalog, custody)?;
     vault::register(catalog, custody)?;
+    alert::register(catalog, alerts)?;
     backup::register(catalog, custody)?;
     account::register(catalog, authenticator, gate)?;
     token::register(catalog, authenticator, gate)?;

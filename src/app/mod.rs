@@ -4,6 +4,7 @@ pub mod init;
 pub mod offline;
 pub mod verify;
 mod facts;
+mod outward;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,11 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::alert::Alerts;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
+use crate::audit::post::Poster;
 use crate::audit::{Audit, AuditError};
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
@@ -49,6 +52,9 @@ use crate::telemetry::metric::Metrics;
 use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
+use crate::watch::Watch;
+use crate::watch::notify::Keys;
+use crate::watch::sanction::NoSanctions;
 use crate::web::Web;
 use facts::{Announce, Facts, GivingUp};
 
@@ -72,6 +78,7 @@ pub struct App {
     metrics: Arc<dyn Exposed>,
     witness: Arc<dyn Witness>,
     control: Option<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
 }
@@ -190,6 +197,13 @@ impl App {
         });
         let giving_up = Arc::new(GivingUp::default());
         let policies = PolicyKeeper::new(policy, audit.clone());
+        let (egress, outward) = outward::egress(&config, &audit);
+        let keys = Keys { store: store.clone(), vault };
+        let places = outward::places(&config, &egress, &keys, &clock);
+        // From the first entry on.
+        let feed = audit.subscribe();
+        let watch = Watch::open(audit.clone(), config.watch.clone(), Arc::new(NoSanctions), places).await?;
+        let alerts: Arc<dyn Alerts> = Arc::new(outward::Kept { watch: Arc::clone(&watch), audit: audit.clone() });
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             audit: &audit,
@@ -197,13 +211,14 @@ impl App {
             authenticator: &authenticator,
             gate: &gate,
             policies: &policies,
+            alerts: &alerts,
             look: facts.clone(),
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
-        let app = Self {
+        let mut app = Self {
             pipeline,
             mcp,
             web,
@@ -219,8 +234,16 @@ impl App {
             metrics: facts.clone(),
             witness: facts,
             control: None,
+            watch: None,
             _lock: lock,
         };
+        tokio::spawn(outward.run());
+        if let Some(url) = app.config.audit.checkpoint_webhook.clone() {
+            let newest = app.custody.keeper().newest();
+            let poster = Poster { audit: app.audit.clone(), egress, url, newest };
+            tokio::spawn(poster.run(app.stop.clone()));
+        }
+        app.watch = Some(tokio::spawn(watch.run(feed, app.stop.clone())));
         app.begin(unsealed, notice).await?;
         app.pipeline.end_restored(restored).await?;
         app.keep_gate();
@@ -328,6 +351,10 @@ impl App {
         }
         if let Err(error) = self.authenticator.write_used().await {
             tracing::error!(%error, "when accounts and tokens were last used could not be written down");
+        }
+        if let Some(watch) = self.watch.take() {
+            // It writes down what it had only counted.
+            watch.await.unwrap_or_default();
         }
         if let Err(error) = self.note(Event::Lifecycle, "stopped", "").await {
             tracing::error!(%error, "the stop could not be recorded");

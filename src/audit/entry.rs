@@ -26,10 +26,14 @@ pub enum Event {
     Configuration,
     /// The log itself: pruned, a subject erased, restored, the disk full.
     Audit,
+    /// A rule of the watch fired. Stored by its place, as all of them: older versions refuse such an entry.
+    Alert,
+    /// A connection to another machine was opened or refused.
+    Egress,
 }
 
 /// All of them, for reports and help.
-pub const EVENTS: [Event; 8] = [
+pub const EVENTS: [Event; 10] = [
     Event::Call,
     Event::Administration,
     Event::Authentication,
@@ -38,6 +42,8 @@ pub const EVENTS: [Event; 8] = [
     Event::Vault,
     Event::Configuration,
     Event::Audit,
+    Event::Alert,
+    Event::Egress,
 ];
 
 impl Event {
@@ -51,6 +57,8 @@ impl Event {
             Self::Vault => "vault",
             Self::Configuration => "configuration",
             Self::Audit => "audit",
+            Self::Alert => "alert",
+            Self::Egress => "egress",
         }
     }
 }
@@ -282,4 +290,10 @@ pub fn of_leaf(leaf: &[u8]) -> Result<(Entry, Option<Personal>), StoreError> {
         sealed: None,
     };
     Ok((entry, Some(personal)))
+}
+
+/// An entry without its personal part, for tests of what reads entries.
+#[cfg(test)]
+pub(crate) fn of_draft(draft: Draft, outcome: Outcome, reason: Option<String>, now: Timestamp) -> Entry {
+    draft.close(outcome, reason, now).0
 }

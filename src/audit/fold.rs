@@ -6,6 +6,20 @@ use std::sync::{Mutex, PoisonError};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
 
+const BEFORE: &str = " (and ";
+const AFTER: &str = " earlier refusals of this address without an entry)";
+
+/// A reason that also tells how many refusals had no entry of their own.
+pub(crate) fn with_others(reason: &str, others: u64) -> String {
+    if others == 0 { reason.to_owned() } else { format!("{reason}{BEFORE}{others}{AFTER}") }
+}
+
+/// For how many refusals without an entry a reason stands.
+pub fn others(reason: &str) -> u64 {
+    let told = reason.strip_suffix(AFTER).and_then(|rest| rest.rsplit_once(BEFORE));
+    told.and_then(|(_, others)| others.parse().ok()).unwrap_or(0)
+}
+
 /// Per address: the second of its last entry, and how many refusals were not written since.
 #[derive(Debug, Default)]
 pub struct Folded {
@@ -67,6 +81,13 @@ mod tests {
         assert_eq!(folded.admit("b", at(1)), Some(0));
         assert_eq!(folded.admit("a", at(2)), Some(2));
         assert_eq!(folded.admit("a", at(3)), Some(0));
+    }
+
+    #[test]
+    fn how_many_had_no_entry_is_read_back() {
+        for count in [0, 1, 4711] {
+            assert_eq!(others(&with_others("too_many_requests: (and so on)", count)), count);
+        }
     }
 
     #[test]

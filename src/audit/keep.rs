@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
@@ -34,6 +34,8 @@ pub struct Keeper {
     signed: Mutex<Signed>,
     /// Whether the last export worked.
     exporting: AtomicBool,
+    /// The newest note, for whoever takes it farther than a file.
+    newest: watch::Sender<Option<Arc<str>>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,12 +64,18 @@ impl Keeper {
             erasures,
             signed: Mutex::default(),
             exporting: AtomicBool::new(true),
+            newest: watch::Sender::new(None),
         }
     }
 
     /// Whether the last checkpoint reached every place outside of the file.
     pub fn is_exporting(&self) -> bool {
         self.exporting.load(Ordering::Relaxed)
+    }
+
+    /// The newest checkpoint, each time there is one.
+    pub fn newest(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.newest.subscribe()
     }
 
     /// The file that names erased subjects.
@@ -103,6 +111,7 @@ impl Keeper {
         signed.size = size;
         signed.since_thinned += 1;
         drop(signed);
+        self.newest.send_replace(Some(note.as_str().into()));
         self.export(&note).await;
         Ok(Some(note))
     }

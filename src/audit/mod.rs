@@ -15,6 +15,7 @@ pub mod filter;
 pub mod report;
 pub mod export;
 pub mod keep;
+pub mod post;
 pub mod retain;
 
 use std::collections::BTreeSet;
@@ -226,11 +227,7 @@ impl Audit {
         let Some(others) = self.folded.admit(peer, self.clock.now()) else {
             return Ok(());
         };
-        let reason = if others == 0 {
-            reason
-        } else {
-            format!("{reason} (and {others} earlier refusals of this address without an entry)")
-        };
+        let reason = fold::with_others(&reason, others);
         self.append(draft, Outcome::Refused, Some(reason)).await.map(drop)
     }
 

@@ -6,7 +6,7 @@
 //! years later (see `audit::bundle`). A different one is a new version of the bundle format. Tests hold each format to
 //! its literal bytes.
 
-mod cef;
+pub mod cef;
 mod csv;
 mod ecs;
 pub(super) mod jsonl;

@@ -1,4 +1,4 @@
-//! Words that every room shares: limits, time, ids, secrets, principals, refusals.
+//! Words that every room shares: limits, time, ids, secrets, principals, refusals, severities.
 
 pub mod bound;
 pub mod classification;
@@ -9,3 +9,4 @@ pub mod principal;
 pub mod process;
 pub mod refusal;
 pub mod secret;
+pub mod severity;

@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "clap shows these comments to people as they are")]
 
 mod account;
+mod alert;
 mod audit;
 mod backup;
 mod ban;
@@ -100,6 +101,9 @@ pub(crate) enum Command {
     /// Read the program's log, sealed files too
     #[command(subcommand)]
     Log(log::Log),
+    /// List and acknowledge alerts, and test where they go
+    #[command(subcommand)]
+    Alert(alert::Alert),
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -207,6 +211,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Account(command) => block_on(account::run(context, command)),
         Command::Token(command) => block_on(token::run(context, command)),
         Command::Log(command) => block_on(log::run(context, command)),
+        Command::Alert(command) => block_on(alert::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
         Command::Session(command) => block_on(session::run(context, command)),
         Command::Ban(command) => block_on(ban::run(context, command)),

@@ -10,6 +10,8 @@ mod personal;
 pub mod place;
 pub mod preset;
 pub mod raw;
+pub mod target;
+pub mod watch;
 mod gate;
 
 use std::net::SocketAddr;
@@ -35,6 +37,8 @@ pub struct Config {
     pub policy: Policy,
     pub backup: Backup,
     pub metrics: Metrics,
+    pub watch: watch::Watch,
+    pub egress: watch::Egress,
     pub log: Log,
     pub inspect: Inspect,
     pub redact: raw::Redact,
@@ -140,6 +144,7 @@ pub struct Audit {
     pub retention: Retention,
     pub checkpoint_file: Option<PathBuf>,
     pub checkpoint_syslog: bool,
+    pub checkpoint_webhook: Option<target::Url>,
 }
 
 /// How long entries are kept; `None` sets no bound.
@@ -252,6 +257,8 @@ impl Config {
                     .map(|listen| check.listen("metrics.listen", listen)),
                 prefix: check.prefix(&raw.metrics.prefix),
             },
+            watch: check.watch(&raw.watch),
+            egress: check.egress(&raw.egress),
             log: check.log(&raw.log),
             inspect: check.inspect(&raw.inspect),
             redact: raw.redact,
@@ -317,6 +324,7 @@ impl Check {
             retention: Retention { age_max: self.days("audit.retention_days", audit.retention_days), bytes_max },
             checkpoint_file: self.path("audit.checkpoint_file", audit.checkpoint_file.as_deref()),
             checkpoint_syslog: audit.checkpoint_syslog,
+            checkpoint_webhook: self.url("audit.checkpoint_webhook", audit.checkpoint_webhook.as_ref()),
         }
     }
 

@@ -3,6 +3,8 @@
 #![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
+pub mod watch;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,10 @@ pub struct Raw {
     pub backup: Backup,
     /// Figures for Prometheus, on a port of their own.
     pub metrics: Metrics,
+    /// Rules over the audit log, and where their alerts go.
+    pub watch: watch::Watch,
+    /// Connections to other machines: none but those that settings name.
+    pub egress: watch::Egress,
     /// The program's own log, in the data directory's logs/.
     pub log: Log,
     /// What the arguments of a call must look like before anything is done with them.
@@ -194,6 +200,9 @@ pub struct Audit {
     pub checkpoint_file: Option<String>,
     /// Send signed checkpoints to the system log as well.
     pub checkpoint_syslog: bool,
+    /// URL to which the newest signed checkpoint is posted, at most every 10 seconds: https://..., or http:// to this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_webhook: Option<String>,
 }
 
 impl Default for Audit {
@@ -205,6 +214,7 @@ impl Default for Audit {
             retention_bytes_max: 0,
             checkpoint_file: None,
             checkpoint_syslog: false,
+            checkpoint_webhook: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::base::secret::Secret;
+
 pub type Hash = [u8; 32];
 
 /// SHA-256 over the parts, one after the other.
@@ -18,6 +20,21 @@ pub fn hmac_sha256(key: &Hash, message: &[u8]) -> Hash {
     // HMAC pads a key with zeros to the block of its hash, 64 bytes for SHA-256.
     let mut block = zeroize::Zeroizing::new([0; 64]);
     block[..key.len()].copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+/// As [`hmac_sha256`], with a key of any length, which somebody else chose.
+pub fn hmac_sha256_keyed(key: &Secret, message: &[u8]) -> Hash {
+    let key = key.expose_secret();
+    // A key beyond the block of its hash is hashed first (RFC 2104, section 2).
+    let mut block = zeroize::Zeroizing::new([0; 64]);
+    if key.len() > block.len() {
+        block[..32].copy_from_slice(&sha256(&[key]));
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
     let mut mac = Hmac::<Sha256>::new((&*block).into());
     mac.update(message);
     mac.finalize().into_bytes().into()
@@ -54,6 +71,16 @@ mod tests {
     fn sha256_of_abc_is_that_of_the_standard() {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex(&sha256(&[b"a", b"bc"])), expected);
+    }
+
+    #[test]
+    fn hmac_with_keys_of_other_lengths_matches_rfc_4231() {
+        // Test cases 2 and 6: a key of 4 bytes, and one of 131 bytes 0xaa.
+        let short = hmac_sha256_keyed(&Secret::new("Jefe"), b"what do ya want for nothing?");
+        assert_eq!(hex(&short), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let long =
+            hmac_sha256_keyed(&Secret::new([0xaa; 131]), b"Test Using Larger Than Block-Size Key - Hash Key First");
+        assert_eq!(hex(&long), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     }
 
     #[test]

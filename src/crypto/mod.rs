@@ -7,3 +7,4 @@ pub mod password;
 pub mod sign;
 pub mod stream;
 pub mod tls;
+pub mod trust;

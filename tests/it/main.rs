@@ -51,4 +51,5 @@ mod strongroom;
 mod tamper;
 mod transport;
 mod vault;
+mod watch;
 mod workload;

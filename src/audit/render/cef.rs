@@ -68,6 +68,8 @@ fn words(event: Event) -> &'static str {
         Event::Vault => "Vault",
         Event::Configuration => "Configuration",
         Event::Audit => "Audit log",
+        Event::Alert => "Alert",
+        Event::Egress => "Outbound connection",
     }
 }
 
@@ -92,7 +94,7 @@ fn peer(line: &mut String, peer: Option<&str>) {
 }
 
 /// A field of the header. Backslashes and pipes are escaped; there may be no line break.
-fn header(line: &mut String, field: &str) {
+pub fn header(line: &mut String, field: &str) {
     line.push('|');
     for char in field.chars() {
         if matches!(char, '\\' | '|') {
@@ -103,14 +105,14 @@ fn header(line: &mut String, field: &str) {
 }
 
 /// A key of the dictionary, and its value.
-fn pair(line: &mut String, key: &str, value: Option<&str>) {
+pub fn pair(line: &mut String, key: &str, value: Option<&str>) {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return };
     let _never = write!(line, " {key}=");
     escape(line, &cut(value, bound::CEF_TEXT_CHARS_MAX));
 }
 
 /// A custom key, its value and its label.
-fn custom(line: &mut String, key: &str, label: &str, value: Option<&str>) {
+pub fn custom(line: &mut String, key: &str, label: &str, value: Option<&str>) {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return };
     let _never = write!(line, " {key}Label={label} {key}=");
     escape(line, &cut(value, bound::CEF_CUSTOM_CHARS_MAX));

@@ -164,5 +164,8 @@ fn place(event: Event, outcome: Outcome) -> (&'static str, &'static [&'static st
         Event::Configuration => ("configuration", &["change"]),
         // Entries pruned, a subject's keys destroyed.
         Event::Audit => ("database", &["change"]),
+        Event::Alert => ("intrusion_detection", &["info"]),
+        Event::Egress if refused => ("network", &["connection", "denied"]),
+        Event::Egress => ("network", &["connection", "allowed"]),
     }
 }

@@ -209,6 +209,8 @@ fn ecs_uses_only_the_types_that_the_schema_expects_of_a_category() {
         "authentication" | "session" => &["start", "end", "info"],
         "configuration" => &["access", "change", "creation", "deletion", "info"],
         "database" => &["access", "change", "info", "error"],
+        "intrusion_detection" => &["allowed", "denied", "info"],
+        "network" => &["access", "allowed", "connection", "denied", "end", "info", "protocol", "start"],
         "process" => &["access", "change", "end", "info", "start"],
         other => panic!("{other} is no category of ours"),
     };

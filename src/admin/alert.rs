@@ -1,0 +1,72 @@
+//! The operations `alert.list`, `.acknowledge`, `.test`.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::request::{Nothing, Request, about, parse};
+use crate::base::refusal::{Code, Refusal};
+use crate::base::severity::Severity;
+use crate::operation::{Catalog, Effect};
+use crate::schema::NotASchema;
+
+/// The alerts that there are; the watch implements it, and `app` injects it.
+pub trait Alerts: Send + Sync {
+    /// Newest first. `since` is a time as people type it.
+    fn list(&self, since: Option<&str>, severity: Severity) -> Result<Vec<Value>, Refusal>;
+    /// The alert; `None` where there is none of this id.
+    fn acknowledge(&self, id: u64) -> BoxFuture<'_, Result<Option<Value>, Refusal>>;
+    /// What each place answered to a test.
+    fn test(&self) -> BoxFuture<'_, Value>;
+}
+
+pub(super) fn register(catalog: &Catalog, alerts: &Arc<dyn Alerts>) -> Result<(), NotASchema> {
+    let kept = Arc::clone(alerts);
+    let list = about::<List>("alert.list", "List the alerts", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list, move |_, arguments| {
+        let found = parse(arguments).and_then(|List { since, severity }| kept.list(since.as_deref(), severity));
+        Box::pin(async { Ok(json!({"alerts": found?})) })
+    })))?;
+    let kept = Arc::clone(alerts);
+    let acknowledge = about::<One>("alert.acknowledge", "Note that an alert was looked at", Effect::Changes);
+    catalog.add(Arc::new(Request::new(acknowledge, move |_, arguments| {
+        let alerts = Arc::clone(&kept);
+        Box::pin(async move {
+            let One { id } = parse(arguments)?;
+            let found = alerts.acknowledge(id).await?;
+            found.ok_or_else(|| {
+                Refusal::new(
+                    Code::NotFound,
+                    format!("There is no alert {id}; `sekisho alert list` shows those there are."),
+                )
+            })
+        })
+    })))?;
+    let kept = Arc::clone(alerts);
+    let test = about::<Nothing>("alert.test", "Send a test alert everywhere", Effect::Changes);
+    catalog.add(Arc::new(Request::new(test, move |_, _| {
+        let alerts = Arc::clone(&kept);
+        Box::pin(async move { Ok(json!({"places": alerts.test().await})) })
+    })))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct List {
+    /// An RFC 3339 time, a date, or a span before now such as 2h.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    since: Option<String>,
+    /// The least that is shown.
+    #[serde(default)]
+    severity: Severity,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct One {
+    id: u64,
+}

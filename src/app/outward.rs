@@ -1,0 +1,150 @@
+//! What leads to other machines: the egress with its witness, the places that alerts go to, and the list of alerts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::admin::alert::Alerts;
+use crate::audit::Audit;
+use crate::audit::entry::{Draft, Event, Outcome};
+use crate::audit::filter::time::parse_time;
+use crate::base::bound;
+use crate::base::clock::Clock;
+use crate::base::refusal::{Code, Refusal};
+use crate::base::severity::Severity;
+use crate::config::Config;
+use crate::config::target::Endpoint;
+use crate::egress::{Egress, Purpose, SystemResolver, Witness};
+use crate::watch::Watch;
+use crate::watch::alert::AlertRecord;
+use crate::watch::notify::message::Sender;
+use crate::watch::notify::smtp::Smtp;
+use crate::watch::notify::syslog::Syslog;
+use crate::watch::notify::webhook::Webhook;
+use crate::watch::notify::{Keys, Place};
+
+/// A connection that was opened or refused.
+struct Told {
+    purpose: Purpose,
+    target: String,
+    outcome: Outcome,
+    reason: String,
+}
+
+/// Hands on what the egress tells, without waiting.
+struct Teller {
+    queue: mpsc::Sender<Told>,
+}
+
+impl Teller {
+    fn tell(&self, told: Told) {
+        if let Err(error) = self.queue.try_send(told) {
+            tracing::error!(%error, "a connection to another machine could not be recorded");
+        }
+    }
+}
+
+impl Witness for Teller {
+    fn connected(&self, purpose: Purpose, target: &Endpoint, address: SocketAddr) {
+        tracing::info!(operation = purpose.operation(), %target, %address, "connected");
+        // The entry about a checkpoint would need a checkpoint: that they go out at all is recorded by their keeper.
+        if purpose != Purpose::Checkpoint {
+            let reason = format!("connected to {address}");
+            self.tell(Told { purpose, target: target.to_string(), outcome: Outcome::Done, reason });
+        }
+    }
+
+    fn refused(&self, purpose: Purpose, target: &Endpoint, reason: &str) {
+        tracing::warn!(target: "security", operation = purpose.operation(), %target, reason, "egress refused");
+        let reason = reason.to_owned();
+        self.tell(Told { purpose, target: target.to_string(), outcome: Outcome::Refused, reason });
+    }
+}
+
+/// Writes into the audit log what the egress told.
+pub(super) struct Outward {
+    audit: Audit,
+    queue: mpsc::Receiver<Told>,
+}
+
+impl Outward {
+    /// Until the egress is gone.
+    pub(super) async fn run(mut self) {
+        while let Some(Told { purpose, target, outcome, reason }) = self.queue.recv().await {
+            let mut draft = Draft::new(Event::Egress, "internal", self.audit.now());
+            draft.operation = Some(purpose.operation().to_owned());
+            draft.target = Some(target);
+            if let Err(error) = self.audit.append(draft, outcome, Some(reason)).await {
+                tracing::error!(%error, "a connection to another machine could not be recorded");
+            }
+        }
+    }
+}
+
+/// The way out, and what writes down who took it. It leads to the hosts that settings name.
+pub(super) fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
+    let watch = &config.watch;
+    let hosts = [
+        watch.webhook.as_ref().map(|webhook| &webhook.url.endpoint),
+        watch.smtp.as_ref().map(|smtp| &smtp.server),
+        watch.syslog.as_ref().map(|syslog| &syslog.target),
+        config.audit.checkpoint_webhook.as_ref().map(|url| &url.endpoint),
+    ];
+    let configured = hosts.into_iter().flatten().map(|endpoint| endpoint.host.clone()).collect();
+    let (queue, told) = mpsc::channel(bound::EGRESS_TOLD_QUEUED_MAX);
+    let egress = Egress::new(&config.egress, configured, Arc::new(SystemResolver), Arc::new(Teller { queue }));
+    (Arc::new(egress), Outward { audit: audit.clone(), queue: told })
+}
+
+/// The places that the configuration names.
+pub(super) fn places(config: &Config, egress: &Arc<Egress>, keys: &Keys, clock: &Arc<dyn Clock>) -> Vec<Arc<Place>> {
+    let watch = &config.watch;
+    // Not there in a container without /proc: then nobody is named.
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let sender = Sender::new(&host, std::process::id());
+    let mut places = Vec::new();
+    if let Some(webhook) = &watch.webhook {
+        let (webhook, egress) = (webhook.clone(), Arc::clone(egress));
+        let sink = Webhook { webhook, egress, keys: keys.clone(), clock: Arc::clone(clock) };
+        places.push(Place::new(Box::new(sink), watch.severity));
+    }
+    if let Some(smtp) = &watch.smtp {
+        let host = if sender.host == "-" { "localhost".to_owned() } else { sender.host.clone() };
+        let sink = Smtp { smtp: smtp.clone(), host, egress: Arc::clone(egress), keys: keys.clone() };
+        places.push(Place::new(Box::new(sink), watch.severity));
+    }
+    if let Some(syslog) = &watch.syslog {
+        let sink = Syslog { syslog: syslog.clone(), sender, egress: Arc::clone(egress) };
+        places.push(Place::new(Box::new(sink), watch.severity));
+    }
+    places
+}
+
+/// The watch, as administrators see it.
+pub(super) struct Kept {
+    pub(super) watch: Arc<Watch>,
+    pub(super) audit: Audit,
+}
+
+impl Alerts for Kept {
+    fn list(&self, since: Option<&str>, severity: Severity) -> Result<Vec<Value>, Refusal> {
+        let since = since.map(|text| parse_time(text, self.audit.now())).transpose();
+        let since = since.map_err(|error| Refusal::new(Code::Invalid, format!("since: {error}.")))?;
+        let found = self.watch.list(since, severity).map_err(Refusal::internal)?;
+        Ok(found.iter().map(AlertRecord::to_json).collect())
+    }
+
+    fn acknowledge(&self, id: u64) -> BoxFuture<'_, Result<Option<Value>, Refusal>> {
+        Box::pin(async move {
+            let found = self.watch.acknowledge(id).await.map_err(Refusal::internal)?;
+            Ok(found.as_ref().map(AlertRecord::to_json))
+        })
+    }
+
+    fn test(&self) -> BoxFuture<'_, Value> {
+        Box::pin(self.watch.test())
+    }
+}

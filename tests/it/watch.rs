@@ -1,0 +1,270 @@
+//! Alerts over the real binary: to receivers on loopback, signed, tried again, folded, and over a kill.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc;
+
+use sekisho::base::id::hex;
+use sekisho::base::secret::Secret;
+use sekisho::crypto::digest::hmac_sha256_keyed;
+use serde_json::{Value, json};
+
+use crate::harness::{Installation, PATIENCE, Server, base_headers, text};
+use crate::strongroom::{check, told, until};
+
+const SECRET: &str = "kumquat-webhook-secret-of-some-length";
+
+/// One wrong credential alerts.
+fn installation() -> Installation {
+    let mut installation = Installation::new();
+    installation.set("WATCH_AUTHENTICATION_FAILURES", "1");
+    installation
+}
+
+fn fail_to_authenticate(server: &Server) {
+    let reply = server.raw("POST", "/mcp", &base_headers("Bearer wrong"), "{}");
+    assert_eq!(reply.status, 401);
+}
+
+/// A post as it came.
+struct Post {
+    head: String,
+    body: String,
+}
+
+impl Post {
+    fn header(&self, name: &str) -> &str {
+        let found = self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        });
+        found.unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    }
+
+    /// The alert, once its signature was checked as the manual says.
+    fn alert(&self) -> Value {
+        let (time, signature) = self.header("Sekisho-Signature").split_once(",v1=").unwrap();
+        let signed = format!("{}.{}", time.strip_prefix("t=").unwrap(), self.body);
+        assert_eq!(signature, hex(&hmac_sha256_keyed(&Secret::new(SECRET), signed.as_bytes())));
+        let message: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(message["type"], "sekisho.alert");
+        message["alert"].clone()
+    }
+}
+
+/// Answers posts with the statuses in turn, the last one for ever.
+fn webhook(statuses: &'static [u16]) -> (String, mpsc::Receiver<Post>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook?site=1", listener.local_addr().unwrap());
+    let (send, posts) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut statuses = statuses.iter().chain(std::iter::repeat(statuses.last().unwrap()));
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            // A client that was killed in between sends no more.
+            while stream.read_line(&mut head).is_ok_and(|length| length > 0) && !head.ends_with("\r\n\r\n") {}
+            let mut post = Post { head, body: String::new() };
+            if !post.head.ends_with("\r\n\r\n") {
+                continue;
+            }
+            let mut body = vec![0; post.header("content-length").parse().unwrap()];
+            stream.read_exact(&mut body).unwrap();
+            post.body = text(&body);
+            let status = statuses.next().unwrap();
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            // Told first: a test that kills the server now must not be answered before.
+            if send.send(post).is_err() {
+                return;
+            }
+            stream.get_mut().write_all(answer.as_bytes()).ok();
+        }
+    });
+    (url, posts)
+}
+
+#[test]
+fn an_alert_is_signed_and_tried_again_and_survives_a_kill_in_between() {
+    let (url, posts) = webhook(&[500, 500, 200]);
+    let mut installation = installation();
+    check(&told(&installation, &["credential", "set", "hook"], SECRET), 0, &["version 1"]);
+    installation.set("WATCH_WEBHOOK_URL", &url);
+    installation.set("WATCH_WEBHOOK_CREDENTIAL", "hook");
+    let server = installation.serve();
+    fail_to_authenticate(&server);
+    let first = posts.recv_timeout(PATIENCE).unwrap();
+    assert!(first.head.starts_with("POST /hook?site=1 HTTP/1.1"), "{}", first.head);
+    assert_eq!(first.header("content-type"), "application/json");
+    let alert = first.alert();
+    assert_eq!((&alert["event"], &alert["severity"]), (&"authentication_failures".into(), &"medium".into()));
+    assert!(alert["subject"].as_str().unwrap().starts_with('p'), "{alert}");
+    assert!(!first.body.contains("127.0.0.1"), "an alert names nobody: {}", first.body);
+    server.kill();
+
+    let server = installation.serve();
+    let second = posts.recv_timeout(PATIENCE).unwrap().alert();
+    let third = posts.recv_timeout(PATIENCE).unwrap().alert();
+    assert_eq!((&second, &third), (&alert, &alert));
+    let listed = installation.json(&["alert", "list"]);
+    assert_eq!(listed["alerts"][0]["id"], alert["id"]);
+    let entries = installation.entries();
+    let entry = entries.iter().find(|entry| entry["event"] == "alert").unwrap();
+    assert_eq!(entry["subject"], alert["subject"]);
+    assert!(entries.iter().any(|entry| entry["event"] == "egress" && entry["outcome"] == "done"), "{entries:?}");
+    assert_eq!(server.terminate(), Some(0));
+    installation.verify();
+}
+
+#[test]
+fn a_place_that_is_dead_holds_up_no_other() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (mail, mails) = mail_server();
+    let syslog = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut installation = installation();
+    for name in ["hook", "mail"] {
+        check(&told(&installation, &["credential", "set", name], SECRET), 0, &["version 1"]);
+    }
+    installation.set("WATCH_WEBHOOK_URL", &format!("http://{gone}/"));
+    installation.set("WATCH_WEBHOOK_CREDENTIAL", "hook");
+    installation.set("WATCH_SMTP_SERVER", "127.0.0.1");
+    installation.set("WATCH_SMTP_PORT", &mail.to_string());
+    installation.set("WATCH_SMTP_SECURITY", "none");
+    installation.set("WATCH_SMTP_FROM", "sekisho@a.example");
+    installation.set("WATCH_SMTP_TO", "[\"ops@b.example\"]");
+    installation.set("WATCH_SMTP_USER", "porter");
+    installation.set("WATCH_SMTP_CREDENTIAL", "mail");
+    installation.set("WATCH_SYSLOG", &format!("tcp://{}", syslog.local_addr().unwrap()));
+    let server = installation.serve();
+    fail_to_authenticate(&server);
+
+    let mail = mails.recv_timeout(PATIENCE).unwrap();
+    assert!(mail.contains("MAIL FROM:<sekisho@a.example>") && mail.contains("RCPT TO:<ops@b.example>"), "{mail}");
+    assert!(mail.contains("Subject: [sekisho] medium: authentication_failures"), "{mail}");
+    // Two NULs around the name, before the password (RFC 4616).
+    assert!(mail.contains("AUTH PLAIN AHBvcnRlcgBrdW1xdWF0"), "{mail}");
+
+    let frame = accepted(&syslog);
+    let (length, message) = frame.split_once(' ').unwrap();
+    assert_eq!(length.parse::<usize>().unwrap(), message.len());
+    assert!(
+        message.starts_with("<84>1 ") && message.contains(" authentication_failures [alert@32473 id=\"1\""),
+        "{message}"
+    );
+
+    let tested = installation.run(&["alert", "test"]);
+    check(&tested, 1, &["webhook  FAILED", "log      delivered"]);
+    server.kill();
+}
+
+/// What one client sends until it closes.
+fn accepted(listener: &TcpListener) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut sent = String::new();
+    stream.read_to_string(&mut sent).unwrap();
+    sent
+}
+
+/// A mail server; gives what each client said.
+fn mail_server() -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (send, mails) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            if send.send(take_mail(stream.unwrap())).is_err() {
+                return;
+            }
+        }
+    });
+    (port, mails)
+}
+
+fn take_mail(mut stream: TcpStream) -> String {
+    let mut said = String::new();
+    stream.write_all(b"220 test ESMTP\r\n").unwrap();
+    let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut in_data = false;
+    for line in lines.map_while(Result::ok) {
+        said.push_str(&line);
+        said.push('\n');
+        let answer = match line.split([' ', ':']).next().unwrap() {
+            "." if in_data => "250 taken",
+            _ if in_data => continue,
+            "EHLO" => "250-test\r\n250 AUTH PLAIN",
+            "AUTH" => "235 welcome",
+            "DATA" => "354 go on",
+            "QUIT" => "221 bye",
+            _ => "250 yes",
+        };
+        in_data = line == "DATA";
+        stream.write_all(format!("{answer}\r\n").as_bytes()).unwrap();
+        if line == "QUIT" {
+            break;
+        }
+    }
+    said
+}
+
+#[test]
+fn a_storm_is_one_alert_with_a_count() {
+    let syslog = UdpSocket::bind("127.0.0.1:0").unwrap();
+    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut installation = Installation::new();
+    installation.set("WATCH_SYSLOG", &format!("udp://{}", syslog.local_addr().unwrap()));
+    installation.set("WATCH_SYSLOG_FORMAT", "cef");
+    let server = installation.serve();
+    check(&installation.run(&["vault", "seal"]), 0, &[]);
+    for _ in 0..3 {
+        // Wrong, or too soon after a wrong one.
+        assert!(!told(&installation, &["vault", "unseal"], "a wrong passphrase").status.success());
+    }
+    let hear = || {
+        let mut bytes = [0; 4096];
+        let length = syslog.recv(&mut bytes).unwrap();
+        text(&bytes[..length])
+    };
+    let first = hear();
+    assert!(
+        first.contains("|vault_unseal_failed|") && first.contains(" cnt=1 ") && first.contains(" externalId=1"),
+        "{first}"
+    );
+    assert_eq!(server.terminate(), Some(0));
+    // What was only counted is written at the end, and sent at the next start.
+    let server = installation.serve();
+    let again = hear();
+    assert!(again.contains(" cnt=3 ") && again.contains(" externalId=1"), "{again}");
+    let listed = installation.json(&["alert", "list", "--severity", "high"]);
+    let alerts = listed["alerts"].as_array().unwrap();
+    assert_eq!((alerts.len(), &alerts[0]["count"]), (1, &3.into()), "{alerts:?}");
+    check(&installation.run(&["alert", "acknowledge", "1"]), 0, &["was looked at"]);
+    check(&installation.run(&["alert", "acknowledge", "77"]), 66, &["no alert 77"]);
+    assert!(installation.json(&["alert", "list"])["alerts"][0]["acknowledged"].is_string());
+    server.kill();
+}
+
+#[test]
+fn somebody_elses_session_alerts() {
+    let mut installation = Installation::new();
+    installation.set("HTTP_AUTHENTICATION", "none");
+    let server = installation.serve();
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+    let session = server.legacy(None, &hello).header("mcp-session-id").unwrap().to_owned();
+    server.legacy(Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
+    assert_eq!(server.legacy(Some(&session), &list).status, 200);
+    assert_eq!(installation.json(&["alert", "list"])["alerts"], json!([]), "one's own session is no theft");
+    // Without the token it is "anonymous" who shows the session.
+    let headers = [
+        ("Host", "localhost"),
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("Mcp-Session-Id", &session),
+        ("MCP-Protocol-Version", "2025-06-18"),
+    ];
+    assert_eq!(server.raw("POST", "/mcp", &headers, &list.to_string()).status, 404);
+    let alert = until("an alert", || installation.json(&["alert", "list"])["alerts"].as_array()?.first().cloned());
+    assert_eq!((&alert["event"], &alert["severity"]), (&"session_hijack".into(), &"critical".into()));
+    server.kill();
+}
