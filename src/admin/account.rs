@@ -17,6 +17,9 @@ use crate::base::secret::Secret;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 
+/// The names of roles, for a schema: the type itself is made of no crate but serde.
+pub(super) const ROLE_NAMES: [&str; 4] = ["reader", "auditor", "operator", "admin"];
+
 /// Puts them into the catalogue.
 pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
@@ -95,7 +98,7 @@ async fn allow_again(gate: &Gate, name: &str) -> Result<(), Refusal> {
 struct Add {
     #[schemars(length(max = 64))]
     name: String,
-    #[schemars(with = "RoleName")]
+    #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
     role: Role,
     /// The password.
     value: String,
@@ -108,15 +111,4 @@ struct Passwd {
     name: String,
     /// The new password.
     value: String,
-}
-
-/// The names of roles, for a schema.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(dead_code, reason = "it stands for Role in schemas: the type itself is made of no crate but serde")]
-pub(super) enum RoleName {
-    Reader,
-    Auditor,
-    Operator,
-    Admin,
 }

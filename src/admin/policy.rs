@@ -230,7 +230,8 @@ fn fact_json(fact: &PolicyFact) -> Value {
     })
 }
 
-fn summary_json(summary: &Summary) -> Value {
+/// The state of the policies, as operators read it.
+pub fn summary_json(summary: &Summary) -> Value {
     json!({
         "directory": summary.directory.display().to_string(),
         "files": summary.files,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::account::RoleName;
+use super::account::ROLE_NAMES;
 use super::request::{Nothing, Request, about, parse};
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
@@ -81,6 +81,10 @@ fn shown(issued: &Issued, joint: char) -> Value {
     })
 }
 
+fn role_names_or_none() -> Vec<Option<&'static str>> {
+    ROLE_NAMES.into_iter().map(Some).chain([None]).collect()
+}
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Issue {
@@ -89,7 +93,7 @@ struct Issue {
     name: String,
     /// Left out: that of the account of this name, for a JWT; reader, for an API key.
     #[serde(default)]
-    #[schemars(with = "Option<RoleName>")]
+    #[schemars(with = "Option<String>", extend("enum" = role_names_or_none()))]
     role: Option<Role>,
     #[serde(default)]
     #[schemars(length(max = 32))]

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::init::read_token;
 use crate::admin::lifecycle::Lifecycle;
+use crate::admin::policy::summary_json;
 use crate::admin::status::Look;
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
-use crate::auth::policy::{Policy, Summary};
+use crate::auth::policy::Policy;
 use crate::auth::token;
 use crate::base::refusal::{Code, Refusal};
 use crate::config::place::Places;
@@ -163,23 +164,12 @@ impl Look for Facts {
                 "index_passages": self.libraries.passages(),
                 "libraries": self.libraries.list()?.len(),
                 "audit_entries": self.audit.size().map_err(Refusal::internal)?,
-                "policy": policy_json(&self.policy.summary()),
+                "policy": summary_json(&self.policy.summary()),
                 "sessions": self.pipeline.upgrade().map_or(0, |pipeline| pipeline.sessions().count()),
                 "since_start": self.metrics.to_json(),
             }))
         })
     }
-}
-
-fn policy_json(summary: &Summary) -> Value {
-    json!({
-        "directory": summary.directory.display().to_string(),
-        "files": summary.files,
-        "policies": summary.policies,
-        "sha256": summary.sha256,
-        "since": summary.since.rfc3339(),
-        "error": summary.error,
-    })
 }
 
 impl Readiness for Facts {

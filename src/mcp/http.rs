@@ -89,7 +89,8 @@ impl McpHttp {
             Some(socket) => Via::Socket { peer: *socket, user_agent },
             None => Via::Http { peer: client, is_tls, user_agent },
         };
-        let is_private = is_tls || peer.ip().is_loopback();
+        // A proxy on this machine says nothing of the way to it.
+        let is_private = is_tls || client.ip().is_loopback();
         let evidence = Evidence::Http {
             peer,
             is_private,

@@ -579,3 +579,17 @@ fn no_password_or_token_is_in_an_answer_a_log_an_entry_or_the_database() {
     }
     installation.verify();
 }
+
+#[test]
+fn a_password_behind_a_proxy_without_tls_is_not_taken() {
+    let mut installation = Installation::new();
+    installation.set("HTTP_TRUSTED_PROXIES", "[\"127.0.0.1\"]");
+    let server = installation.serve();
+    let status = |forwarded: Option<&str>| {
+        let mut headers = base_headers("Basic YW5uOndyb25nIHdyb25nIHdyb25n");
+        headers.extend(forwarded.map(|client| ("X-Forwarded-For", client)));
+        server.raw("POST", "/mcp", &headers, "{}").status
+    };
+    assert_eq!(status(None), 401, "on this machine it is looked at");
+    assert_eq!(status(Some("203.0.113.9")), 403, "nobody knows the way to the proxy");
+}
