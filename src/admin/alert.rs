@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::request::{Nothing, Request, about, parse};
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::operation::{Catalog, Effect};
@@ -25,13 +26,14 @@ pub trait Alerts: Send + Sync {
 
 pub(super) fn register(catalog: &Catalog, alerts: &Arc<dyn Alerts>) -> Result<(), NotASchema> {
     let kept = Arc::clone(alerts);
-    let list = about::<List>("alert.list", "List the alerts", Effect::ReadOnly);
+    let list = about::<List>("alert.list", "List the alerts", Effect::ReadOnly).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(list, move |_, arguments| {
         let found = parse(arguments).and_then(|List { since, severity }| kept.list(since.as_deref(), severity));
         Box::pin(async { Ok(json!({"alerts": found?})) })
     })))?;
     let kept = Arc::clone(alerts);
-    let acknowledge = about::<One>("alert.acknowledge", "Note that an alert was looked at", Effect::Changes);
+    let acknowledge = about::<One>("alert.acknowledge", "Note that an alert was looked at", Effect::Changes)
+        .in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(acknowledge, move |_, arguments| {
         let alerts = Arc::clone(&kept);
         Box::pin(async move {
@@ -46,7 +48,8 @@ pub(super) fn register(catalog: &Catalog, alerts: &Arc<dyn Alerts>) -> Result<()
         })
     })))?;
     let kept = Arc::clone(alerts);
-    let test = about::<Nothing>("alert.test", "Send a test alert everywhere", Effect::Changes);
+    let test =
+        about::<Nothing>("alert.test", "Send a test alert everywhere", Effect::Changes).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(test, move |_, _| {
         let alerts = Arc::clone(&kept);
         Box::pin(async move { Ok(json!({"places": alerts.test().await})) })

@@ -3,8 +3,11 @@
 pub mod init;
 pub mod offline;
 pub mod verify;
+mod chores;
 mod facts;
+mod libraries;
 mod outward;
+mod shutter;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,19 +19,15 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::alert::Alerts;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
-use crate::audit::post::Poster;
 use crate::audit::{Audit, AuditError};
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::Policy;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::auth::policy::source::PolicyError;
-use crate::base::bound;
-use crate::base::classification::Classification;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
@@ -37,13 +36,12 @@ use crate::custody::{Custody, CustodyError, Found};
 use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
 use crate::http::metrics::Exposed;
-use crate::library::record::Source;
-use crate::library::{Libraries, LibraryError};
+use crate::library::LibraryError;
 use crate::mcp::Mcp;
-use crate::operation::{Catalog, Change};
+use crate::operation::Catalog;
 use crate::pipeline::{Parts, Pipeline, PipelineError};
 use crate::schema::NotASchema;
-use crate::search::{Index, SearchError};
+use crate::search::SearchError;
 use crate::store::lock::{DirectoryLock, LockError};
 use crate::store::table::Table;
 use crate::store::{Batch, Opened, Put, Store, StoreError};
@@ -52,14 +50,10 @@ use crate::telemetry::metric::Metrics;
 use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
-use crate::watch::Watch;
 use crate::watch::notify::Keys;
-use crate::watch::sanction::NoSanctions;
 use crate::web::Web;
-use facts::{Announce, Facts, GivingUp};
-
-/// The library that every installation has: the manual.
-pub const MANUAL: &str = "manual";
+use facts::{Facts, GivingUp};
+use outward::Lookout;
 
 /// Everything that runs in the process which owns the data directory.
 pub struct App {
@@ -162,7 +156,7 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let libraries = open_libraries(places, &store, &clock, &catalog, notice).await?;
+        let libraries = libraries::open(places, &store, &clock, &catalog, notice).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
 
@@ -197,13 +191,9 @@ impl App {
         });
         let giving_up = Arc::new(GivingUp::default());
         let policies = PolicyKeeper::new(policy, audit.clone());
-        let (egress, outward) = outward::egress(&config, &audit);
         let keys = Keys { store: store.clone(), vault };
-        let places = outward::places(&config, &egress, &keys, &clock);
-        // From the first entry on.
-        let feed = audit.subscribe();
-        let watch = Watch::open(audit.clone(), config.watch.clone(), Arc::new(NoSanctions), places).await?;
-        let alerts: Arc<dyn Alerts> = Arc::new(outward::Kept { watch: Arc::clone(&watch), audit: audit.clone() });
+        let lookout = Lookout::open(&config, &audit, &gate, keys, &clock).await?;
+        let alerts = lookout.alerts();
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             audit: &audit,
@@ -237,20 +227,10 @@ impl App {
             watch: None,
             _lock: lock,
         };
-        tokio::spawn(outward.run());
-        if let Some(url) = app.config.audit.checkpoint_webhook.clone() {
-            let newest = app.custody.keeper().newest();
-            let poster = Poster { audit: app.audit.clone(), egress, url, newest };
-            tokio::spawn(poster.run(app.stop.clone()));
-        }
-        app.watch = Some(tokio::spawn(watch.run(feed, app.stop.clone())));
+        app.watch = Some(lookout.start(&app.config, app.custody.keeper(), &app.stop));
         app.begin(unsealed, notice).await?;
         app.pipeline.end_restored(restored).await?;
-        app.keep_gate();
-        app.write_used();
-        app.keep_policies();
-        tokio::spawn(Arc::clone(app.custody.keeper()).run(app.stop.clone()));
-        tokio::spawn(Arc::clone(&app.custody).run(app.stop.clone()));
+        app.begin_chores();
         Ok(app)
     }
 
@@ -370,87 +350,6 @@ impl App {
         let note = format!("{what}: sekisho {} as process {}{more}", env!("CARGO_PKG_VERSION"), std::process::id());
         self.audit.append(draft, Outcome::Done, Some(note)).await.map(drop)
     }
-
-    /// Clients hear of each set that comes into force: what they may call and read is another matter then.
-    fn keep_policies(&self) {
-        tokio::spawn(self.policies.clone().run(self.config.policy.look, self.stop.clone()));
-        let mut changes = self.policies.policy().changes();
-        let (catalog, stop) = (Arc::clone(self.pipeline.catalog()), self.stop.clone());
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    changed = changes.changed() => if changed.is_err() { return },
-                }
-                for change in [Change::Tools, Change::Prompts, Change::Resources(None)] {
-                    catalog.announce(change);
-                }
-            }
-        });
-    }
-
-    fn write_used(&self) {
-        let (authenticator, stop) = (Arc::clone(&self.authenticator), self.stop.clone());
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_secs(bound::USED_FLUSH_SECONDS));
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = ticks.tick() => if let Err(error) = authenticator.write_used().await {
-                        tracing::error!(%error, "when accounts and tokens were last used could not be written down");
-                    }
-                }
-            }
-        });
-    }
-
-    /// Sweeps and writes what is remembered of callers, now and then.
-    fn keep_gate(&self) {
-        let (pipeline, stop) = (Arc::clone(&self.pipeline), self.stop.clone());
-        tokio::spawn(async move {
-            let mut sweeps = tokio::time::interval(Duration::from_secs(bound::SESSION_SWEEP_SECONDS));
-            let mut flushes = tokio::time::interval(Duration::from_secs(bound::GATE_FLUSH_SECONDS));
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = sweeps.tick() => pipeline.sweep().await,
-                    _ = flushes.tick() => pipeline.flush().await,
-                }
-            }
-        });
-    }
-}
-
-/// The libraries with an index that knows all of their documents.
-async fn open_libraries(
-    places: &Places,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    catalog: &Arc<Catalog>,
-    notice: &(dyn Fn(&str) + Sync),
-) -> Result<Arc<Libraries>, AppError> {
-    let index = Index::open(&places.index())?;
-    if let Some(reason) = &index.rebuilt {
-        notice(&format!("The index is made anew from the store: {reason}."));
-    }
-    let changes = Arc::new(Announce { catalog: Arc::clone(catalog) });
-    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), Arc::clone(clock), changes));
-    let caught_up = libraries.catch_up(index.marks).await?;
-    if caught_up > 0 {
-        notice(&format!("{caught_up} documents were indexed again."));
-    }
-    ensure_manual(&libraries).await?;
-    Ok(libraries)
-}
-
-/// The manual is a library like any other, and follows the binary's version.
-async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
-    match libraries.get(MANUAL) {
-        Ok(_) => {}
-        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin, Classification::Public).await?),
-        Err(error) => return Err(error),
-    }
-    libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)
 }
 
 const KEY_CONFIGURATION: &[u8] = b"config/last";

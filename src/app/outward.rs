@@ -5,12 +5,18 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+use super::shutter::Shutter;
 use crate::admin::alert::Alerts;
-use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::filter::time::parse_time;
+use crate::audit::keep::Keeper;
+use crate::audit::post::Poster;
+use crate::audit::{Audit, Numbered};
+use crate::auth::gate::Gate;
 use crate::base::bound;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
@@ -18,6 +24,7 @@ use crate::base::severity::Severity;
 use crate::config::Config;
 use crate::config::target::Endpoint;
 use crate::egress::{Egress, Purpose, SystemResolver, Witness};
+use crate::store::StoreError;
 use crate::watch::Watch;
 use crate::watch::alert::AlertRecord;
 use crate::watch::notify::message::Sender;
@@ -65,14 +72,14 @@ impl Witness for Teller {
 }
 
 /// Writes into the audit log what the egress told.
-pub(super) struct Outward {
+struct Outward {
     audit: Audit,
     queue: mpsc::Receiver<Told>,
 }
 
 impl Outward {
     /// Until the egress is gone.
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         while let Some(Told { purpose, target, outcome, reason }) = self.queue.recv().await {
             let mut draft = Draft::new(Event::Egress, "internal", self.audit.now());
             draft.operation = Some(purpose.operation().to_owned());
@@ -85,7 +92,7 @@ impl Outward {
 }
 
 /// The way out, and what writes down who took it. It leads to the hosts that settings name.
-pub(super) fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
+fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
     let watch = &config.watch;
     let hosts = [
         watch.webhook.as_ref().map(|webhook| &webhook.url.endpoint),
@@ -100,7 +107,7 @@ pub(super) fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
 }
 
 /// The places that the configuration names.
-pub(super) fn places(config: &Config, egress: &Arc<Egress>, keys: &Keys, clock: &Arc<dyn Clock>) -> Vec<Arc<Place>> {
+fn places(config: &Config, egress: &Arc<Egress>, keys: &Keys, clock: &Arc<dyn Clock>) -> Vec<Arc<Place>> {
     let watch = &config.watch;
     // Not there in a container without /proc: then nobody is named.
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -123,10 +130,51 @@ pub(super) fn places(config: &Config, egress: &Arc<Egress>, keys: &Keys, clock: 
     places
 }
 
+/// The watch and its way out, open and not yet at work.
+pub(super) struct Lookout {
+    audit: Audit,
+    egress: Arc<Egress>,
+    outward: Outward,
+    watch: Arc<Watch>,
+    feed: broadcast::Receiver<Numbered>,
+}
+
+impl Lookout {
+    /// Hears every entry from now on.
+    pub(super) async fn open(
+        config: &Config,
+        audit: &Audit,
+        gate: &Gate,
+        keys: Keys,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let (egress, outward) = egress(config, audit);
+        let places = places(config, &egress, &keys, clock);
+        let feed = audit.subscribe();
+        let shutter = Arc::new(Shutter { gate: gate.clone(), audit: audit.clone() });
+        let watch = Watch::open(audit.clone(), config.watch.clone(), shutter, places).await?;
+        Ok(Self { audit: audit.clone(), egress, outward, watch, feed })
+    }
+
+    pub(super) fn alerts(&self) -> Arc<dyn Alerts> {
+        Arc::new(Kept { watch: Arc::clone(&self.watch), audit: self.audit.clone() })
+    }
+
+    /// Until `stop`. The handle is that of the watch, which still writes down at the end what it had only counted.
+    pub(super) fn start(self, config: &Config, keeper: &Keeper, stop: &CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(self.outward.run());
+        if let Some(url) = config.audit.checkpoint_webhook.clone() {
+            let poster = Poster { audit: self.audit, egress: self.egress, url, newest: keeper.newest() };
+            tokio::spawn(poster.run(stop.clone()));
+        }
+        tokio::spawn(self.watch.run(self.feed, stop.clone()))
+    }
+}
+
 /// The watch, as administrators see it.
-pub(super) struct Kept {
-    pub(super) watch: Arc<Watch>,
-    pub(super) audit: Audit,
+struct Kept {
+    watch: Arc<Watch>,
+    audit: Audit,
 }
 
 impl Alerts for Kept {

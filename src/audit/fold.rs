@@ -7,7 +7,7 @@ use crate::base::bound;
 use crate::base::clock::Timestamp;
 
 const BEFORE: &str = " (and ";
-const AFTER: &str = " earlier refusals of this address without an entry)";
+const AFTER: &str = " earlier refusals of this caller without an entry)";
 
 /// A reason that also tells how many refusals had no entry of their own.
 pub(crate) fn with_others(reason: &str, others: u64) -> String {
@@ -20,32 +20,41 @@ pub fn others(reason: &str) -> u64 {
     told.and_then(|(_, others)| others.parse().ok()).unwrap_or(0)
 }
 
-/// Per address: the second of its last entry, and how many refusals were not written since.
+/// Whose refusals are counted together: one who is known is not counted with whoever shares the address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Caller {
+    Principal(String),
+    Address(String),
+    /// Those for whom there was no room.
+    Others,
+}
+
+/// Per caller: the second of the last entry, and how many refusals were not written since.
 #[derive(Debug, Default)]
 pub struct Folded {
     /// Held for a map look-up, never across an await.
-    addresses: Mutex<HashMap<String, Address>>,
+    callers: Mutex<HashMap<Caller, Counted>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Address {
+struct Counted {
     second: u64,
     unwritten: u64,
 }
 
 impl Folded {
-    /// What was counted and not written yet, by address; for the end.
-    pub(super) fn drain(&self) -> Vec<(String, u64)> {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = addresses.drain().map(|(address, known)| (address, known.unwritten));
+    /// What was counted and not written yet, by caller; for the end.
+    pub(super) fn drain(&self) -> Vec<(Caller, u64)> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = callers.drain().map(|(caller, known)| (caller, known.unwritten));
         counted.filter(|(_, unwritten)| *unwritten > 0).collect()
     }
 
     /// `Some(n)`: write an entry, which also stands for `n` earlier ones. `None`: this one was counted.
-    pub(super) fn admit(&self, address: &str, now: Timestamp) -> Option<u64> {
+    pub(super) fn admit(&self, caller: Caller, now: Timestamp) -> Option<u64> {
         let second = now.0 / 1000;
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = addresses.get_mut(address) {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = callers.get_mut(&caller) {
             if known.second == second {
                 known.unwritten += 1;
                 return None;
@@ -54,15 +63,15 @@ impl Folded {
             known.second = second;
             return Some(unwritten);
         }
-        if addresses.len() >= bound::FOLDED_ADDRESSES_MAX {
-            // Quiet addresses make room; if none is quiet, all the rest share one place.
-            addresses.retain(|_, known| known.unwritten > 0 || known.second == second);
-            if addresses.len() >= bound::FOLDED_ADDRESSES_MAX && !address.is_empty() {
-                drop(addresses);
-                return self.admit("", now);
+        if callers.len() >= bound::FOLDED_CALLERS_MAX {
+            // Quiet callers make room; if none is quiet, all the rest share one place.
+            callers.retain(|_, known| known.unwritten > 0 || known.second == second);
+            if callers.len() >= bound::FOLDED_CALLERS_MAX && caller != Caller::Others {
+                drop(callers);
+                return self.admit(Caller::Others, now);
             }
         }
-        addresses.insert(address.to_owned(), Address { second, unwritten: 0 });
+        callers.insert(caller, Counted { second, unwritten: 0 });
         Some(0)
     }
 }
@@ -72,15 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_entry_per_address_and_second() {
+    fn one_entry_per_caller_and_second() {
         let folded = Folded::default();
         let at = |second: u64| Timestamp(second * 1000);
-        assert_eq!(folded.admit("a", at(1)), Some(0));
-        assert_eq!(folded.admit("a", at(1)), None);
-        assert_eq!(folded.admit("a", at(1)), None);
-        assert_eq!(folded.admit("b", at(1)), Some(0));
-        assert_eq!(folded.admit("a", at(2)), Some(2));
-        assert_eq!(folded.admit("a", at(3)), Some(0));
+        let named = |name: &str| Caller::Address(name.to_owned());
+        assert_eq!(folded.admit(named("a"), at(1)), Some(0));
+        assert_eq!(folded.admit(named("a"), at(1)), None);
+        assert_eq!(folded.admit(named("a"), at(1)), None);
+        assert_eq!(folded.admit(named("b"), at(1)), Some(0));
+        assert_eq!(folded.admit(named("a"), at(2)), Some(2));
+        assert_eq!(folded.admit(named("a"), at(3)), Some(0));
+        assert_eq!(folded.admit(Caller::Principal("a".into()), at(3)), Some(0), "who is known is counted alone");
     }
 
     #[test]
@@ -91,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_addresses_shares_one_place() {
+    fn a_flood_of_callers_shares_one_place() {
         let folded = Folded::default();
-        let written = (0..3 * bound::FOLDED_ADDRESSES_MAX)
-            .filter(|address| folded.admit(&address.to_string(), Timestamp(0)).is_some())
+        let written = (0..3 * bound::FOLDED_CALLERS_MAX)
+            .filter(|number| folded.admit(Caller::Address(number.to_string()), Timestamp(0)).is_some())
             .count();
-        assert_eq!(written, bound::FOLDED_ADDRESSES_MAX + 1);
+        assert_eq!(written, bound::FOLDED_CALLERS_MAX + 1);
     }
 }

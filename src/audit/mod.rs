@@ -17,6 +17,7 @@ pub mod export;
 pub mod keep;
 pub mod post;
 pub mod retain;
+pub mod word;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::vault::door::Door;
 use crate::vault::key::Purpose;
 use crate::vault::{Open, VaultError};
 use entry::{Draft, Entry, Event, Outcome, Personal};
-use fold::Folded;
+use fold::{Caller, Folded};
 use subject::Subjects;
 use verify::{Against, Verdict};
 
@@ -223,8 +224,12 @@ impl Audit {
     /// Writes a refusal folded, so that nobody fills the disk with them: the first of an address in a second gets an
     /// entry of its own, the others of that second are counted into the next one, whatever they were.
     pub async fn append_folded(&self, draft: Draft, reason: String) -> Result<(), AuditError> {
-        let peer = draft.personal.peer.as_deref().unwrap_or_default();
-        let Some(others) = self.folded.admit(peer, self.clock.now()) else {
+        let caller = match (&draft.personal.principal, &draft.personal.peer) {
+            (Some(principal), _) => Caller::Principal(principal.clone()),
+            (None, Some(peer)) => Caller::Address(peer.clone()),
+            (None, None) => Caller::Others,
+        };
+        let Some(others) = self.folded.admit(caller, self.clock.now()) else {
             return Ok(());
         };
         let reason = fold::with_others(&reason, others);
@@ -233,10 +238,14 @@ impl Audit {
 
     /// Writes down what was only counted so far; for the end.
     pub async fn append_unwritten(&self) -> Result<(), AuditError> {
-        for (address, unwritten) in self.folded.drain() {
+        for (caller, unwritten) in self.folded.drain() {
             let mut draft = Draft::new(Event::Call, "internal", self.clock.now());
-            draft.personal.peer = Some(address).filter(|address| !address.is_empty());
-            let reason = format!("{unwritten} earlier refusals of this address without an entry");
+            match caller {
+                Caller::Principal(principal) => draft.personal.principal = Some(principal),
+                Caller::Address(peer) => draft.personal.peer = Some(peer),
+                Caller::Others => {}
+            }
+            let reason = format!("{unwritten} earlier refusals of this caller without an entry");
             self.append(draft, Outcome::Refused, Some(reason)).await?;
         }
         Ok(())

@@ -203,11 +203,15 @@ impl Bans {
         found.map(|(target, record)| self.banned(target, record))
     }
 
+    /// Whether Sekisho bans this address never by itself: this machine, and proxies, behind which others stand.
+    pub fn spares(&self, address: IpAddr) -> bool {
+        address.to_canonical().is_loopback() || self.proxies.iter().any(|proxy| proxy.contains(address))
+    }
+
     /// A credential that this address showed did not hold. Gives the ban that comes of it, if this was one too many.
     pub fn failed(&self, address: IpAddr) -> Option<Struck> {
         let most = self.settings.failures?;
-        let loopback = address.to_canonical().is_loopback();
-        if loopback || self.proxies.iter().any(|proxy| proxy.contains(address)) {
+        if self.spares(address) {
             return None;
         }
         let now = self.clock.now();

@@ -5,6 +5,7 @@ pub mod env;
 pub mod file;
 pub mod import;
 mod line;
+mod metrics;
 pub mod mask;
 mod personal;
 pub mod place;
@@ -36,7 +37,7 @@ pub struct Config {
     pub vault: Vault,
     pub policy: Policy,
     pub backup: Backup,
-    pub metrics: Metrics,
+    pub metrics: metrics::Metrics,
     pub watch: watch::Watch,
     pub egress: watch::Egress,
     pub log: Log,
@@ -175,12 +176,6 @@ pub struct Backup {
     pub keep: usize,
 }
 
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    pub listen: Option<SocketAddr>,
-    pub prefix: String,
-}
-
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     pub level: LogLevel,
@@ -251,13 +246,8 @@ impl Config {
                 every: Duration::from_secs(3600 * check.within("backup.every_hours", raw.backup.every_hours, 1, 8760)),
                 keep: check.size("backup.keep", raw.backup.keep, 1, 1000),
             },
-            metrics: Metrics {
-                listen: Some(&raw.metrics.listen)
-                    .filter(|listen| !listen.is_empty())
-                    .map(|listen| check.listen("metrics.listen", listen)),
-                prefix: check.prefix(&raw.metrics.prefix),
-            },
-            watch: check.watch(&raw.watch),
+            metrics: check.metrics(&raw.metrics),
+            watch: check.watch(&raw.watch, raw.rate.per_session),
             egress: check.egress(&raw.egress),
             log: check.log(&raw.log),
             inspect: check.inspect(&raw.inspect),
@@ -390,17 +380,6 @@ impl Check {
     /// Zero sets no bound.
     fn days(&mut self, key: &'static str, value: u64) -> Option<Duration> {
         (value > 0).then(|| Duration::from_secs(86_400 * self.within(key, value, 1, 36_500)))
-    }
-
-    /// The form of a metric's name (Prometheus data model), without a colon.
-    fn prefix(&mut self, prefix: &str) -> String {
-        let good = |char: char| char.is_ascii_alphanumeric() || char == '_';
-        let begins = prefix.chars().next().is_some_and(|first| !first.is_ascii_digit());
-        if !begins || prefix.len() > 64 || !prefix.chars().all(good) {
-            let expected = "1 to 64 of the characters a-z, A-Z, 0-9 and _, not a digit first";
-            self.impossible("metrics.prefix", expected, prefix);
-        }
-        prefix.to_owned()
     }
 
     fn listen(&mut self, key: &'static str, listen: &str) -> SocketAddr {

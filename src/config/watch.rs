@@ -82,13 +82,16 @@ fn set(text: Option<&String>) -> Option<&String> {
 }
 
 impl Check {
-    pub(super) fn watch(&mut self, watch: &raw::Watch) -> Watch {
+    /// Whoever keeps to `per_session` is not shut out for it.
+    pub(super) fn watch(&mut self, watch: &raw::Watch, per_session: u64) -> Watch {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let deviations = self.within("watch.baseline_deviations", watch.baseline_deviations, 1, 100);
         let learning = self.within("watch.baseline_learning_hours", watch.baseline_learning_hours, 0, 8760);
         Watch {
             rate_limit: Threshold {
-                count: self.within("watch.rate_limit_attempts", watch.rate_limit_attempts, 1, 1_000_000_000),
+                count: self
+                    .within("watch.rate_limit_attempts", watch.rate_limit_attempts, 1, 1_000_000_000)
+                    .max(per_session),
                 window: self.minutes("watch.rate_limit_window_minutes", watch.rate_limit_window_minutes),
             },
             suspicious_patterns: Threshold {

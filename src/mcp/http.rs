@@ -32,10 +32,6 @@ use crate::pipeline::request::{Asked, SocketPeer, Via};
 
 pub type ReplyBody = BoxBody<Bytes, Infallible>;
 
-/// Why a request was refused, where its status does not say it; for the audit entry.
-#[derive(Clone, Copy, Debug)]
-struct Because(&'static str);
-
 /// MCP over Streamable HTTP, both generations of the protocol.
 #[derive(Clone)]
 pub struct McpHttp {

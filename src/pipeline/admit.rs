@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::identify::Known;
 use super::request::Asked;
+use crate::audit::word;
 use crate::auth::ban::Banned;
 use crate::auth::gate::Gate;
 use crate::auth::quota::{Over, Quota};
@@ -79,6 +80,9 @@ pub(super) fn admit(gate: &Gate, known: Known, asked: Asked) -> Result<Admitted,
     if !exempt && let Some(found) = gate.bans.of_principal(known.principal()) {
         return Err(banned(&found));
     }
+    if !exempt && let Some(found) = gate.banned_session(known.principal(), &asked.handle) {
+        return Err(banned(&found));
+    }
     let known = if known.is_metered() || exempt {
         known
     } else {
@@ -86,9 +90,6 @@ pub(super) fn admit(gate: &Gate, known: Known, asked: Asked) -> Result<Admitted,
     };
     if !exempt && asked.kind == Kind::Tool {
         gate.quota.take_tool(known.principal(), &asked.name).map_err(|found| over(&found))?;
-    }
-    if !exempt && let Some(found) = gate.banned_session(known.principal(), &asked.handle) {
-        return Err(banned(&found));
     }
     let entered = gate.sessions.enter(known.principal(), &asked.handle, &known.whence());
     let Entered { id, turn, permit, rows, ended } = entered.map_err(|error| not_entered(&error, &asked.handle))?;
@@ -115,7 +116,7 @@ fn sentence(error: &SessionError) -> String {
 
 /// A session of somebody else is as good as none: nothing is learned. A credential's own is known to whoever has it.
 pub(super) fn foreign(handle: &Handle) -> Refusal {
-    let private = "session of another principal, certificate or address";
+    let private = format!("{}, certificate or address", word::FOREIGN_SESSION);
     let refusal = match handle {
         Handle::Connection(_) => {
             Refusal::new(Code::NotFound, "There is no such session; begin a new one with initialize.")

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::request::Via;
+use crate::audit::word;
 use crate::auth::session::Whence;
 use crate::auth::{Attempt, Authenticator, Evidence};
 use crate::base::principal::Principal;
@@ -85,7 +86,7 @@ pub(super) async fn identify(authenticator: &Authenticator, evidence: &Evidence,
         }
         Ok(Attempt::Failed(reason)) => stranger(Refusal::new(Code::Unauthenticated, public).with_private(reason), true),
         Ok(Attempt::NotAttempted) => {
-            stranger(Refusal::new(Code::Unauthenticated, public).with_private("no credential"), false)
+            stranger(Refusal::new(Code::Unauthenticated, public).with_private(word::NO_CREDENTIAL), false)
         }
         Ok(Attempt::Refused(refusal)) => stranger(refusal, false),
         Err(error) => stranger(Refusal::internal(error), false),

@@ -181,17 +181,21 @@ impl Pipeline {
     }
 
     /// Takes one call from what the caller and its session have ahead of [`Pipeline::run`], where the transport wants
-    /// to answer "too many" in its own way.
+    /// to answer "too many" and "banned" in its own way.
     pub async fn meter(&self, known: Known, handle: &Handle) -> Result<Known, Refusal> {
-        match admit::meter(&self.gate.quota, known, handle) {
-            Ok(known) => Ok(known),
-            Err((known, refusal)) => {
-                let mut draft = self.draft(Event::Call, known.via());
-                record::describe(&mut draft, known.principal());
-                self.refuse_early(draft, &refusal).await?;
-                Err(refusal)
-            }
-        }
+        let (known, refusal) = match self.gate.banned_session(known.principal(), handle) {
+            // Who is shut out is told so, however often it asks.
+            Some(found) => (known, admit::banned(&found)),
+            None => match admit::meter(&self.gate.quota, known, handle) {
+                Ok(known) => return Ok(known),
+                Err(refused) => refused,
+            },
+        };
+        let mut draft = self.draft(Event::Call, known.via());
+        record::describe(&mut draft, known.principal());
+        draft.session = self.gate.sessions.short_of(known.principal(), handle);
+        self.refuse_early(draft, &refusal).await?;
+        Err(refusal)
     }
 
     /// Whether the session behind `handle` is theirs, as far as there is one. A session of somebody else gets the
@@ -211,6 +215,7 @@ impl Pipeline {
         let mut draft = self.draft(Event::Session, known.via());
         record::describe(&mut draft, known.principal());
         draft.session = short.map(str::to_owned);
+        self.report(&draft, &refusal);
         let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
         match self.audit.append(draft, Outcome::Refused, Some(reason)).await {
             Ok(_) => refusal,

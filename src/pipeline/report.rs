@@ -2,6 +2,7 @@
 
 use super::Pipeline;
 use crate::audit::entry::Draft;
+use crate::audit::word;
 use crate::base::refusal::{Code, Refusal};
 use crate::telemetry::security::SecurityLine;
 
@@ -13,8 +14,10 @@ struct Event {
 }
 
 /// The event that a refusal is, if it is one: most refusals are mistakes of a program, or our own state.
-const fn event_of(code: Code) -> Option<Event> {
-    let (kind, severity) = match code {
+fn event_of(refusal: &Refusal) -> Option<Event> {
+    let (kind, severity) = match refusal.code {
+        _ if refusal.private.starts_with(word::FOREIGN_SESSION) => ("session_hijack", "critical"),
+        Code::Invalid if refusal.private.starts_with(word::SUSPICIOUS_PATTERN) => ("suspicious_patterns", "high"),
         Code::Unauthenticated => ("authentication_failure", "medium"),
         Code::Forbidden => ("access_denied", "medium"),
         Code::TooManyRequests => ("rate_limit_exceeded", "medium"),
@@ -35,7 +38,7 @@ const fn event_of(code: Code) -> Option<Event> {
 impl Pipeline {
     /// Tells whoever watches, if `refusal` is something to watch.
     pub(super) fn report(&self, draft: &Draft, refusal: &Refusal) {
-        let Some(Event { kind, severity }) = event_of(refusal.code) else { return };
+        let Some(Event { kind, severity }) = event_of(refusal) else { return };
         self.metrics.violated(kind, severity);
         self.security.write(&SecurityLine {
             event_type: kind,
@@ -55,10 +58,15 @@ mod tests {
 
     #[test]
     fn what_the_gate_refuses_is_an_event_and_a_mistake_is_none() {
-        assert_eq!(event_of(Code::Unauthenticated).map(|event| event.kind), Some("authentication_failure"));
-        assert_eq!(event_of(Code::TooManyRequests).map(|event| event.kind), Some("rate_limit_exceeded"));
-        assert_eq!(event_of(Code::Forbidden).map(|event| event.kind), Some("access_denied"));
-        assert_eq!(event_of(Code::Invalid), None);
-        assert_eq!(event_of(Code::Internal), None);
+        let kind =
+            |code, private: &str| event_of(&Refusal::new(code, "x").with_private(private)).map(|event| event.kind);
+        assert_eq!(kind(Code::Unauthenticated, "x"), Some("authentication_failure"));
+        assert_eq!(kind(Code::TooManyRequests, "x"), Some("rate_limit_exceeded"));
+        assert_eq!(kind(Code::Forbidden, "x"), Some("access_denied"));
+        assert_eq!(kind(Code::Invalid, "suspicious_pattern sql_union at /path"), Some("suspicious_patterns"));
+        assert_eq!(kind(Code::NotFound, "session of another principal"), Some("session_hijack"));
+        assert_eq!(kind(Code::NotFound, "x"), None);
+        assert_eq!(kind(Code::Invalid, "x"), None);
+        assert_eq!(kind(Code::Internal, "x"), None);
     }
 }

@@ -6,7 +6,7 @@ use super::baseline::Baseline;
 use super::event::SecurityEvent;
 use super::window::{Recent, Window};
 use crate::audit::entry::{Entry, Event, Outcome, Personal};
-use crate::audit::{Numbered, fold};
+use crate::audit::{Numbered, fold, word};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
 use crate::config;
@@ -123,8 +123,13 @@ impl Rules {
 impl Counted {
     /// How many there are, if that is enough to fire; then counting begins anew.
     fn count(&mut self, who: &Who, weight: u64, at: Timestamp) -> Option<u64> {
-        let Rule { window, threshold, .. } = self.rule;
-        let counter = self.windows.see(&who.key(), || Window::new(window));
+        let Rule { event, window, threshold, .. } = self.rule;
+        let key = match (event, &who.session) {
+            // A principal may have several sessions, each with a rate of its own.
+            (SecurityEvent::RateLimitExceeded, Some(session)) => format!("session:{session}"),
+            _ => who.key(),
+        };
+        let counter = self.windows.see(&key, || Window::new(window));
         let count = counter.add(weight, at);
         (count >= threshold).then(|| {
             counter.clear();
@@ -142,7 +147,11 @@ fn rules(watch: &config::watch::Watch) -> Vec<Rule> {
     };
     let at_once = |event| Rule { event, window: bound::WATCH_AT_ONCE, threshold: 1, action: Action::Alert };
     vec![
-        rule(SecurityEvent::RateLimitExceeded, watch.rate_limit, Action::Block),
+        // So many may be tried; one more is too many.
+        Rule {
+            threshold: watch.rate_limit.count.saturating_add(1),
+            ..rule(SecurityEvent::RateLimitExceeded, watch.rate_limit, Action::Block)
+        },
         rule(SecurityEvent::SuspiciousPatterns, watch.suspicious_patterns, Action::Block),
         rule(SecurityEvent::AuthenticationFailures, watch.authentication_failures, Action::Alert),
         rule(SecurityEvent::PolicyDenials, watch.policy_denials, Action::Alert),
@@ -155,16 +164,6 @@ fn rules(watch: &config::watch::Watch) -> Vec<Rule> {
         at_once(SecurityEvent::CheckpointsKept),
         at_once(SecurityEvent::BackupFailed),
     ]
-}
-
-/// What rules read in entries that other rooms write: the words that stand there.
-pub mod word {
-    /// In the reason of a refusal by inspection; the rule's id follows.
-    pub const SUSPICIOUS_PATTERN: &str = "suspicious_pattern ";
-    /// In the reason of a message that names a session which belongs to somebody else.
-    pub const FOREIGN_SESSION: &str = "session of another principal";
-    /// The operation of entries about connections that alerts themselves open begins so.
-    pub const OWN_EGRESS: &str = "egress.alert";
 }
 
 /// What an entry speaks of, and how many it stands for.
@@ -183,11 +182,11 @@ fn signals(entry: &Entry) -> Vec<(SecurityEvent, u64)> {
     {
         found.push((SecurityEvent::RateLimitExceeded, weight));
     }
-    if refused && reason.contains(word::SUSPICIOUS_PATTERN) {
+    if refused && reason.strip_prefix("invalid: ").is_some_and(|found| found.starts_with(word::SUSPICIOUS_PATTERN)) {
         found.push((SecurityEvent::SuspiciousPatterns, 1));
     }
     // A client that has shown nothing yet asks what it should show: that is no failure.
-    if refused && entry.event == Event::Authentication && !reason.contains("no credential") {
+    if refused && entry.event == Event::Authentication && !reason.contains(word::NO_CREDENTIAL) {
         found.push((SecurityEvent::AuthenticationFailures, weight));
     }
     if refused && reason.contains(word::FOREIGN_SESSION) {

@@ -28,22 +28,6 @@ pub trait Sanctions: Send + Sync + std::fmt::Debug {
     fn ban_address<'a>(&'a self, block: &'a Block) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// Shuts nobody out, and says so: for as long as no room can.
-#[derive(Debug, Default)]
-pub struct NoSanctions;
-
-const NONE: &str = "this version can only alert";
-
-impl Sanctions for NoSanctions {
-    fn block_session<'a>(&'a self, _: &'a Block) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(async { Err(NONE.to_owned()) })
-    }
-
-    fn ban_address<'a>(&'a self, _: &'a Block) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(async { Err(NONE.to_owned()) })
-    }
-}
-
 /// Blocks the session of somebody who is known, or else the address; gives what was done, in words.
 pub(super) async fn block(
     sanctions: &dyn Sanctions,

@@ -121,7 +121,7 @@ const ATTACK: &str = "invalid: suspicious_pattern sql-1";
 async fn an_alert_is_kept_recorded_and_sent_and_names_nobody() {
     let rig = Rig::new();
     let (place, _, mut alerts) = fake("webhook");
-    let running = rig.run(vec![place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
     let sequence = running.refuse("account:ann", ATTACK).await;
     let alert = next(&mut alerts).await;
     assert_eq!((alert.event, alert.count, alert.entry), (SecurityEvent::SuspiciousPatterns, 1, Some(sequence)));
@@ -142,7 +142,7 @@ async fn an_alert_is_kept_recorded_and_sent_and_names_nobody() {
 async fn a_storm_is_told_at_once_and_at_its_end() {
     let rig = Rig::new();
     let (place, _, mut alerts) = fake("webhook");
-    let running = rig.run(vec![place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
     running.refuse("account:ann", ATTACK).await;
     let first = next(&mut alerts).await;
     for _ in 0..20 {
@@ -163,7 +163,7 @@ async fn a_storm_is_told_at_once_and_at_its_end() {
 async fn what_was_only_counted_is_written_at_the_end() {
     let rig = Rig::new();
     let (place, _, mut alerts) = fake("webhook");
-    let running = rig.run(vec![place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
     running.refuse("account:ann", ATTACK).await;
     next(&mut alerts).await;
     running.refuse("account:ann", ATTACK).await;
@@ -171,7 +171,7 @@ async fn what_was_only_counted_is_written_at_the_end() {
     next(&mut alerts).await;
     running.stop().await;
     let (place, _, mut alerts) = fake("webhook");
-    let running = rig.run(vec![place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
     let again = next(&mut alerts).await;
     assert_eq!((again.id, again.count, again.update), (1, 2, true));
     running.stop().await;
@@ -183,7 +183,7 @@ async fn a_dead_place_holds_up_no_other_and_gets_its_alerts_after_a_restart() {
     let (dead, alive, mut late) = fake("webhook");
     alive.store(false, Ordering::Relaxed);
     let (place, _, mut alerts) = fake("syslog");
-    let running = rig.run(vec![dead, place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![dead, place], Arc::new(NoSanctions)).await;
     running.refuse("account:ann", ATTACK).await;
     running.refuse("account:bob", ATTACK).await;
     let taken = [next(&mut alerts).await.id, next(&mut alerts).await.id];
@@ -193,7 +193,7 @@ async fn a_dead_place_holds_up_no_other_and_gets_its_alerts_after_a_restart() {
 
     let (back, _, mut late) = fake("webhook");
     let (place, _, mut alerts) = fake("syslog");
-    let running = rig.run(vec![back, place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![back, place], Arc::new(NoSanctions)).await;
     assert_eq!([next(&mut late).await.id, next(&mut late).await.id], [1, 2]);
     running.refuse("account:eve", ATTACK).await;
     assert_eq!(next(&mut alerts).await.id, 3, "what it had is not sent again");
@@ -203,7 +203,7 @@ async fn a_dead_place_holds_up_no_other_and_gets_its_alerts_after_a_restart() {
 #[tokio::test]
 async fn a_new_place_is_given_what_comes_from_then_on() {
     let rig = Rig::new();
-    let running = rig.run(vec![], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![], Arc::new(NoSanctions)).await;
     let mut listed = 0;
     running.refuse("account:ann", ATTACK).await;
     tokio::time::timeout(PATIENCE, async {
@@ -216,10 +216,24 @@ async fn a_new_place_is_given_what_comes_from_then_on() {
     .unwrap();
     running.stop().await;
     let (place, _, mut alerts) = fake("webhook");
-    let running = rig.run(vec![place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
     running.refuse("account:bob", ATTACK).await;
     assert_eq!(next(&mut alerts).await.id, 2);
     running.stop().await;
+}
+
+/// Shuts nobody out.
+#[derive(Debug)]
+struct NoSanctions;
+
+impl Sanctions for NoSanctions {
+    fn block_session<'a>(&'a self, _: &'a sanction::Block) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Err("this is a test".to_owned()) })
+    }
+
+    fn ban_address<'a>(&'a self, _: &'a sanction::Block) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Err("this is a test".to_owned()) })
+    }
 }
 
 /// Remembers whom it shut out.
@@ -259,7 +273,7 @@ async fn a_test_says_what_each_place_answered() {
     let (dead, alive, _late) = fake("webhook");
     alive.store(false, Ordering::Relaxed);
     let (place, _, mut alerts) = fake("syslog");
-    let running = rig.run(vec![dead, place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![dead, place], Arc::new(NoSanctions)).await;
     let answers = running.watch.test().await;
     let told: Vec<_> = answers.as_array().unwrap().iter().map(|place| place["answer"].as_str().unwrap()).collect();
     assert_eq!(told, ["written", "dead", "taken"]);
@@ -271,7 +285,7 @@ async fn a_test_says_what_each_place_answered() {
 async fn entries_that_came_too_fast_are_told() {
     let rig = Rig::new();
     let (place, _, mut alerts) = fake("webhook");
-    let running = rig.run(vec![place], Arc::new(sanction::NoSanctions)).await;
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
     let (sender, feed) = broadcast::channel(2);
     for sequence in 0..10 {
         let draft = Draft::new(Event::Call, "http", Timestamp(0));

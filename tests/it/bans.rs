@@ -99,13 +99,13 @@ fn an_operator_bans_and_lifts_everything_that_can_be_banned() {
         .map(|item| item["session"].as_str().unwrap().to_owned())
         .unwrap();
     let targets = [
-        ("address", "203.0.113.7", true),
-        ("address", "203.0.113.0/24", true),
-        ("principal", "token:quickstart", true),
-        ("credential", "token:quickstart", true),
-        ("session", session.as_str(), false),
+        ("address", "203.0.113.7"),
+        ("address", "203.0.113.0/24"),
+        ("principal", "token:quickstart"),
+        ("credential", "token:quickstart"),
+        ("session", session.as_str()),
     ];
-    for (kind, name, at_the_door) in targets {
+    for (kind, name) in targets {
         let made = installation.json(&["ban", "add", kind, name, "--minutes", "60", "--reason", "it misbehaves"]);
         assert_eq!((&made["kind"], &made["reason"]), (&json!(kind), &json!("it misbehaves")));
         for restarted in [false, true] {
@@ -116,7 +116,7 @@ fn an_operator_bans_and_lifts_everything_that_can_be_banned() {
             let refused = ann.call(&server, "list_libraries");
             let message = refused.message()["error"]["message"].as_str().unwrap().to_owned();
             assert!(message.contains(&format!("This {kind} is banned")), "{kind} {name}: {message}");
-            assert_eq!(refused.status == 403, at_the_door, "{kind} {name}");
+            assert_eq!(refused.status, 403, "{kind} {name}");
             assert_eq!(bob.call(&server, "list_libraries").status, 200, "{kind} {name}");
         }
         installation.json(&["ban", "lift", kind, name]);

@@ -103,8 +103,10 @@ pub(crate) fn behind_a_proxy(installation: &mut Installation) {
     installation.set("HTTP_TRUSTED_PROXIES", "[\"127.0.0.1\"]");
 }
 
-/// How many entries have a reason with this in it.
+/// How many entries have a reason with this in it; alerts quote those of others.
 pub(crate) fn reasons(installation: &Installation, part: &str) -> usize {
-    let with = |entry: &&Value| entry["reason"].as_str().is_some_and(|reason| reason.contains(part));
+    let with = |entry: &&Value| {
+        entry["event"] != "alert" && entry["reason"].as_str().is_some_and(|reason| reason.contains(part))
+    };
     installation.entries().iter().filter(with).count()
 }

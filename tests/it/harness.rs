@@ -45,6 +45,7 @@ impl Installation {
         installation.set("RATE_PER_SESSION", "10000000");
         installation.set("RATE_PER_ADDRESS", "1000000");
         installation.set("SESSION_MAX_CONCURRENT_SESSIONS", "0");
+        installation.set("WATCH_SUSPICIOUS_PATTERNS", "1000000");
         installation
     }
 

@@ -10,7 +10,7 @@ use crate::base::severity::Severity;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Watch {
-    /// Calls of one caller, refused ones included, after which its session is blocked.
+    /// Calls of one caller, refused ones included, that may be tried; one more, and its session is blocked. Where rate.per_session is more, that counts.
     pub rate_limit_attempts: u64,
     /// The time, in minutes, within which rate_limit_attempts are counted.
     pub rate_limit_window_minutes: u64,
@@ -68,7 +68,7 @@ impl Default for Watch {
         Self {
             rate_limit_attempts: 2000,
             rate_limit_window_minutes: 60,
-            suspicious_patterns: 3,
+            suspicious_patterns: 5,
             block_minutes: 15,
             authentication_failures: 5,
             authentication_window_minutes: 15,

@@ -24,6 +24,14 @@ impl Feed {
         Self { rules: Rules::new(&Config::of(raw).unwrap().watch), at: START, sequence: 0 }
     }
 
+    /// So many may be tried.
+    fn with_attempts(attempts: u64) -> Self {
+        Self::new(|raw| {
+            raw.watch.rate_limit_attempts = attempts;
+            raw.rate.per_session = attempts;
+        })
+    }
+
     fn pass(&mut self, span: Duration) {
         self.at = self.at.plus(span);
     }
@@ -65,30 +73,31 @@ fn events(findings: &[Finding]) -> Vec<SecurityEvent> {
 
 #[test]
 fn attempts_beyond_the_rate_block_the_session_refused_ones_included() {
-    let mut feed = Feed::new(|raw| raw.watch.rate_limit_attempts = 10);
-    for turn in 0..9 {
+    let mut feed = Feed::with_attempts(10);
+    for turn in 0..10 {
         let outcome = if turn % 2 == 0 { Outcome::Done } else { Outcome::Refused };
         assert_eq!(feed.see(Event::Call, outcome, "ann", ""), []);
         assert_eq!(feed.see(Event::Call, Outcome::Intent, "ann", ""), [], "an intent is no second attempt");
     }
-    assert_eq!(feed.see(Event::Call, Outcome::Done, "bob", ""), [], "each caller for itself");
+    let other = feed.change(Event::Call, Outcome::Done, "ann", "", |entry| entry.session = Some("def".into()));
+    assert_eq!(other, [], "each session for itself");
     let found = feed.see(Event::Call, Outcome::Done, "ann", "");
     assert_eq!(events(&found), [SecurityEvent::RateLimitExceeded]);
     assert_eq!((found[0].action, found[0].who.session.as_deref()), (Action::Block, Some("abc")));
-    assert!(found[0].detail.starts_with("10 within 60 min"), "{}", found[0].detail);
+    assert!(found[0].detail.starts_with("11 within 60 min"), "{}", found[0].detail);
     assert_eq!(feed.see(Event::Call, Outcome::Done, "ann", ""), [], "counting begins anew");
 }
 
 #[test]
 fn refusals_without_an_entry_of_their_own_count_too() {
-    let mut feed = Feed::new(|raw| raw.watch.rate_limit_attempts = 100);
-    let reason = crate::audit::fold::with_others("too_many_requests: x", 99);
+    let mut feed = Feed::with_attempts(100);
+    let reason = crate::audit::fold::with_others("too_many_requests: x", 100);
     assert_eq!(events(&feed.see(Event::Call, Outcome::Refused, "ann", &reason)), [SecurityEvent::RateLimitExceeded]);
 }
 
 #[test]
 fn what_is_spread_over_more_than_the_window_does_not_fire() {
-    let mut feed = Feed::new(|raw| raw.watch.rate_limit_attempts = 10);
+    let mut feed = Feed::with_attempts(10);
     for _ in 0..100 {
         assert_eq!(feed.see(Event::Call, Outcome::Done, "ann", ""), []);
         feed.pass(Duration::from_secs(7 * 60));
@@ -97,7 +106,7 @@ fn what_is_spread_over_more_than_the_window_does_not_fire() {
 
 #[test]
 fn commands_are_not_rationed() {
-    let mut feed = Feed::new(|raw| raw.watch.rate_limit_attempts = 1);
+    let mut feed = Feed::with_attempts(1);
     assert_eq!(feed.change(Event::Call, Outcome::Done, "local:0", "", |entry| entry.transport = "command".into()), []);
 }
 
@@ -216,4 +225,16 @@ fn the_baseline_can_be_switched_off() {
     habit(&mut feed, 8, 1, 10);
     let found = feed.change(Event::Call, Outcome::Done, "ann", "", |entry| entry.operation = Some("new".into()));
     assert_eq!(events(&found), []);
+}
+
+#[test]
+fn whoever_keeps_to_a_higher_limit_of_sessions_is_not_shut_out() {
+    let mut feed = Feed::new(|raw| {
+        raw.watch.rate_limit_attempts = 1;
+        raw.rate.per_session = 3;
+    });
+    for _ in 0..3 {
+        assert_eq!(feed.see(Event::Call, Outcome::Done, "ann", ""), []);
+    }
+    assert_eq!(events(&feed.see(Event::Call, Outcome::Done, "ann", "")), [SecurityEvent::RateLimitExceeded]);
 }

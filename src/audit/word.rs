@@ -1,0 +1,16 @@
+//! Words in the reasons of entries that others look for: whoever writes them and whoever reads them takes them from here.
+
+/// A refusal by inspection; the rule's id follows.
+pub const SUSPICIOUS_PATTERN: &str = "suspicious_pattern ";
+
+/// A message that names a session which belongs to somebody else.
+pub const FOREIGN_SESSION: &str = "session of another principal";
+
+/// The client has shown nothing yet.
+pub const NO_CREDENTIAL: &str = "no credential";
+
+/// The operation of entries about connections that alerts themselves open begins so.
+pub const OWN_EGRESS: &str = "egress.alert";
+
+/// The operation of an entry about somebody whom the watch shut out.
+pub const WATCH_BLOCK: &str = "watch.block";
