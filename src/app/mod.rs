@@ -3,6 +3,7 @@
 pub mod init;
 pub mod offline;
 pub mod verify;
+mod drain;
 mod facts;
 
 use std::io;
@@ -188,7 +189,7 @@ impl App {
             metrics,
             pipeline: Arc::downgrade(&pipeline),
         });
-        let giving_up = Arc::new(GivingUp::default());
+        let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
@@ -197,6 +198,7 @@ impl App {
             authenticator: &authenticator,
             gate: &gate,
             policies: &policies,
+            config: &config,
             look: facts.clone(),
             lifecycle: giving_up.clone(),
         };
@@ -307,6 +309,11 @@ impl App {
     pub fn give_up_when_asked(&self) -> CancellationToken {
         self.giving_up.willing.store(true, Ordering::Relaxed);
         self.giving_up.asked.clone()
+    }
+
+    /// From now on an operator can drain this server; returns when it has been.
+    pub async fn drained(&self) {
+        self.giving_up.drainer.drained().await;
     }
 
     /// Lets what is under way finish, writes the end into the log, and gives the directory up.

@@ -6,6 +6,7 @@ pub mod file;
 pub mod import;
 mod line;
 pub mod mask;
+pub mod origin;
 mod personal;
 pub mod place;
 pub mod preset;
@@ -40,6 +41,7 @@ pub struct Config {
     pub redact: raw::Redact,
     /// As written, defaults and overrides included: what `config show` prints.
     pub raw: Raw,
+    pub origins: origin::Origins,
 }
 
 #[derive(Clone, Debug)]
@@ -256,6 +258,7 @@ impl Config {
             inspect: check.inspect(&raw.inspect),
             redact: raw.redact,
             raw,
+            origins: origin::Origins::default(),
         };
         if check.problems.is_empty() { Ok(config) } else { Err(check.problems) }
     }

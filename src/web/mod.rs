@@ -45,6 +45,10 @@ impl Web {
     }
 
     async fn missing(&self) -> Vec<&'static str> {
+        // Not out of memory: whoever balances load should send nobody here any more.
+        if self.pipeline.is_draining() {
+            return vec!["draining"];
+        }
         let mut looked = self.looked.lock().await;
         match &*looked {
             Some((at, missing)) if at.elapsed() < Duration::from_millis(bound::READY_CACHE_MS) => missing.clone(),
