@@ -51,6 +51,7 @@ use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
 use crate::web::Web;
+use crate::web::openapi::Describe;
 use facts::{Announce, Facts, GivingUp};
 
 /// The library that every installation has: the manual.
@@ -203,6 +204,7 @@ impl App {
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
+        catalog.add(Arc::new(Describe::default()))?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let app = Self {
