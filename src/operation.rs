@@ -64,6 +64,8 @@ pub struct About {
     pub tells: bool,
     /// Its result quotes documents or others' answers: it is marked as content that nobody vouches for.
     pub quotes: bool,
+    /// It opens or writes a file that its arguments name, so whoever asks must be on the machine.
+    pub at_machine: bool,
     /// How long it may work; `None` takes the configured time.
     pub budget: Option<Duration>,
 }
@@ -86,6 +88,7 @@ impl About {
             urgent: false,
             tells: false,
             quotes: false,
+            at_machine: false,
             budget: None,
         }
     }

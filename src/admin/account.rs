@@ -1,14 +1,14 @@
-//! The operations `account.add`, `.passwd`, `.disable`, `.enable`, `.remove`, `.review`.
+//! The operations `account.add`, `.passwd`, `.role`, `.disable`, `.enable`, `.remove`, `.review`.
 
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-use super::request::{Named, Nothing, Request, about, done, parse};
+use super::request::{Done, Named, Nothing, Request, answering, done, parse, written};
 use crate::auth::Authenticator;
+use crate::auth::change::Reviewed;
 use crate::auth::gate::Gate;
 use crate::base::bound;
 use crate::base::principal::{Principal, Role};
@@ -23,10 +23,10 @@ pub(super) const ROLE_NAMES: [&str; 4] = ["reader", "auditor", "operator", "admi
 /// Puts them into the catalogue.
 pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
-    let mut add = about::<Add>("account.add", "Make an account", Effect::Changes);
+    let mut add = answering::<Add, Standing>("account.add", "Make an account", Effect::Changes);
     add.secret_arguments = true;
     add.argument_bytes_max = 6 * bound::PASSWORD_BYTES_MAX + bound::ARGUMENT_BYTES_MAX;
-    let mut passwd = about::<Passwd>("account.passwd", "Set an account's password", Effect::Changes);
+    let mut passwd = answering::<Passwd, Done>("account.passwd", "Set an account's password", Effect::Changes);
     passwd.secret_arguments = true;
     passwd.argument_bytes_max = add.argument_bytes_max;
     let of_add = gate.clone();
@@ -38,7 +38,7 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
             value.zeroize();
             authenticator.add_account(&name, role, &password).await?;
             allow_again(&gate, &name).await?;
-            Ok(json!({"name": name, "role": role}))
+            written(&Standing { name, role })
         })
     })))?;
     let (keeper, of_passwd) = (Arc::clone(authenticator), gate.clone());
@@ -57,7 +57,7 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
         [("account.disable", "Disable an account", true), ("account.enable", "Enable an account", false)]
     {
         let keeper = Arc::clone(authenticator);
-        let mut about = about::<Named>(name, title, Effect::Changes);
+        let mut about = answering::<Named, Done>(name, title, Effect::Changes);
         about.idempotent = true;
         catalog.add(Arc::new(Request::new(about, move |_, arguments| {
             let authenticator = Arc::clone(&keeper);
@@ -69,7 +69,20 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
         })))?;
     }
     let keeper = Arc::clone(authenticator);
-    let remove = about::<Named>("account.remove", "Remove an account and revoke its JWTs", Effect::Destroys);
+    let title = "Give an account another role, and revoke its JWTs of the old one";
+    let mut role = answering::<Promote, Promoted>("account.role", title, Effect::Changes);
+    role.idempotent = true;
+    catalog.add(Arc::new(Request::new(role, move |_, arguments| {
+        let authenticator = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Promote { name, role } = parse(arguments)?;
+            let revoked = authenticator.set_role(&name, role).await?;
+            written(&Promoted { name, role, revoked })
+        })
+    })))?;
+    let keeper = Arc::clone(authenticator);
+    let title = "Remove an account and revoke its JWTs";
+    let remove = answering::<Named, Done>("account.remove", title, Effect::Destroys);
     catalog.add(Arc::new(Request::new(remove, move |_, arguments| {
         let authenticator = Arc::clone(&keeper);
         Box::pin(async move {
@@ -79,11 +92,10 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
         })
     })))?;
     let keeper = Arc::clone(authenticator);
-    let review =
-        about::<Nothing>("account.review", "Show who has an account, and whether it is used", Effect::ReadOnly);
+    let title = "Show who has an account, and whether it is used";
+    let review = answering::<Nothing, Accounts>("account.review", title, Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(review, move |_, _| {
-        let accounts: Result<Value, Refusal> =
-            keeper.review().map_err(Refusal::from).map(|accounts| json!({"accounts": accounts}));
+        let accounts = keeper.review().map_err(Refusal::from).and_then(|accounts| written(&Accounts { accounts }));
         Box::pin(async { accounts })
     })))
 }
@@ -111,4 +123,34 @@ struct Passwd {
     name: String,
     /// The new password.
     value: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Promote {
+    #[schemars(length(max = 64))]
+    name: String,
+    #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
+    role: Role,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Standing {
+    name: String,
+    #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
+    role: Role,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Promoted {
+    name: String,
+    #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
+    role: Role,
+    /// How many JWTs of the old role were revoked.
+    revoked: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Accounts {
+    accounts: Vec<Reviewed>,
 }

@@ -19,6 +19,7 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
     let mut make = about::<Make>("backup.make", "Back the database up into a file", Effect::Changes)
         .in_group(ActionGroup::Operate);
     make.argument_bytes_max *= 4;
+    make.at_machine = true;
     catalog.add(Arc::new(Request::new(make, move |_, arguments| {
         let custody = Arc::clone(&keeper);
         Box::pin(async move {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use super::request::{Nothing, Request, about, done, parse};
+use super::request::{Done, Nothing, Request, answering, done, parse, written};
 use crate::auth::ban::{BanError, BanRecord, Target};
 use crate::auth::gate::Gate;
 use crate::auth::policy::ask::ActionGroup;
@@ -19,8 +18,8 @@ use crate::store::Batch;
 
 pub(super) fn register(catalog: &Catalog, gate: &Gate) -> Result<(), NotASchema> {
     let own = gate.clone();
-    let add = about::<Add>("ban.add", "Ban an address, a principal, a session or a credential", Effect::Changes)
-        .in_group(ActionGroup::Operate);
+    let title = "Ban an address, a principal, a session or a credential";
+    let add = answering::<Add, Ban>("ban.add", title, Effect::Changes).in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(add, move |cx, arguments| {
         let (gate, by) = (own.clone(), Arc::clone(&cx.principal.id));
         Box::pin(async move {
@@ -29,21 +28,22 @@ pub(super) fn register(catalog: &Catalog, gate: &Gate) -> Result<(), NotASchema>
             let length = minutes.map(|minutes| Duration::from_secs(60 * minutes));
             let (record, row) = gate.bans.add(&target, &reason, length, &by).map_err(refused)?;
             gate.store.commit(Batch::puts(vec![row])).await.map_err(Refusal::internal)?;
-            let answer = facts(&target, &record);
+            let answer = written(&facts(&target, &record));
             gate.bans.added(target, record);
-            Ok(answer)
+            answer
         })
     })))?;
     let bans = Arc::clone(&gate.bans);
-    let list = about::<Nothing>("ban.list", "List the bans", Effect::ReadOnly).in_group(ActionGroup::Operate);
-    catalog.add(Arc::new(Request::new(list, move |_, _| {
+    let list = answering::<Nothing, AllBans>("ban.list", "List the bans", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list.in_group(ActionGroup::Operate), move |_, _| {
         let (listed, all) = bans.list();
-        let items: Vec<Value> = listed.iter().map(|(target, record)| facts(target, record)).collect();
-        Box::pin(async move { Ok(json!({"items": items, "all": all})) })
+        let items = listed.iter().map(|(target, record)| facts(target, record)).collect();
+        let answer = written(&AllBans { items, all });
+        Box::pin(async { answer })
     })))?;
     let gate = gate.clone();
-    let lift = about::<Lift>("ban.lift", "Lift a ban", Effect::Changes).in_group(ActionGroup::Operate);
-    catalog.add(Arc::new(Request::new(lift, move |_, arguments| {
+    let lift = answering::<Lift, Done>("ban.lift", "Lift a ban", Effect::Changes);
+    catalog.add(Arc::new(Request::new(lift.in_group(ActionGroup::Operate), move |_, arguments| {
         let gate = gate.clone();
         Box::pin(async move {
             let Lift { kind, name } = parse(arguments)?;
@@ -85,15 +85,36 @@ struct Lift {
     name: String,
 }
 
-fn facts(target: &Target, record: &BanRecord) -> Value {
-    json!({
-        "kind": target.kind(),
-        "name": target.name(),
-        "reason": record.reason,
-        "made": record.made.rfc3339(),
-        "until": record.until.map(Timestamp::rfc3339),
-        "by": record.by.as_deref().unwrap_or("sekisho"),
-    })
+#[derive(Serialize, JsonSchema)]
+struct AllBans {
+    items: Vec<Ban>,
+    /// How many there are; the list has the newest 1000.
+    all: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Ban {
+    /// address, principal, session or credential.
+    kind: String,
+    name: String,
+    reason: String,
+    /// RFC 3339.
+    made: String,
+    /// Without it until the ban is lifted.
+    until: Option<String>,
+    /// The principal that made it, or "sekisho".
+    by: String,
+}
+
+fn facts(target: &Target, record: &BanRecord) -> Ban {
+    Ban {
+        kind: target.kind().to_owned(),
+        name: target.name(),
+        reason: record.reason.clone(),
+        made: record.made.rfc3339(),
+        until: record.until.map(Timestamp::rfc3339),
+        by: record.by.as_deref().unwrap_or("sekisho").to_owned(),
+    }
 }
 
 fn refused(error: BanError) -> Refusal {

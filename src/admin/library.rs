@@ -40,6 +40,7 @@ pub(super) fn register(catalog: &Catalog, libraries: &Arc<Libraries>) -> Result<
             about.action_group = ActionGroup::Operate;
         }
         about.idempotent = idempotent;
+        about.at_machine = matches!(request, Request::Add);
         about.argument_bytes_max = 8 * bound::ARGUMENT_BYTES_MAX;
         about.budget = Some(Duration::from_secs(bound::ADMIN_BUDGET_SECONDS));
         catalog.add(Arc::new(LibraryRequest { about, request, libraries: Arc::clone(libraries) }))?;

@@ -5,7 +5,9 @@ pub mod alert;
 pub mod audit;
 pub mod backup;
 pub mod ban;
+pub mod configuration;
 pub mod credential;
+pub mod event;
 pub mod library;
 pub mod lifecycle;
 pub mod log;
@@ -24,6 +26,7 @@ use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::keep::PolicyKeeper;
+use crate::config::Config;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -41,6 +44,7 @@ pub struct Rooms<'a> {
     pub gate: &'a Gate,
     pub policies: &'a PolicyKeeper,
     pub alerts: &'a Arc<dyn Alerts>,
+    pub config: &'a Arc<Config>,
     pub look: Arc<dyn Look>,
     pub lifecycle: Arc<dyn Lifecycle>,
 }
@@ -53,7 +57,7 @@ impl std::fmt::Debug for Rooms<'_> {
 
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
-    let Rooms { libraries, audit, custody, authenticator, gate, policies, alerts, look, lifecycle } = rooms;
+    let Rooms { libraries, audit, custody, authenticator, gate, policies, alerts, config, look, lifecycle } = rooms;
     library::register(catalog, libraries)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
@@ -68,6 +72,8 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     session::register(catalog, gate, audit)?;
     ban::register(catalog, gate)?;
     policy::register(catalog, libraries, policies)?;
+    configuration::register(catalog, config)?;
+    event::register(catalog, audit)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
-    catalog.add(Arc::new(lifecycle::Yield::new(lifecycle)))
+    lifecycle::register(catalog, &lifecycle)
 }

@@ -1,16 +1,19 @@
-//! The operations `policy.list`, `.explain`, `.matrix`, `.reload`.
+//! The operations `policy.list`, `.explain`, `.matrix`, `.check`, `.reload`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::request::{Nothing, Request, about, parse};
+use super::request::{Nothing, Request, answering, parse, written};
 use crate::auth::policy::ask::{ActionGroup, Circumstances, Resource, ResourceKind};
 use crate::auth::policy::keep::{KeepError, PolicyKeeper};
+use crate::auth::policy::source::{File, PolicyError, Problem};
 use crate::auth::policy::{self, PolicyFact, Summary};
 use crate::auth::token;
+use crate::base::bound;
 use crate::base::classification::{Classification, NotAClassification};
 use crate::base::principal::{Principal, Role};
 use crate::base::refusal::{Code, Refusal};
@@ -32,30 +35,42 @@ pub(super) fn register(
     policies: &PolicyKeeper,
 ) -> Result<(), NotASchema> {
     let keeper = policies.clone();
-    let list = about::<Nothing>("policy.list", "List the policies in force", Effect::ReadOnly)
+    let list = answering::<Nothing, InForce>("policy.list", "List the policies in force", Effect::ReadOnly)
         .in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(list, move |_, _| {
-        let items: Vec<Value> = keeper.policy().policies().iter().map(fact_json).collect();
-        let summary = summary_json(&keeper.policy().summary());
-        Box::pin(async move { Ok(json!({"policies": items, "state": summary})) })
+        let policies = keeper.policy().policies().iter().map(Fact::of).collect();
+        let answer = written(&InForce { policies, state: State::of(&keeper.policy().summary()) });
+        Box::pin(async { answer })
     })))?;
     let (keeper, shelf) = (policies.clone(), Arc::clone(libraries));
-    let explain = about::<Explain>("policy.explain", "Say what the policies answer, and why", Effect::ReadOnly)
-        .in_group(ActionGroup::AuditRead);
+    let explain =
+        answering::<Explain, Explained>("policy.explain", "Say what the policies answer, and why", Effect::ReadOnly)
+            .in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(explain, move |cx, arguments| {
         let explained = parse(arguments).and_then(|asked| explained(cx, &keeper, &shelf, &asked));
         Box::pin(async { explained })
     })))?;
     let keeper = policies.clone();
-    let matrix = about::<Nothing>("policy.matrix", "Show which role may call which operation", Effect::ReadOnly)
-        .in_group(ActionGroup::AuditRead);
+    let matrix =
+        answering::<Nothing, Matrix>("policy.matrix", "Show which role may call which operation", Effect::ReadOnly)
+            .in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(matrix, move |cx, _| {
         let listed = GROUPS.map(|group| (group, policy::listed_actions(group)));
         let rows: Vec<Value> = cx.catalog.all().iter().map(|operation| row(&keeper, &listed, operation)).collect();
-        Box::pin(async move { Ok(json!({"operations": rows})) })
+        Box::pin(async move { written(&Matrix { operations: rows }) })
+    })))?;
+    let directory = policies.policy().summary().directory;
+    let title = "Check the policies in their folder, or with a draft among them, and change nothing";
+    let mut check =
+        answering::<Check, Checked>("policy.check", title, Effect::ReadOnly).in_group(ActionGroup::AuditRead);
+    check.argument_bytes_max = 2 * bound::POLICY_FILE_BYTES_MAX;
+    catalog.add(Arc::new(Request::new(check, move |_, arguments| {
+        let answer = parse(arguments).and_then(|asked| checked(&directory, asked));
+        Box::pin(async { answer })
     })))?;
     let keeper = policies.clone();
-    let mut reload = about::<Nothing>("policy.reload", "Put the policies in their folder in force", Effect::Changes);
+    let title = "Put the policies in their folder in force";
+    let mut reload = answering::<Nothing, State>("policy.reload", title, Effect::Changes);
     reload.idempotent = true;
     catalog.add(Arc::new(Request::new(reload, move |_, _| {
         let keeper = keeper.clone();
@@ -64,7 +79,7 @@ pub(super) fn register(
                 KeepError::Policy(error) => Refusal::new(Code::Invalid, format!("Nothing was changed: {error}.")),
                 KeepError::Audit(error) => Refusal::internal(error),
             })?;
-            Ok(summary_json(&summary))
+            written(&State::of(&summary))
         })
     })))
 }
@@ -106,15 +121,14 @@ fn explained(cx: &Cx, keeper: &PolicyKeeper, libraries: &Libraries, asked: &Expl
     let resource = resource_of(libraries, asked)?;
     let how = Circumstances { transport: "http", is_tls: true, peer: None };
     let verdict = policy.decide(&principal, &operation.action, &resource, &how);
-    let deciding: Vec<Value> = policy.named(&verdict.policies).iter().map(fact_json).collect();
-    Ok(json!({
-        "allowed": verdict.is_allowed,
-        "reason": verdict.reason(),
-        "policies": deciding,
-        "principal": {"id": &*principal.id, "role": principal.role, "scopes": &*principal.scopes},
-        "action": {"name": &*operation.action.name, "group": operation.action.group},
-        "resource": {"kind": resource.kind.as_str(), "name": &*resource.name, "classification": resource.classification},
-    }))
+    written(&Explained {
+        allowed: verdict.is_allowed,
+        reason: verdict.reason(),
+        policies: policy.named(&verdict.policies).iter().map(Fact::of).collect(),
+        principal: json!({"id": &*principal.id, "role": principal.role, "scopes": &*principal.scopes}),
+        action: json!({"name": &*operation.action.name, "group": operation.action.group}),
+        resource: json!({"kind": resource.kind.as_str(), "name": &*resource.name, "classification": resource.classification}),
+    })
 }
 
 /// Somebody as the policies would see them: with what is kept of their credential, or with what was said of them.
@@ -219,26 +233,128 @@ fn kind_of(kind: Kind) -> &'static str {
     }
 }
 
-fn fact_json(fact: &PolicyFact) -> Value {
-    json!({
-        "id": fact.id,
-        "effect": if fact.permits { "permit" } else { "forbid" },
-        "file": fact.file,
-        "line": fact.line,
-        "reason": fact.reason,
-        "text": fact.text,
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Check {
+    /// The name that the draft would have in the folder.
+    #[serde(default = "draft_name")]
+    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.cedar$"))]
+    name: String,
+    /// Policies that are looked at as if they lay there; without it the folder is checked as it is.
+    #[serde(default)]
+    #[schemars(extend("x-sekisho-field" = "free_text"))]
+    text: Option<String>,
+}
+
+fn draft_name() -> String {
+    "draft.cedar".into()
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Checked {
+    valid: bool,
+    /// The state that a reload would bring; none where something is wrong.
+    state: Option<State>,
+    problems: Vec<Wrong>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Wrong {
+    file: String,
+    /// From 1.
+    line: usize,
+    /// In characters, from 1.
+    column: usize,
+    message: String,
+}
+
+fn checked(directory: &Path, asked: Check) -> Result<Value, Refusal> {
+    let Check { name, text } = asked;
+    let draft = text.map(|text| File { name, text });
+    written(&match policy::check_with(directory, draft) {
+        Ok(summary) => Checked { valid: true, state: Some(State::of(&summary)), problems: Vec::new() },
+        Err(PolicyError::Wrong { problems, .. }) => {
+            let wrong = |Problem { file, line, column, message }| Wrong { file, line, column, message };
+            Checked { valid: false, state: None, problems: problems.into_iter().map(wrong).collect() }
+        }
+        Err(error) => return Err(Refusal::internal(error)),
     })
 }
 
+#[derive(Serialize, JsonSchema)]
+struct InForce {
+    /// The shipped ones are of the file shipped.cedar.
+    policies: Vec<Fact>,
+    state: State,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Explained {
+    allowed: bool,
+    reason: String,
+    /// Those that decided.
+    policies: Vec<Fact>,
+    principal: Value,
+    action: Value,
+    resource: Value,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Matrix {
+    /// Name and group of each operation, and for each role whether it may call it, and on libraries of which
+    /// classification.
+    operations: Vec<Value>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Fact {
+    id: String,
+    /// permit or forbid.
+    effect: String,
+    file: String,
+    line: usize,
+    reason: Option<String>,
+    text: String,
+}
+
+impl Fact {
+    fn of(fact: &PolicyFact) -> Self {
+        Self {
+            id: fact.id.clone(),
+            effect: if fact.permits { "permit" } else { "forbid" }.into(),
+            file: fact.file.clone(),
+            line: fact.line,
+            reason: fact.reason.clone(),
+            text: fact.text.clone(),
+        }
+    }
+}
+
 /// The state of the policies, as operators read it.
-pub fn summary_json(summary: &Summary) -> Value {
-    json!({
-        "directory": summary.directory.display().to_string(),
-        "files": summary.files,
-        "policies": summary.policies,
-        "sha256": summary.sha256,
-        "since": summary.since.rfc3339(),
-        "error": summary.error,
-        "warnings": summary.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct State {
+    directory: String,
+    /// Files of the operator's.
+    files: usize,
+    policies: usize,
+    sha256: String,
+    /// Since when they are in force, RFC 3339.
+    since: String,
+    /// Why what lies in the folder now is not in force.
+    error: Option<String>,
+    warnings: Vec<String>,
+}
+
+impl State {
+    pub fn of(summary: &Summary) -> Self {
+        Self {
+            directory: summary.directory.display().to_string(),
+            files: summary.files,
+            policies: summary.policies,
+            sha256: summary.sha256.clone(),
+            since: summary.since.rfc3339(),
+            error: summary.error.clone(),
+            warnings: summary.warnings.iter().map(ToString::to_string).collect(),
+        }
+    }
 }

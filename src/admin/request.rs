@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::base::bound;
@@ -48,6 +49,23 @@ pub(super) fn about<A: JsonSchema>(name: &str, title: &str, effect: Effect) -> A
     about
 }
 
+/// As [`about`], of an operation whose result is an `O`.
+pub(super) fn answering<A: JsonSchema, O: JsonSchema>(name: &str, title: &str, effect: Effect) -> About {
+    let mut about = about::<A>(name, title, effect);
+    about.output = Some(output_of::<O>());
+    about
+}
+
+/// JSON Schema of what an `O` is written as.
+pub(super) fn output_of<O: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<O>().to_value()
+}
+
+/// A result, as it is sent.
+pub(super) fn written<O: Serialize>(result: &O) -> Result<Value, Refusal> {
+    serde_json::to_value(result).map_err(Refusal::internal)
+}
+
 /// The arguments, which fit the schema that was made of their type.
 pub(super) fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, Refusal> {
     serde_json::from_value(arguments)
@@ -68,6 +86,11 @@ pub(super) struct Named {
 }
 
 /// A result that says nothing but that it was done.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Done {
+    done: bool,
+}
+
 pub(super) fn done() -> Value {
     json!({"done": true})
 }

@@ -45,6 +45,7 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
     let mut export = about::<Export>("audit.export", "Write entries with their proofs into a file", Effect::Changes)
         .in_group(ActionGroup::AuditRead);
     export.argument_bytes_max *= 4;
+    export.at_machine = true;
     catalog.add(Arc::new(Request::new(export, move |_, arguments| {
         let (audit, custody) = (log.clone(), Arc::clone(&keeper));
         Box::pin(async move {

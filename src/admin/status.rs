@@ -3,15 +3,47 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::policy;
+use super::request::{output_of, written};
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
 
 /// Gathers the facts; injected by `app`, which alone sees every room.
 pub trait Look: Send + Sync {
-    fn look(&self) -> BoxFuture<'_, Result<Value, Refusal>>;
+    fn look(&self) -> BoxFuture<'_, Result<State, Refusal>>;
+}
+
+/// What a look shows; other facts may stand beside these.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct State {
+    pub version: &'static str,
+    pub process: u32,
+    pub data_directory: String,
+    /// The version of the database's tables.
+    pub schema: u32,
+    pub store_bytes: u64,
+    pub store_health: String,
+    pub store_writable: bool,
+    pub vault: Value,
+    pub checkpoints_leave_the_file: bool,
+    pub alarm: Option<String>,
+    pub core_dumps: bool,
+    /// Whether the token in the file opens anything; null where there is none.
+    pub http_token_known: Option<bool>,
+    pub index_bytes: u64,
+    pub index_passages: u64,
+    pub libraries: usize,
+    pub audit_entries: u64,
+    pub policy: policy::State,
+    pub sessions: usize,
+    /// No new call begins, and the server ends when none is under way.
+    pub draining: bool,
+    pub since_start: Value,
 }
 
 pub struct Status {
@@ -31,6 +63,7 @@ impl Status {
         let mut about = About::reading(Kind::Admin, "status", "Status", "What runs here and how it is.", input);
         about.action_group = ActionGroup::Operate;
         about.urgent = true;
+        about.output = Some(output_of::<State>());
         Self { about, look }
     }
 }
@@ -41,6 +74,6 @@ impl Operation for Status {
     }
 
     fn run<'a>(&'a self, _cx: &'a Cx, _arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
-        Box::pin(async { Ok(Outcome::Done(Output::structured(self.look.look().await?, String::new()))) })
+        Box::pin(async { Ok(Outcome::Done(Output::structured(written(&self.look.look().await?)?, String::new()))) })
     }
 }

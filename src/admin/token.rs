@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::account::ROLE_NAMES;
-use super::request::{Nothing, Request, about, parse};
+use super::request::{Nothing, Request, answering, parse, written};
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
-use crate::auth::issue::{Issued, Wanted};
+use crate::auth::issue::{Issued, Listed, Wanted};
 use crate::base::clock::Timestamp;
 use crate::base::principal::{Principal, Role};
 use crate::base::refusal::Refusal;
@@ -20,7 +19,7 @@ use crate::schema::NotASchema;
 /// Puts them into the catalogue.
 pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
-    let issue = about::<Issue>("token.issue", "Issue an API key or a JWT", Effect::Changes);
+    let issue = answering::<Issue, Shown>("token.issue", "Issue an API key or a JWT", Effect::Changes);
     let gate = gate.clone();
     catalog.add(Arc::new(Request::new(issue, move |_, arguments| {
         let (authenticator, gate) = (Arc::clone(&keeper), gate.clone());
@@ -36,49 +35,82 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
                 gate.allow_again(&credential).await.map_err(Refusal::internal)?;
                 issued
             };
-            Ok(shown(&issued, if jwt { '.' } else { '_' }))
+            written(&shown(&issued, if jwt { '.' } else { '_' }))
         })
     })))?;
     let keeper = Arc::clone(authenticator);
-    let list = about::<Nothing>("token.list", "List API keys and JWTs", Effect::ReadOnly);
+    let list = answering::<Nothing, Tokens>("token.list", "List API keys and JWTs", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(list, move |_, _| {
-        // Not "tokens": what has that name is masked on its way out.
-        let items: Result<Value, Refusal> = keeper.tokens().map_err(Refusal::from).map(|items| json!({"items": items}));
+        let items = keeper.tokens().map_err(Refusal::from).and_then(|items| written(&Tokens { items }));
         Box::pin(async { items })
     })))?;
     let keeper = Arc::clone(authenticator);
-    let mut revoke = about::<Revoke>("token.revoke", "Revoke an API key or a JWT", Effect::Destroys);
+    let mut revoke = answering::<Revoke, Revoked>("token.revoke", "Revoke an API key or a JWT", Effect::Destroys);
     revoke.idempotent = true;
     catalog.add(Arc::new(Request::new(revoke, move |_, arguments| {
         let authenticator = Arc::clone(&keeper);
         Box::pin(async move {
             let Revoke { id } = parse(arguments)?;
             let kind = authenticator.revoke(&id).await?;
-            Ok(json!({"revoked": id, "kind": kind}))
+            written(&Revoked { revoked: id, kind: kind.to_owned() })
         })
     })))?;
     let keeper = Arc::clone(authenticator);
-    let rotate = about::<Rotate>("token.rotate", "Sign JWTs with another secret from now on", Effect::Changes);
+    let title = "Sign JWTs with another secret from now on";
+    let rotate = answering::<Rotate, Rotated>("token.rotate", title, Effect::Changes);
     catalog.add(Arc::new(Request::new(rotate, move |_, arguments| {
         let authenticator = Arc::clone(&keeper);
         Box::pin(async move {
             let Rotate { at_once } = parse(arguments)?;
-            Ok(json!({"kid": authenticator.rotate_jwt_key(at_once).await?}))
+            written(&Rotated { kid: authenticator.rotate_jwt_key(at_once).await? })
         })
     })))
 }
 
 /// The token in its parts: a whole one is masked wherever it turns up, and this one is for whoever asked. It is shown
 /// this once.
-fn shown(issued: &Issued, joint: char) -> Value {
+#[derive(Serialize, JsonSchema)]
+struct Shown {
+    /// What it is revoked by.
+    id: String,
+    #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
+    role: Role,
+    /// RFC 3339; without it the token does not expire.
+    expires: Option<String>,
+    /// What stands between its parts.
+    joint: char,
+    parts: Vec<String>,
+}
+
+fn shown(issued: &Issued, joint: char) -> Shown {
     let text = String::from_utf8_lossy(issued.token.expose_secret());
-    json!({
-        "id": issued.id,
-        "role": issued.role,
-        "expires": issued.expires.map(Timestamp::rfc3339),
-        "joint": joint,
-        "parts": text.split(joint).collect::<Vec<_>>(),
-    })
+    Shown {
+        id: issued.id.clone(),
+        role: issued.role,
+        expires: issued.expires.map(Timestamp::rfc3339),
+        joint,
+        parts: text.split(joint).map(str::to_owned).collect(),
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Tokens {
+    // Not "tokens": what has that name is masked on its way out.
+    items: Vec<Listed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Revoked {
+    /// As it was named.
+    revoked: String,
+    /// api_key or jwt.
+    kind: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Rotated {
+    /// The id of the new secret.
+    kid: String,
 }
 
 fn role_names_or_none() -> Vec<Option<&'static str>> {

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::drain::Drainer;
 use super::init::read_token;
 use crate::admin::lifecycle::Lifecycle;
-use crate::admin::policy::summary_json;
-use crate::admin::status::Look;
+use crate::admin::policy;
+use crate::admin::status::{Look, State};
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::auth::policy::Policy;
@@ -32,10 +33,18 @@ use crate::tool;
 use crate::web::Readiness;
 
 /// Whether this process gives the directory to a server: a stdio client's does, a server does not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct GivingUp {
     pub(super) willing: AtomicBool,
     pub(super) asked: CancellationToken,
+    pub(super) drainer: Drainer,
+}
+
+impl GivingUp {
+    pub(super) fn new(pipeline: &Arc<Pipeline>) -> Self {
+        let drainer = Drainer::new(Arc::downgrade(pipeline));
+        Self { willing: AtomicBool::default(), asked: CancellationToken::new(), drainer }
+    }
 }
 
 impl Lifecycle for GivingUp {
@@ -46,6 +55,10 @@ impl Lifecycle for GivingUp {
         }
         self.asked.cancel();
         Ok(())
+    }
+
+    fn drain(&self, patience: Duration) -> Result<usize, Refusal> {
+        self.drainer.begin(patience)
     }
 }
 
@@ -145,29 +158,32 @@ fn bytes_in(folder: &Path) -> u64 {
 }
 
 impl Look for Facts {
-    fn look(&self) -> BoxFuture<'_, Result<Value, Refusal>> {
+    fn look(&self) -> BoxFuture<'_, Result<State, Refusal>> {
         Box::pin(async {
-            Ok(json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "process": std::process::id(),
-                "data_directory": self.places.data.display().to_string(),
-                "schema": crate::store::migrate::SCHEMA,
-                "store_bytes": bytes_of(&self.places.database()),
-                "store_health": self.store.health().borrow().as_str(),
-                "store_writable": self.store.is_writable().await,
-                "vault": self.custody.vault_status(),
-                "checkpoints_leave_the_file": self.custody.keeper().is_exporting(),
-                "alarm": self.custody.alarm(),
-                "core_dumps": crate::base::process::are_core_dumps_possible(),
-                "http_token_known": self.is_token_known(),
-                "index_bytes": bytes_in(&self.places.index()),
-                "index_passages": self.libraries.passages(),
-                "libraries": self.libraries.list()?.len(),
-                "audit_entries": self.audit.size().map_err(Refusal::internal)?,
-                "policy": summary_json(&self.policy.summary()),
-                "sessions": self.pipeline.upgrade().map_or(0, |pipeline| pipeline.sessions().count()),
-                "since_start": self.metrics.to_json(),
-            }))
+            let pipeline = self.pipeline.upgrade();
+            let store_writable = self.store.is_writable().await;
+            Ok(State {
+                version: env!("CARGO_PKG_VERSION"),
+                process: std::process::id(),
+                data_directory: self.places.data.display().to_string(),
+                schema: crate::store::migrate::SCHEMA,
+                store_bytes: bytes_of(&self.places.database()),
+                store_health: self.store.health().borrow().as_str().to_owned(),
+                store_writable,
+                vault: self.custody.vault_status(),
+                checkpoints_leave_the_file: self.custody.keeper().is_exporting(),
+                alarm: self.custody.alarm(),
+                core_dumps: crate::base::process::are_core_dumps_possible(),
+                http_token_known: self.is_token_known(),
+                index_bytes: bytes_in(&self.places.index()),
+                index_passages: self.libraries.passages(),
+                libraries: self.libraries.list()?.len(),
+                audit_entries: self.audit.size().map_err(Refusal::internal)?,
+                policy: policy::State::of(&self.policy.summary()),
+                sessions: pipeline.as_ref().map_or(0, |pipeline| pipeline.sessions().count()),
+                draining: pipeline.is_some_and(|pipeline| pipeline.is_draining()),
+                since_start: self.metrics.to_json(),
+            })
         })
     }
 }

@@ -4,6 +4,7 @@ pub mod init;
 pub mod offline;
 pub mod verify;
 mod chores;
+mod drain;
 mod facts;
 mod libraries;
 mod outward;
@@ -52,6 +53,7 @@ use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
 use crate::watch::notify::Keys;
 use crate::web::Web;
+use crate::web::openapi::Describe;
 use facts::{Facts, GivingUp};
 use outward::Lookout;
 
@@ -189,7 +191,7 @@ impl App {
             metrics,
             pipeline: Arc::downgrade(&pipeline),
         });
-        let giving_up = Arc::new(GivingUp::default());
+        let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(&config, &audit, &gate, keys, &clock).await?;
@@ -202,10 +204,12 @@ impl App {
             gate: &gate,
             policies: &policies,
             alerts: &alerts,
+            config: &config,
             look: facts.clone(),
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
+        catalog.add(Arc::new(Describe::default()))?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let mut app = Self {
@@ -310,6 +314,11 @@ impl App {
     pub fn give_up_when_asked(&self) -> CancellationToken {
         self.giving_up.willing.store(true, Ordering::Relaxed);
         self.giving_up.asked.clone()
+    }
+
+    /// From now on an operator can drain this server; returns when it has been.
+    pub async fn drained(&self) {
+        self.giving_up.drainer.drained().await;
     }
 
     /// Lets what is under way finish, writes the end into the log, and gives the directory up.

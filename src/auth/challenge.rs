@@ -9,16 +9,17 @@ use crate::config::{Auth, Http};
 pub const METADATA_PATHS: [&str; 2] =
     ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"];
 
-/// Values for `WWW-Authenticate`, one header each. `token_shown`: a bearer token came and did not hold;
+/// Values for `WWW-Authenticate`, one header each. `origin`: of what the metadata speaks about; `token_shown`: a bearer token came and did not hold;
 /// `is_private`: nobody can read along, so that a password may be asked for.
-pub fn challenges(auth: &Auth, origin: &str, token_shown: bool, is_private: bool) -> Vec<String> {
+pub fn challenges(auth: &Auth, origin: Option<&str>, token_shown: bool, is_private: bool) -> Vec<String> {
     let realm = &auth.realm;
     let has = |scheme| auth.schemes.contains(&scheme);
     let mut challenges = Vec::new();
     if has(AuthScheme::Jwt) || has(AuthScheme::ApiKey) {
         let error = if token_shown { ", error=\"invalid_token\"" } else { "" };
-        let metadata = METADATA_PATHS[1];
-        challenges.push(format!("Bearer realm=\"{realm}\", resource_metadata=\"{origin}{metadata}\"{error}"));
+        let path = METADATA_PATHS[1];
+        let metadata = origin.map(|origin| format!(", resource_metadata=\"{origin}{path}\"")).unwrap_or_default();
+        challenges.push(format!("Bearer realm=\"{realm}\"{metadata}{error}"));
     }
     if has(AuthScheme::Basic) && is_private {
         challenges.push(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
@@ -64,11 +65,12 @@ mod tests {
         let bearer =
             "Bearer realm=\"sekisho\", resource_metadata=\"https://a/.well-known/oauth-protected-resource/mcp\"";
         let basic = "Basic realm=\"sekisho\", charset=\"UTF-8\"";
-        assert_eq!(challenges(&auth, "https://a", false, true), [bearer, basic]);
-        assert_eq!(challenges(&auth, "https://a", true, false), [format!("{bearer}, error=\"invalid_token\"")]);
+        assert_eq!(challenges(&auth, Some("https://a"), false, true), [bearer, basic]);
+        assert_eq!(challenges(&auth, Some("https://a"), true, false), [format!("{bearer}, error=\"invalid_token\"")]);
         auth.schemes = vec![AuthScheme::Basic];
-        assert_eq!(challenges(&auth, "https://a", true, true), [basic]);
-        assert!(challenges(&auth, "https://a", true, false).is_empty());
+        assert_eq!(challenges(&auth, Some("https://a"), true, true), [basic]);
+        assert_eq!(challenges(&auth, None, true, true), [basic]);
+        assert!(challenges(&auth, Some("https://a"), true, false).is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::account::{self, AccountError, AccountRecord};
@@ -12,7 +13,7 @@ use super::{Authenticator, jwt_key, token};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
 use crate::base::id::NoEntropy;
-use crate::base::principal::Role;
+use crate::base::principal::{Principal, Role, Scheme};
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::crypto::password::PasswordHash;
@@ -72,9 +73,10 @@ impl From<ChangeError> for Refusal {
 }
 
 /// An account as a reviewer sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Reviewed {
     pub name: String,
+    #[schemars(with = "String")]
     pub role: Role,
     pub disabled: bool,
     pub made: String,
@@ -129,6 +131,38 @@ impl Authenticator {
         let record = self.known(name)?;
         let changed = AccountRecord { disabled, changed: self.clock.now(), ..record };
         self.commit(vec![account::row(&changed)?]).await
+    }
+
+    /// Gives an account another role. JWTs that carry another one than that, or reader, are revoked, or whoever was
+    /// demoted would keep the old role until they expire. Gives how many.
+    pub async fn set_role(&self, name: &str, role: Role) -> Result<usize, ChangeError> {
+        let _one = self.change.lock().await;
+        let record = self.known(name)?;
+        let now = self.clock.now();
+        let mut rows = vec![account::row(&AccountRecord { role, changed: now, ..record })?];
+        for (id, mut jwt) in self.store.read(jwt_key::list)? {
+            let goes_on = jwt.role == role || jwt.role == Role::Reader;
+            if jwt.is_of_account && jwt.subject == name && jwt.revoked.is_none() && !goes_on {
+                jwt.revoked = Some(now);
+                rows.push(jwt.row(&id)?);
+            }
+        }
+        let revoked = rows.len() - 1;
+        self.commit(rows).await?;
+        Ok(revoked)
+    }
+
+    /// Whether `principal` speaks for an account: by its password, by a JWT that was issued for it here, or by an API
+    /// key of its name and role while it is not disabled. Nobody else administers from another place than this machine.
+    pub fn speaks_for_account(&self, principal: &Principal) -> Result<bool, StoreError> {
+        match (principal.scheme, principal.id.split_once(':')) {
+            (Scheme::Basic | Scheme::Jwt, Some(("account", _))) => Ok(true),
+            (Scheme::Bearer, Some(("token", name))) => {
+                let account = self.store.read(|snapshot| account::find(snapshot, name))?;
+                Ok(account.is_some_and(|account| !account.disabled && account.role == principal.role))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Removes an account, and revokes its JWTs.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::change::ChangeError;
@@ -68,7 +69,7 @@ pub struct Issued {
 }
 
 /// A token as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Listed {
     /// `api_key` or `jwt`.
     pub kind: &'static str,
@@ -76,6 +77,7 @@ pub struct Listed {
     pub id: String,
     /// The API key's name, or the JWT's subject.
     pub name: String,
+    #[schemars(with = "String")]
     pub role: Role,
     pub scopes: Vec<String>,
     pub made: String,

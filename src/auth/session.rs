@@ -387,6 +387,13 @@ impl Sessions {
         self.in_flight.available_permits() == in_flight_max
     }
 
+    /// Calls under way of those who are not at this machine: of agents, and of whoever comes over HTTP.
+    pub fn under_way(&self) -> usize {
+        let table = self.lock();
+        let elsewhere = table.all().filter(|open| !["control", "command"].contains(&&*open.transport));
+        elsewhere.map(|open| self.per_session.saturating_sub(open.permits.available_permits())).sum()
+    }
+
     fn is_over(&self, began: Timestamp, seen: Timestamp, now: Timestamp) -> bool {
         now.since(began) > self.settings.timeout || now.since(seen) > self.settings.idle_timeout
     }

@@ -53,6 +53,27 @@ impl Refusal {
         self.retry_after = Some(span);
         self
     }
+
+    /// Whole seconds until it is worth asking again (RFC 9110, section 10.2.3), none of which is too early.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|span| span.as_secs() + 1)
+    }
+
+    /// The header fields that tell an HTTP client when to come back: names in lower case, and values. For a limit those
+    /// of draft-ietf-httpapi-ratelimit-headers-10: which policy there is, and what is left of it for how long.
+    pub fn http_headers(&self) -> Vec<(&'static str, String)> {
+        let Some(seconds) = self.retry_after_seconds() else { return Vec::new() };
+        let mut headers = vec![("retry-after", seconds.to_string())];
+        let limit = || {
+            let data = self.data.as_ref()?;
+            Some((data["limit"].as_str()?, data["quota"].as_u64()?, data["windowSeconds"].as_u64()?))
+        };
+        if let Some((limit, quota, window)) = limit() {
+            headers.push(("ratelimit-policy", format!("\"{limit}\";q={quota};w={window}")));
+            headers.push(("ratelimit", format!("\"{limit}\";r=0;t={seconds}")));
+        }
+        headers
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -112,6 +133,27 @@ impl Code {
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Invalid,
+        Self::TooLarge,
+        Self::TooManyRequests,
+        Self::Busy,
+        Self::Timeout,
+        Self::Cancelled,
+        Self::Conflict,
+        Self::MissingCapability,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
     /// The HTTP status of a refusal that is answered as such (admin API, `/mcp` before a session).

@@ -8,6 +8,8 @@ mod backup;
 mod ban;
 mod credential;
 mod doctor;
+mod drain;
+mod event;
 mod exit;
 mod library;
 mod log;
@@ -92,7 +94,9 @@ pub(crate) enum Command {
     /// Verify and follow the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Make and review accounts: add, passwd, disable, enable, remove, review
+    /// List recent security events, the newest first
+    Events(event::Events),
+    /// Make and review accounts: add, passwd, role, disable, enable, remove, review
     #[command(subcommand)]
     Account(account::Account),
     /// Issue, list and revoke API keys and JWTs
@@ -126,6 +130,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Put a backup in the place of the database; no server may run
     Restore(backup::Restore),
+    /// Let a server finish what is under way, begin nothing new, and end
+    Drain(drain::Drain),
     /// Look whether everything is well, and say what to do where it is not
     Doctor,
     /// Exit 0 if a server runs and is ready, for supervisors
@@ -193,6 +199,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(Failure::internal)?;
             print::bytes(&page)
         }
+        Command::Config(settings::Settings::Show { live: true }) => block_on(settings::show_live(context)),
         Command::Config(settings) => settings::run(context, &settings),
         Command::Quickstart(listen) => {
             let inherited = Inherited::take().map_err(Failure::unavailable)?;
@@ -208,6 +215,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Policy(command) => block_on(policy::run(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Events(command) => block_on(event::run(context, command)),
         Command::Account(command) => block_on(account::run(context, command)),
         Command::Token(command) => block_on(token::run(context, command)),
         Command::Log(command) => block_on(log::run(context, command)),
@@ -220,6 +228,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Tls(command) => tls::run(context, command),
         Command::Backup(command) => block_on(backup::backup(context, command)),
         Command::Restore(command) => block_on(backup::restore(context, command)),
+        Command::Drain(command) => block_on(drain::run(context, command)),
         Command::Doctor => block_on(doctor::doctor(context)),
         Command::Healthcheck => block_on(doctor::healthcheck(context)),
     }

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::base::bound;
 use crate::base::clock::SystemClock;
 use crate::config::env::Inherited;
+use crate::config::origin::Origin;
 use crate::config::place::Places;
 use crate::config::raw::Authentication;
 use crate::config::{Config, file};
@@ -56,6 +57,7 @@ async fn run(
     let mut config = file::load(&places.config, &context.environment)?;
     if let Some(address) = listen.listen {
         config.http.listen = address;
+        config.origins.note("http.listen", Origin::CommandLine(address.to_string()));
     }
     if let Some(tcp) = &inherited.tcp {
         // What the supervisor listens on is what can be reached, whatever the configuration says.
@@ -116,8 +118,13 @@ async fn run(
     }
     print::line(&format!("Serving MCP at {url}"))?;
 
-    wait_for_stop().await?;
-    print::error_line("Stopping: calls under way finish first.");
+    tokio::select! {
+        stopped = wait_for_stop() => {
+            stopped?;
+            print::error_line("Stopping: calls under way finish first.");
+        }
+        () = app.drained() => print::error_line("Drained, as an operator asked."),
+    }
     app.stopping().cancel();
     sweep.abort();
     // Its panic, if it had one, is in the log.

@@ -9,6 +9,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
+use super::library::tell;
+use super::reach::Reach;
 use super::{Context, print};
 use crate::config::{file, import};
 use crate::guardrail::Guardrail;
@@ -20,7 +22,11 @@ pub(crate) enum Settings {
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print what is in force, and which values are not the default
-    Show,
+    Show {
+        /// Ask the running server, instead of reading the file as it is now
+        #[arg(long)]
+        live: bool,
+    },
     /// Turn the configuration of a server that Sekisho replaces (JSON or YAML) into sekisho.toml, and list what has no place there
     Import {
         /// The old configuration
@@ -51,10 +57,10 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
         Settings::Check => {
             print::line(&format!("There is no {}; the defaults are in force.", places.config.display()))?;
         }
-        Settings::Show if context.json => {
+        Settings::Show { .. } if context.json => {
             print::line(&serde_json::to_value(&config.raw).map_err(Failure::internal)?.to_string())?;
         }
-        Settings::Show | Settings::Schema | Settings::Import { .. } => {
+        Settings::Show { .. } | Settings::Schema | Settings::Import { .. } => {
             let now = serde_json::to_value(&config.raw).map_err(Failure::internal)?;
             let mut table = String::new();
             for setting in file::settings() {
@@ -69,6 +75,28 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
         }
     }
     Ok(0)
+}
+
+/// What the server that runs has in force, which may be older than the file.
+pub(super) async fn show_live(context: &Context) -> Result<u8, Failure> {
+    let reach = Reach::find(context).await?;
+    let answer = reach.ask("config.show", json!({})).await;
+    reach.close().await;
+    let result = answer?;
+    tell(context, &result, || {
+        for setting in result["settings"].as_array().into_iter().flatten() {
+            let text = |key: &str| print::harmless(setting[key].as_str().unwrap_or_default());
+            let line = format!("{} = {}", text("setting"), print::harmless(&setting["value"].to_string()));
+            let line = match text("source").as_str() {
+                "default" => print::painted(print::FAINT, &line),
+                "environment" => format!("{line}  # from {}", text("variable")),
+                "command_line" => format!("{line}  # from the command line"),
+                _ => format!("{line}  # from the file; the default is {}", setting["default"]),
+            };
+            print::line(&line)?;
+        }
+        Ok(())
+    })
 }
 
 fn import(context: &Context, old: &Path, output: Option<&Path>) -> Result<u8, Failure> {

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::auth::Inherited;
 use super::env::{Environment, Replaced};
+use super::origin::{Origin, Origins};
 use super::raw::Raw;
 use super::{Config, Impossible};
 use crate::base::bound;
@@ -40,14 +41,17 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
         check_keys(table.get_ref(), table.span().start, value.get_ref(), &settings, &at)?;
     }
     let mut raw: Raw = toml::from_str(text).map_err(syntax)?;
+    let mut origins = written_origins(path, &document);
     // Names of a replaced system first: ours are on top of them.
-    for (variable, name, value) in environment.replaced.settings() {
-        if !environment.settings.contains_key(name) {
-            raw = overridden(&raw, variable, name, &value, &settings)?;
+    let replaced = environment.replaced.settings();
+    let replaced = replaced.iter().filter(|(_, name, _)| !environment.settings.contains_key(*name));
+    let replaced = replaced.map(|(variable, name, value)| ((*variable).to_owned(), *name, value));
+    let own = environment.settings.iter().map(|(name, value)| (format!("SEKISHO_{name}"), name.as_str(), value));
+    for (variable, name, value) in replaced.chain(own) {
+        raw = overridden(&raw, &variable, name, value, &settings)?;
+        if let Some(setting) = settings.iter().find(|setting| setting.variable() == name) {
+            origins.note(&setting.dotted(), Origin::Environment(variable));
         }
-    }
-    for (name, value) in &environment.settings {
-        raw = overridden(&raw, &format!("SEKISHO_{name}"), name, value, &settings)?;
     }
     let mut config = Config::of(raw).map_err(|problems| ConfigError::Impossible {
         problems: problems
@@ -56,7 +60,19 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
             .collect(),
     })?;
     config.auth.environment = inherited(&environment.replaced)?;
+    config.origins = origins;
     Ok(config)
+}
+
+/// What stands in the file.
+fn written_origins(path: &Path, document: &toml::Spanned<DeTable<'_>>) -> Origins {
+    let mut origins = Origins::new(path);
+    for (table, value) in document.get_ref() {
+        for (key, _) in value.get_ref().as_table().into_iter().flatten() {
+            origins.note(&format!("{}.{}", table.get_ref(), key.get_ref()), Origin::File);
+        }
+    }
+    origins
 }
 
 /// Secrets out of the environment, where they are good for something.

@@ -7,6 +7,7 @@ pub mod import;
 mod line;
 mod metrics;
 pub mod mask;
+pub mod origin;
 mod personal;
 pub mod place;
 pub mod preset;
@@ -45,6 +46,7 @@ pub struct Config {
     pub redact: raw::Redact,
     /// As written, defaults and overrides included: what `config show` prints.
     pub raw: Raw,
+    pub origins: origin::Origins,
 }
 
 #[derive(Clone, Debug)]
@@ -253,6 +255,7 @@ impl Config {
             inspect: check.inspect(&raw.inspect),
             redact: raw.redact,
             raw,
+            origins: origin::Origins::default(),
         };
         if check.problems.is_empty() { Ok(config) } else { Err(check.problems) }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 mod gate;
 
-pub use gate::{Auth, AuthScheme, Ban, Bind, Rate, Session, WhenFull};
+pub use gate::{Admin, Auth, AuthScheme, Ban, Bind, Rate, Session, WhenFull};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +19,8 @@ pub struct Raw {
     pub http: Http,
     /// How callers over HTTP prove who they are.
     pub auth: Auth,
+    /// Administration over HTTP.
+    pub admin: Admin,
     /// Sessions: how long a caller is remembered.
     pub session: Session,
     /// How often one principal, one session and one address may call.

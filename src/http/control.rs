@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use super::{Body, BoxError, plain};
+use super::{Body, BoxError, admin, plain};
 use crate::auth::Evidence;
 use crate::base::bound;
 use crate::mcp::{self, Mcp};
 use crate::pipeline::request::Via;
-use crate::web::{self, Web};
+use crate::web::{self, Web, rest};
 
 /// The protocol that a stdio relay asks to be upgraded to.
 pub const UPGRADE: &str = "sekisho-stdio";
@@ -140,15 +140,19 @@ impl Connection {
         }
     }
 
-    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let via = Via::Control { uid: self.peer.uid, process: self.peer.process };
         if request.uri().path() == "/stdio" {
             return Ok(self.upgrade(request).await);
         }
-        match self.web.pipeline.identify(&Evidence::Control { uid: self.peer.uid }, &via).await {
-            Ok(known) => request.extensions_mut().insert(known),
+        let known = match self.web.pipeline.identify(&Evidence::Control { uid: self.peer.uid }, &via).await {
+            Ok(known) => known,
             Err(refusal) => return Ok(plain(StatusCode::FORBIDDEN, &refusal.public)),
         };
+        if rest::is_ours(request.uri().path()) {
+            let answered = admin::of_control(&self.web, known, request).await;
+            return Ok(answered.map(|body| body.map_err(|never| match never {}).boxed()));
+        }
         let Ok(response) = warp::service(web::control(Arc::clone(&self.web))).call(request).await;
         Ok(response.map(|body| body.map_err(BoxError::from).boxed()))
     }

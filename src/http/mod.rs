@@ -6,6 +6,7 @@ pub mod forwarded;
 pub mod guard;
 pub mod listener;
 pub mod metrics;
+mod admin;
 mod connection;
 mod cors;
 mod crowd;
@@ -25,7 +26,7 @@ use tower_service::Service;
 use crate::config::{Config, Proxies};
 use crate::mcp::http::McpHttp;
 use crate::pipeline::Pipeline;
-use crate::web::{self, Web};
+use crate::web::{self, Web, rest};
 use connection::Peer;
 use cors::Cors;
 use guard::Guard;
@@ -76,6 +77,10 @@ impl Site {
             Ok(()) if request.uri().path() == "/mcp" => {
                 request.extensions_mut().extend(Self::known_of(peer));
                 let answered = self.mcp.handle(request, peer.address, client).await;
+                answered.map(|body| body.map_err(|never| match never {}).boxed())
+            }
+            Ok(()) if self.web.config().raw.admin.http && rest::is_ours(request.uri().path()) => {
+                let answered = admin::handle(&self.web, request, peer, client).await;
                 answered.map(|body| body.map_err(|never| match never {}).boxed())
             }
             Ok(()) => {

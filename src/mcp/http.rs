@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::request::Parts;
 use ::http::uri::Authority;
@@ -97,7 +98,7 @@ impl McpHttp {
             Ok(known) => known,
             Err(refusal) => {
                 // Over HTTP/2 an answer before the body is read is lost; a stranger's body is read a little way.
-                drop(self.read(body, bound::HTTP_BODY_BYTES_UNKNOWN_MAX).await);
+                drop(read(body, bound::HTTP_BODY_BYTES_UNKNOWN_MAX, self.config.http.body_timeout).await);
                 let mut response = refused(&refusal, &Value::Null);
                 if refusal.code == Code::Unauthenticated {
                     self.challenge(&parts, is_private, response.headers_mut());
@@ -105,7 +106,7 @@ impl McpHttp {
                 return response;
             }
         };
-        let read = self.read(body, self.config.http.body_bytes_max).await;
+        let read = read(body, self.config.http.body_bytes_max, self.config.http.body_timeout).await;
         let session = parts.headers.get(HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
         let mut handle = session.as_deref().and_then(SessionId::parse).map_or(Handle::Credential, Handle::Connection);
         let message = read.as_ref().ok().filter(|_| parts.method == Method::POST).map(|bytes| parse(bytes));
@@ -117,6 +118,12 @@ impl McpHttp {
                 Ok(id) => handle = Handle::Connection(id),
                 Err(error) => return refused(&Refusal::internal(error), &message["id"]),
             }
+        }
+        if let Some(Ok(message)) = &message
+            && begins_a_call(message)
+            && let Err(refusal) = self.pipeline.open_to(&known).await
+        {
+            return refused(&refusal, &message["id"]);
         }
         let known = match self.pipeline.meter(known, &handle).await {
             Ok(known) => known,
@@ -141,11 +148,8 @@ impl McpHttp {
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
         let origin = challenge::origin(&self.config.http, host);
-        let shown = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        // RFC 6750, section 3.1: only where a token came is it invalid.
-        let token_shown =
-            shown.and_then(|shown| shown.get(..7)).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "));
-        for challenge in challenge::challenges(&self.config.auth, &origin, token_shown, is_private) {
+        let token_shown = is_token_shown(&parts.headers);
+        for challenge in challenge::challenges(&self.config.auth, Some(&origin), token_shown, is_private) {
             if let Ok(value) = HeaderValue::from_str(&challenge) {
                 headers.append(header::WWW_AUTHENTICATE, value);
             }
@@ -198,22 +202,33 @@ impl McpHttp {
         }
         response
     }
+}
 
-    async fn read<B>(&self, body: B, bytes_max: usize) -> Result<Bytes, Refusal>
-    where
-        B: ::http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let read = tokio::time::timeout(self.config.http.body_timeout, Limited::new(body, bytes_max).collect());
-        match read.await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(Refusal::new(Code::TooLarge, format!("A request may have {bytes_max} bytes; this one has more.")))
-            }
-            Ok(Err(error)) => Err(Refusal::new(Code::Invalid, "The request's body broke off.").with_private(error)),
-            Err(_) => Err(Refusal::new(Code::Timeout, "The request's body did not come in time.")),
+/// A body of at most `bytes_max`, that comes within `patience`.
+pub async fn read<B>(body: B, bytes_max: usize, patience: Duration) -> Result<Bytes, Refusal>
+where
+    B: ::http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match tokio::time::timeout(patience, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Refusal::new(Code::TooLarge, format!("A request may have {bytes_max} bytes; this one has more.")))
         }
+        Ok(Err(error)) => Err(Refusal::new(Code::Invalid, "The request's body broke off.").with_private(error)),
+        Err(_) => Err(Refusal::new(Code::Timeout, "The request's body did not come in time.")),
     }
+}
+
+/// Whether a bearer token came: only then is it invalid (RFC 6750, section 3.1).
+pub fn is_token_shown(headers: &HeaderMap) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    shown.and_then(|shown| shown.get(..7)).is_some_and(|start| start.eq_ignore_ascii_case(b"bearer "))
+}
+
+/// Answers, notifications and pings belong to what is under way.
+fn begins_a_call(message: &Value) -> bool {
+    message.get("id").is_some() && message["method"].as_str().is_some_and(|method| method != "ping")
 }
 
 /// Before the body is looked at: a form that a foreign page can send has another type (RFC 9110, section 15.5.16).
@@ -230,13 +245,13 @@ fn prefers_stream(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.trim_start().starts_with("text/event-stream"))
 }
 
-fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
+pub fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
     let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
     let end = text.char_indices().nth(bound::AUDIT_USER_AGENT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
     Some(text[..end].into())
 }
 
-fn authorization(headers: &HeaderMap) -> Option<Secret> {
+pub fn authorization(headers: &HeaderMap) -> Option<Secret> {
     headers.get(header::AUTHORIZATION).map(|value| Secret::new(value.as_bytes()))
 }
 
@@ -261,29 +276,12 @@ fn refused(refusal: &Refusal, id: &Value) -> Response<ReplyBody> {
         error["data"] = json!({"code": refusal.code.as_str()});
     }
     let mut response = respond(status, &json!({"jsonrpc": "2.0", "id": id, "error": error}));
-    if let Some(span) = refusal.retry_after {
-        // Whole seconds (RFC 9110, section 10.2.3), none of which is too early.
-        let seconds = span.as_secs() + 1;
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        if let Some((limit, quota, window)) = limit_of(refusal) {
-            // draft-ietf-httpapi-ratelimit-headers-10: which policy there is, and what is left of it for how long.
-            let mut set = |name, value: String| {
-                if let Ok(value) = HeaderValue::from_str(&value) {
-                    headers.insert(name, value);
-                }
-            };
-            set("ratelimit-policy", format!("\"{limit}\";q={quota};w={window}"));
-            set("ratelimit", format!("\"{limit}\";r=0;t={seconds}"));
+    for (name, value) in refusal.http_headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
         }
     }
     response
-}
-
-/// The limit that a refusal is about, how much it allows, and within how many seconds.
-fn limit_of(refusal: &Refusal) -> Option<(&str, u64, u64)> {
-    let data = refusal.data.as_ref()?;
-    Some((data["limit"].as_str()?, data["quota"].as_u64()?, data["windowSeconds"].as_u64()?))
 }
 
 fn respond(status: StatusCode, body: &Value) -> Response<ReplyBody> {

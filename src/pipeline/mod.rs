@@ -12,9 +12,12 @@ pub mod ran;
 pub mod record;
 pub mod redact;
 pub mod request;
+mod drain;
 mod report;
 
 use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::{Audit, AuditError};
@@ -58,6 +61,8 @@ pub struct Pipeline {
     asks: dispatch::Asks,
     guardrail: Arc<Guardrail>,
     redactor: Arc<Redactor>,
+    /// Cancelled once nothing new begins.
+    draining: CancellationToken,
 }
 
 /// Why there is no pipeline.
@@ -105,6 +110,7 @@ impl Pipeline {
             asks: dispatch::Asks::default(),
             guardrail,
             redactor,
+            draining: CancellationToken::new(),
         })
     }
 
@@ -275,6 +281,8 @@ impl Pipeline {
         draft: &mut Draft,
         findings: &mut Vec<Finding>,
     ) -> Result<record::Finished, record::Stopped> {
+        self.is_open_to(&known)?;
+        let standing = authorize::Standing::of(&self.authenticator, &known, asked.kind)?;
         let mut admitted = admit::admit(&self.gate, known, asked)?;
         draft.session = Some(admitted.session().short().to_owned());
         self.record_turn(&mut admitted, draft).await?;
@@ -288,7 +296,7 @@ impl Pipeline {
         })?;
         findings.append(&mut checked.findings);
         let quotes = checked.registered.about.quotes;
-        let allowed = authorize::authorize(checked, access)?;
+        let allowed = authorize::authorize(checked, access, standing)?;
         if allowed.wants_intent() {
             let intent = self.audit.append(draft.clone(), Outcome::Intent, None).await;
             draft.intent = Some(intent.map_err(|error| record::unavailable(&error))?);

@@ -1,19 +1,16 @@
-//! The admin API: `POST /admin/operations/{name}` with the arguments as JSON, answered in JSON Lines.
+//! Runs operations for whoever administers: to their end, or line by line.
 //!
-//! Each line is one object: `{"progress": ..}`, `{"event": ..}`, and last `{"result": ..}` or `{"refusal": ..}`.
-//! Closing the connection cancels the operation.
+//! `POST /admin/operations/{name}` takes the arguments as JSON and answers in JSON Lines. Each line is one object:
+//! `{"progress": ..}`, `{"event": ..}`, and last `{"result": ..}` or `{"refusal": ..}`. Closing the connection cancels
+//! the operation.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use warp::{Filter, Rejection, Reply};
 
-use super::Web;
 use crate::auth::session::Handle;
 use crate::base::bound;
 use crate::base::refusal::Refusal;
@@ -26,23 +23,19 @@ use crate::pipeline::request::Asked;
 /// One line of an answer.
 pub type Line = Value;
 
-pub(super) fn routes(
-    web: Arc<Web>,
-) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone + Send + Sync + 'static {
-    warp::path!("admin" / "operations" / String)
-        .and(warp::post())
-        .and(warp::ext::get::<Known>())
-        .and(warp::body::content_length_limit(bound::HTTP_BODY_BYTES_CEILING as u64))
-        .and(warp::body::json())
-        .map(move |name: String, known: Known, arguments: Value| {
-            let lines = run(Arc::clone(&web.pipeline), known, name, arguments);
-            let bytes = lines.map(|line| Ok::<Bytes, std::io::Error>(Bytes::from(format!("{line}\n"))));
-            warp::reply::with_header(warp::reply::stream(bytes), "content-type", "application/x-ndjson")
-        })
-}
-
 /// Runs one operation, an operator's or else a tool. Dropping the stream cancels it.
 pub fn run(
+    pipeline: Arc<Pipeline>,
+    known: Known,
+    name: String,
+    arguments: Value,
+) -> impl futures::Stream<Item = Line> + Send + Sync + 'static {
+    let kind = if pipeline.catalog().get(Kind::Admin, &name).is_some() { Kind::Admin } else { Kind::Tool };
+    run_as(kind, pipeline, known, name, arguments)
+}
+
+pub(super) fn run_as(
+    kind: Kind,
     pipeline: Arc<Pipeline>,
     known: Known,
     name: String,
@@ -52,7 +45,6 @@ pub fn run(
     let cancel = CancellationToken::new();
     let guard = cancel.clone().drop_guard();
     tokio::spawn(async move {
-        let kind = if pipeline.catalog().get(Kind::Admin, &name).is_some() { Kind::Admin } else { Kind::Tool };
         let mut asked = Asked::new(kind, name, arguments, Handle::Credential);
         asked.caller = Arc::new(LineCaller { lines: lines.clone() });
         asked.cancel = cancel;
@@ -72,6 +64,17 @@ pub fn run(
         }
         next
     })
+}
+
+/// Runs one operation to its end, in a task of its own: a caller that leaves cancels it, and it is recorded all the
+/// same.
+pub(super) async fn finished(pipeline: &Arc<Pipeline>, known: Known, mut asked: Asked) -> Result<Value, Refusal> {
+    let cancel = CancellationToken::new();
+    let _guard = cancel.clone().drop_guard();
+    asked.cancel = cancel;
+    let pipeline = Arc::clone(pipeline);
+    let ran = tokio::spawn(async move { pipeline.run(known, asked).await.into_reply() }).await;
+    ran.map_err(Refusal::internal)?.map(result)
 }
 
 fn result(ran: Ran) -> Value {

@@ -1,12 +1,20 @@
-//! What is served beside MCP: health and readiness for everybody, administration for the control socket.
+//! What is served beside MCP: health and readiness for everybody, administration for whoever may.
 
 pub mod api;
+pub mod openapi;
+pub mod rest;
+pub mod route;
+mod problem;
+mod token;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -17,6 +25,15 @@ use crate::auth::challenge;
 use crate::base::bound;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
+
+/// The body of an answer.
+pub type Answer = BoxBody<Bytes, Infallible>;
+
+fn full(status: StatusCode, body: String) -> ::http::Response<Answer> {
+    let mut response = ::http::Response::new(Full::new(Bytes::from(body)).boxed());
+    *response.status_mut() = status;
+    response
+}
 
 /// Looks whether the installation can work; injected by `app`.
 pub trait Readiness: Send + Sync {
@@ -44,7 +61,15 @@ impl Web {
         Arc::new(Self { pipeline, readiness, config, looked: Mutex::default() })
     }
 
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     async fn missing(&self) -> Vec<&'static str> {
+        // Not out of memory: whoever balances load should send nobody here any more.
+        if self.pipeline.is_draining() {
+            return vec!["draining"];
+        }
         let mut looked = self.looked.lock().await;
         match &*looked {
             Some((at, missing)) if at.elapsed() < Duration::from_millis(bound::READY_CACHE_MS) => missing.clone(),
@@ -80,11 +105,11 @@ fn metadata(
     })
 }
 
-/// Routes for the control socket: the public ones, and administration.
+/// Routes for the control socket; administration stands beside them, in [`rest`].
 pub fn control(
     web: Arc<Web>,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
-    api::routes(Arc::clone(&web)).map(Reply::into_response).or(state(web)).unify().recover(explain).unify()
+    state(web).recover(explain).unify()
 }
 
 fn state(

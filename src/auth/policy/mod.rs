@@ -23,7 +23,7 @@ use crate::base::principal::{Principal, Role, Scheme};
 use ask::{Action, ActionGroup, Circumstances, Resource};
 use engine::{Engine, Failed, Hour};
 pub use engine::{PolicyFact, Verdict};
-use source::{Fingerprint, PolicyError, Problem};
+use source::{File, Fingerprint, PolicyError, Problem};
 
 /// What an administrator at this machine can always do: see what the policies are, and put better ones in force.
 const REPAIRS: [&str; 5] = ["policy.list", "policy.explain", "policy.matrix", "policy.reload", "status"];
@@ -90,7 +90,17 @@ pub struct Summary {
 
 /// Compiles what lies in `directory`, and says what is doubtful about it.
 pub fn check(directory: &Path) -> Result<Summary, PolicyError> {
-    let engine = compile(directory)?;
+    check_with(directory, None)
+}
+
+/// As [`check`], with one more file, which takes the place of its namesake in the folder.
+pub fn check_with(directory: &Path, draft: Option<File>) -> Result<Summary, PolicyError> {
+    let mut files = source::read(directory)?;
+    if let Some(draft) = draft {
+        files.retain(|file| file.name != draft.name);
+        files.push(draft);
+    }
+    let engine = compiled(directory, files)?;
     Ok(summary(directory, &engine, Timestamp::default(), None))
 }
 
@@ -100,7 +110,11 @@ pub fn listed_actions(group: ActionGroup) -> Vec<String> {
 }
 
 fn compile(directory: &Path) -> Result<Engine, PolicyError> {
-    Engine::compile(source::read(directory)?).map_err(|failed| match failed {
+    compiled(directory, source::read(directory)?)
+}
+
+fn compiled(directory: &Path, files: Vec<File>) -> Result<Engine, PolicyError> {
+    Engine::compile(files).map_err(|failed| match failed {
         Failed::Problems(problems) => PolicyError::Wrong { directory: directory.to_owned(), problems },
         Failed::Error(error) => error,
     })

@@ -45,6 +45,20 @@ impl Default for Auth {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Serve /admin on the HTTP listeners, for accounts of the roles operator, auditor and admin: over TLS, or on this machine. false: administration is by commands on the machine only.
+    pub http: bool,
+}
+
+impl Default for Admin {
+    /// On: until an administrator at the machine makes an account of such a role, it lets nobody in.
+    fn default() -> Self {
+        Self { http: true }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthScheme {
