@@ -80,6 +80,10 @@ pub enum Turn {
     Renewed {
         old: SessionId,
     },
+    /// It goes on under a new id.
+    Rotated {
+        old: SessionId,
+    },
 }
 
 /// Why nobody may enter.
@@ -216,14 +220,20 @@ impl Sessions {
         }
         let place = Arc::clone(&open.permits).try_acquire_owned();
         let session = place.map_err(|_| SessionError::SessionBusy(self.per_session))?;
-        if turn == Turn::Current && self.is_over(open.began, open.seen, now) {
+        let is_over = self.is_over(open.began, open.seen, now);
+        if turn == Turn::Current && (is_over || self.is_rotation_due(open, now)) {
             let old = open.id.clone();
-            if self.settings.rotates {
+            if self.settings.rotation.is_some() {
                 open.id = SessionId::random()?;
                 rows.extend(open.is_kept().then(|| record::deletion(&old)));
             }
-            open.began = now;
-            turn = Turn::Renewed { old };
+            if is_over {
+                open.began = now;
+                turn = Turn::Renewed { old };
+            } else {
+                open.former = Some(old.clone());
+                turn = Turn::Rotated { old };
+            }
         }
         open.seen = now;
         open.calls += 1;
@@ -247,11 +257,13 @@ impl Sessions {
         (open.principal != principal.id || open.mark != mark).then(|| open.id.clone())
     }
 
-    /// The short id of the session that `principal` has behind `handle`.
-    pub fn short_of(&self, principal: &Principal, handle: &Handle) -> Option<String> {
+    /// The short id of the session that `principal` has behind `handle`, and the one from before its last rotation:
+    /// whoever read that one a moment ago means this session.
+    pub fn shorts_of(&self, principal: &Principal, handle: &Handle) -> Option<(String, Option<String>)> {
         let table = self.lock();
         let open = table.get(table.find(handle, &principal.credential)?)?;
-        (open.principal == principal.id).then(|| open.id.short().to_owned())
+        let former = open.former.as_ref().map(|former| former.short().to_owned());
+        (open.principal == principal.id).then(|| (open.id.short().to_owned(), former))
     }
 
     /// Whether an administrator ended the session of this credential and it was not issued again.
@@ -298,7 +310,7 @@ impl Sessions {
         let now = self.clock.now();
         let mut table = self.lock();
         let serials = table.serials_where(|open| match which {
-            Which::Short(short) => open.id.short() == short,
+            Which::Short(short) => open.is_named(short),
             Which::Principal(principal) => *open.principal == **principal,
         });
         let mut ended = Vec::new();
@@ -389,6 +401,14 @@ impl Sessions {
 
     fn is_over(&self, began: Timestamp, seen: Timestamp, now: Timestamp) -> bool {
         now.since(began) > self.settings.timeout || now.since(seen) > self.settings.idle_timeout
+    }
+
+    /// Whether the id's time ended since the session was last used. Counted from its beginning, so nothing has to be
+    /// kept of it, and a restart changes none of it.
+    fn is_rotation_due(&self, open: &Open, now: Timestamp) -> bool {
+        let Some(every) = self.settings.rotation else { return false };
+        let turns = |at: Timestamp| at.since(open.began).as_millis() / every.as_millis().max(1);
+        turns(open.seen) < turns(now)
     }
 
     fn is_quiet(&self, open: &Open) -> bool {

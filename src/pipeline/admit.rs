@@ -39,6 +39,7 @@ impl Admitted {
             Turn::Began => Some("began".into()),
             Turn::Renewed { old } if *old == self.session => Some("renewed".into()),
             Turn::Renewed { old } => Some(format!("renewed; it was {}", old.short())),
+            Turn::Rotated { old } => Some(format!("rotated; it was {}", old.short())),
         }
     }
 

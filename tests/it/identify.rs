@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use crate::harness::{Installation, Reply, Server, base_headers, text};
 use crate::strongroom::{check, files_below, said, tell, told, until};
 
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-fn basic(name: &str, password: &str) -> String {
+pub(crate) fn basic(name: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
 }
 
-fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn ask(server: &Server, authorization: &str) -> Reply {
+pub(crate) fn ask(server: &Server, authorization: &str) -> Reply {
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
     let mut headers = base_headers(authorization);
     if authorization.is_empty() {
@@ -30,18 +30,18 @@ fn ask(server: &Server, authorization: &str) -> Reply {
 }
 
 /// Known is whoever is not told to show a credential.
-fn is_known(server: &Server, authorization: &str) -> bool {
+pub(crate) fn is_known(server: &Server, authorization: &str) -> bool {
     let status = ask(server, authorization).status;
     assert!(matches!(status, 200 | 202 | 400 | 401 | 404), "{status}");
     status != 401
 }
 
-fn add(installation: &Installation, name: &str, role: &str) {
+pub(crate) fn add(installation: &Installation, name: &str, role: &str) {
     check(&told(installation, &["account", "add", name, "--role", role], &format!("{PASSWORD}\n")), 0, &[role]);
 }
 
 /// Issues a token; gives it and what it is revoked by.
-fn issue(installation: &Installation, arguments: &[&str]) -> (String, String) {
+pub(crate) fn issue(installation: &Installation, arguments: &[&str]) -> (String, String) {
     let issued = installation.json(&[&["token", "issue"], arguments].concat());
     (issued["token"].as_str().unwrap().to_owned(), issued["id"].as_str().unwrap().to_owned())
 }
@@ -228,7 +228,7 @@ fn parts(token: &str) -> (String, Value, String) {
     (parts[0].to_owned(), claims, parts[2].to_owned())
 }
 
-fn part(value: &Value) -> String {
+pub(crate) fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
@@ -308,7 +308,7 @@ fn key_pair(folder: &std::path::Path, kid: &str) -> (std::path::PathBuf, Value) 
     (path, json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "alg": "EdDSA", "use": "sig", "x": public}))
 }
 
-fn in_an_hour() -> u64 {
+pub(crate) fn in_an_hour() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 3600
 }
 

@@ -65,8 +65,10 @@ pub struct Session {
     pub max_concurrent_sessions: u64,
     /// What happens to one more: "end_oldest_idle" ends the principal's session that was quiet for longest, "refuse" refuses the new one.
     pub when_full: WhenFull,
-    /// A renewed session gets a new id. Without it the id stays.
+    /// A session's id changes every rotation_minutes, and when the session is renewed. Without it the id stays.
     pub rotation: bool,
+    /// A session in use gets a new id every so many minutes; its times, counts and Mcp-Session-Id go on. From timeout_minutes on: only when it is renewed.
+    pub rotation_minutes: u64,
     /// What a session is bound to beside its credential's principal: "principal" (nothing more), "certificate" (the client's certificate), "address" (the client's address).
     pub bind: Bind,
 }
@@ -79,6 +81,7 @@ impl Default for Session {
             max_concurrent_sessions: 5,
             when_full: WhenFull::EndOldestIdle,
             rotation: true,
+            rotation_minutes: 30,
             bind: Bind::Principal,
         }
     }
