@@ -44,6 +44,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     settings: config::Session,
     per_session: usize,
+    in_flight_max: usize,
     in_flight: Arc<Semaphore>,
     /// Held for a look-up, never across an await.
     table: Mutex<Table>,
@@ -89,11 +90,17 @@ pub enum Turn {
 /// Why nobody may enter.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    #[error("this session has {0} calls under way, which is the most it may have; wait for one to end")]
+    #[error(
+        "this session has {0} calls under way, which is the most it may have (limits.in_flight_per_session_max); wait for one to end"
+    )]
     SessionBusy(usize),
-    #[error("Sekisho has as many calls under way as it may have; come back in a moment")]
-    Busy,
-    #[error("this principal has {0} sessions, which is the most it may have; end one first")]
+    #[error(
+        "Sekisho has {0} calls under way, which is the most it may have (limits.in_flight_max); come back in a moment"
+    )]
+    Busy(usize),
+    #[error(
+        "this principal has {0} sessions, which is the most it may have (session.max_concurrent_sessions); end one first"
+    )]
     TooMany(usize),
     /// The session exists, and is not theirs.
     #[error("this is a session of another principal, certificate or address")]
@@ -164,6 +171,7 @@ impl Sessions {
             clock,
             settings,
             per_session: limits.in_flight_per_session_max,
+            in_flight_max: limits.in_flight_max,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
             table: Mutex::default(),
             news: broadcast::channel(bound::SESSION_NEWS_MAX).0,
@@ -199,7 +207,7 @@ impl Sessions {
     pub fn enter(&self, principal: &Principal, handle: &Handle, whence: &Whence) -> Result<Entered, SessionError> {
         let now = self.clock.now();
         let mark = self.mark(principal, whence);
-        let all = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| SessionError::Busy)?;
+        let all = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| self.busy())?;
         let mut table = self.lock();
         if table.denied.contains(&principal.credential) {
             return Err(SessionError::Denied);
@@ -214,7 +222,7 @@ impl Sessions {
             table.insert(Open::new(principal, handle, whence.transport, mark.clone(), permits, now)?)
         };
         // It was found or put there just now.
-        let Some(open) = table.get_mut(serial) else { return Err(SessionError::Busy) };
+        let Some(open) = table.get_mut(serial) else { return Err(self.busy()) };
         if open.principal != principal.id || open.mark != mark {
             return Err(SessionError::Foreign(open.id.clone()));
         }
@@ -397,6 +405,10 @@ impl Sessions {
     /// Calls under way in all sessions.
     pub fn is_idle(&self, in_flight_max: usize) -> bool {
         self.in_flight.available_permits() == in_flight_max
+    }
+
+    fn busy(&self) -> SessionError {
+        SessionError::Busy(self.in_flight_max)
     }
 
     fn is_over(&self, began: Timestamp, seen: Timestamp, now: Timestamp) -> bool {

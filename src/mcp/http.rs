@@ -22,7 +22,7 @@ use crate::auth::session::Handle;
 use crate::base::bound;
 use crate::base::clock::Clock;
 use crate::base::id::SessionId;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::base::secret::Secret;
 use crate::config::Config;
 use crate::operation::Kind;
@@ -262,8 +262,7 @@ fn refused(refusal: &Refusal, id: &Value) -> Response<ReplyBody> {
     }
     let mut response = respond(status, &json!({"jsonrpc": "2.0", "id": id, "error": error}));
     if let Some(span) = refusal.retry_after {
-        // Whole seconds (RFC 9110, section 10.2.3), none of which is too early.
-        let seconds = span.as_secs() + 1;
+        let seconds = whole_seconds(span);
         let headers = response.headers_mut();
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         if let Some((limit, quota, window)) = limit_of(refusal) {

@@ -157,7 +157,7 @@ fn calls_in_flight_are_bounded_per_session_and_in_all() {
     let _two = enter(&sessions, &ann, &Handle::Credential).unwrap();
     assert!(matches!(enter(&sessions, &ann, &Handle::Credential), Err(SessionError::SessionBusy(2))));
     let _three = enter(&sessions, &bob, &Handle::Credential).unwrap();
-    assert!(matches!(enter(&sessions, &bob, &Handle::Credential), Err(SessionError::Busy)));
+    assert!(matches!(enter(&sessions, &bob, &Handle::Credential), Err(SessionError::Busy(3))));
     drop(one);
     enter(&sessions, &bob, &Handle::Credential).unwrap();
 }
