@@ -40,6 +40,7 @@ mod memory;
 mod metrics;
 mod notify;
 mod outside;
+mod passwords;
 mod policy;
 mod rates;
 mod rekey;
