@@ -1,4 +1,4 @@
-//! The operations `account.add`, `.passwd`, `.disable`, `.enable`, `.remove`, `.review`.
+//! The operations `account.add`, `.passwd`, `.role`, `.disable`, `.enable`, `.remove`, `.review`.
 
 use std::sync::Arc;
 
@@ -69,6 +69,17 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
         })))?;
     }
     let keeper = Arc::clone(authenticator);
+    let mut role = about::<Become>("account.role", "Give an account another role", Effect::Changes);
+    role.idempotent = true;
+    catalog.add(Arc::new(Request::new(role, move |_, arguments| {
+        let authenticator = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Become { name, role } = parse(arguments)?;
+            authenticator.set_role(&name, role).await?;
+            Ok(json!({"name": name, "role": role}))
+        })
+    })))?;
+    let keeper = Arc::clone(authenticator);
     let remove = about::<Named>("account.remove", "Remove an account and revoke its JWTs", Effect::Destroys);
     catalog.add(Arc::new(Request::new(remove, move |_, arguments| {
         let authenticator = Arc::clone(&keeper);
@@ -102,6 +113,15 @@ struct Add {
     role: Role,
     /// The password.
     value: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Become {
+    #[schemars(length(max = 64))]
+    name: String,
+    #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
+    role: Role,
 }
 
 #[derive(Deserialize, JsonSchema)]

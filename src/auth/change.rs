@@ -123,6 +123,15 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Gives an account another role. It holds from the next request on, for its password and for its JWTs: those never
+    /// do more than the account.
+    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), ChangeError> {
+        let _one = self.change.lock().await;
+        let record = self.known(name)?;
+        let changed = AccountRecord { role, changed: self.clock.now(), ..record };
+        self.commit(vec![account::row(&changed)?]).await
+    }
+
     /// Disables or enables an account: its password and its JWTs are refused meanwhile.
     pub async fn set_disabled(&self, name: &str, disabled: bool) -> Result<(), ChangeError> {
         let _one = self.change.lock().await;

@@ -13,6 +13,7 @@ pub mod session;
 pub mod token;
 mod basic;
 mod cache;
+mod foreign;
 mod jwks;
 mod jwt;
 mod used;
@@ -264,7 +265,9 @@ impl Authenticator {
             self.used.note(Subject::Account(account.name.as_str().into()), now);
         }
         self.used.note(Subject::Jwt(id.as_str().into()), now);
-        let principal = Principal::jwt(&record.subject, account.is_some(), &id, record.role);
+        // What was lowered since is lowered for the token too.
+        let role = account.as_ref().map_or(record.role, |account| record.role.at_most(account.role));
+        let principal = Principal::jwt(&record.subject, account.is_some(), &id, role);
         Ok(Attempt::Authenticated(principal.with_scopes(record.scopes)))
     }
 
@@ -285,8 +288,12 @@ impl Authenticator {
         if self.store.read(|snapshot| jwt_key::find(snapshot, &id))?.is_some_and(|record| record.revoked.is_some()) {
             return Ok(Attempt::Failed("the JWT was revoked"));
         }
-        let principal = Principal::jwt(&claims.subject, false, &id, claims.role.unwrap_or(Role::Reader));
-        Ok(Attempt::Authenticated(principal.with_scopes(claims.scopes)))
+        let scopes = match foreign::scopes(&claims.body) {
+            Ok(scopes) => scopes,
+            Err(why) => return Ok(Attempt::Failed(why)),
+        };
+        let principal = Principal::jwt(&claims.subject, false, &id, foreign::role(&claims.body, &self.settings));
+        Ok(Attempt::Authenticated(principal.with_scopes(scopes)))
     }
 
     async fn basic(&self, header: &Secret, peer: IpAddr, is_private: bool) -> Result<Attempt, StoreError> {
@@ -324,7 +331,7 @@ impl Authenticator {
         if !self.cache.remember(place, &principal) {
             // Something changed while the hash was made; perhaps this account.
             let now = self.account(&name)?;
-            if !now.is_some_and(|now| now.phc == account.phc && !now.disabled) {
+            if !now.is_some_and(|now| now.phc == account.phc && now.role == account.role && !now.disabled) {
                 return Ok(Attempt::Failed("the account was changed meanwhile"));
             }
         }

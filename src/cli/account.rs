@@ -1,4 +1,4 @@
-//! `account add|passwd|disable|enable|remove|review`.
+//! `account add|passwd|role|disable|enable|remove|review`.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -23,6 +23,13 @@ pub(crate) enum Account {
     },
     /// Set another password; the old one is refused from then on
     Passwd { name: String },
+    /// Give an account another role; its password and its JWTs have it from their next request on
+    Role {
+        name: String,
+        /// reader, auditor, operator or admin
+        #[arg(value_parser = role)]
+        role: Role,
+    },
     /// Refuse an account's password and JWTs until it is enabled again
     Disable { name: String },
     /// Take them again
@@ -50,6 +57,7 @@ pub(super) async fn run(context: &Context, command: Account) -> Result<u8, Failu
             let password = password(name)?;
             ("account.passwd", json!({"name": name, "value": secret::text(&password)?}))
         }
+        Account::Role { name, role } => ("account.role", json!({"name": name, "role": role})),
         Account::Disable { name } => ("account.disable", json!({"name": name})),
         Account::Enable { name } => ("account.enable", json!({"name": name})),
         Account::Remove { name } => ("account.remove", json!({"name": name})),
@@ -60,7 +68,9 @@ pub(super) async fn run(context: &Context, command: Account) -> Result<u8, Failu
     reach.close().await;
     let result = answer?;
     tell(context, &result, || match command {
-        Account::Add { name, role } => print::line(&format!("{name} is {}.", role.as_str())),
+        Account::Add { name, role } | Account::Role { name, role } => {
+            print::line(&format!("{name} is {}.", role.as_str()))
+        }
         Account::Passwd { name } => print::line(&format!("{name} has another password.")),
         Account::Disable { name } => print::line(&format!("{name} is disabled.")),
         Account::Enable { name } => print::line(&format!("{name} is enabled.")),

@@ -26,6 +26,7 @@ mod dice;
 mod disk;
 mod elapsed;
 mod fault;
+mod foreign;
 mod full;
 mod golden;
 mod harness;
