@@ -69,15 +69,14 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
         })))?;
     }
     let keeper = Arc::clone(authenticator);
-    let title = "Give an account another role, and revoke its JWTs of the old one";
-    let mut role = answering::<Promote, Promoted>("account.role", title, Effect::Changes);
+    let mut role = answering::<Promote, Promoted>("account.role", "Give an account another role", Effect::Changes);
     role.idempotent = true;
     catalog.add(Arc::new(Request::new(role, move |_, arguments| {
         let authenticator = Arc::clone(&keeper);
         Box::pin(async move {
             let Promote { name, role } = parse(arguments)?;
-            let revoked = authenticator.set_role(&name, role).await?;
-            written(&Promoted { name, role, revoked })
+            authenticator.set_role(&name, role).await?;
+            written(&Promoted { name, role })
         })
     })))?;
     let keeper = Arc::clone(authenticator);
@@ -146,8 +145,6 @@ struct Promoted {
     name: String,
     #[schemars(with = "String", extend("enum" = ROLE_NAMES))]
     role: Role,
-    /// How many JWTs of the old role were revoked.
-    revoked: usize,
 }
 
 #[derive(Serialize, JsonSchema)]

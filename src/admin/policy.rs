@@ -12,9 +12,10 @@ use crate::auth::policy::ask::{ActionGroup, Circumstances, Resource, ResourceKin
 use crate::auth::policy::keep::{KeepError, PolicyKeeper};
 use crate::auth::policy::source::{File, PolicyError, Problem};
 use crate::auth::policy::{self, PolicyFact, Summary};
-use crate::auth::token;
+use crate::auth::{account, token};
 use crate::base::bound;
 use crate::base::classification::{Classification, NotAClassification};
+use crate::base::clock::Timestamp;
 use crate::base::principal::{Principal, Role};
 use crate::base::refusal::{Code, Refusal};
 use crate::library::{Libraries, LibraryError};
@@ -87,7 +88,7 @@ pub(super) fn register(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Explain {
-    /// `role:reader`, `token:NAME`, `account:NAME` and so on.
+    /// `role:reader`, `token:NAME`, `account:NAME` and so on. Accounts and tokens have the role that is kept of them.
     #[schemars(length(max = 256))]
     principal: String,
     /// An operation: `search_documents`, `prompt:answer_from_library`, `library.add`.
@@ -96,7 +97,7 @@ struct Explain {
     /// `appliance`, `library:NAME`, `credential:NAME`, `connector:NAME`.
     #[schemars(length(max = 256))]
     resource: String,
-    /// The role of a principal that is not known here.
+    /// The role of a principal that does not exist here.
     #[serde(default)]
     #[schemars(length(max = 16))]
     role: Option<String>,
@@ -117,7 +118,7 @@ fn explained(cx: &Cx, keeper: &PolicyKeeper, libraries: &Libraries, asked: &Expl
         let public = format!("There is no operation {:?}; `sekisho policy matrix` names them all.", asked.action);
         Refusal::new(Code::NotFound, public)
     })?;
-    let principal = principal_of(keeper.store(), asked)?;
+    let Known { principal, note } = principal_of(keeper.store(), asked, keeper.now())?;
     let resource = resource_of(libraries, asked)?;
     let how = Circumstances { transport: "http", is_tls: true, peer: None };
     let verdict = policy.decide(&principal, &operation.action, &resource, &how);
@@ -126,13 +127,20 @@ fn explained(cx: &Cx, keeper: &PolicyKeeper, libraries: &Libraries, asked: &Expl
         reason: verdict.reason(),
         policies: policy.named(&verdict.policies).iter().map(Fact::of).collect(),
         principal: json!({"id": &*principal.id, "role": principal.role, "scopes": &*principal.scopes}),
+        note,
         action: json!({"name": &*operation.action.name, "group": operation.action.group}),
         resource: json!({"kind": resource.kind.as_str(), "name": &*resource.name, "classification": resource.classification}),
     })
 }
 
-/// Somebody as the policies would see them: with what is kept of their credential, or with what was said of them.
-fn principal_of(store: &Store, asked: &Explain) -> Result<Principal, Refusal> {
+/// Somebody as the policies would see them, and what keeps them from getting so far.
+struct Known {
+    principal: Principal,
+    note: Option<String>,
+}
+
+/// Somebody with what is kept of their account or credential, or, where there is none, with what was said of them.
+fn principal_of(store: &Store, asked: &Explain, now: Timestamp) -> Result<Known, Refusal> {
     let unknown = |expected: &str| Refusal::new(Code::Invalid, format!("{:?}: {expected}.", asked.principal));
     let (kind, name) = asked
         .principal
@@ -143,23 +151,50 @@ fn principal_of(store: &Store, asked: &Explain) -> Result<Principal, Refusal> {
         let role = ROLES.into_iter().find(|role| role.as_str() == text);
         role.ok_or_else(|| unknown("the roles are reader, operator, auditor and admin"))
     };
-    let mut principal = match (kind, &asked.role) {
-        ("role", _) => of_role(role(name)?),
-        (_, Some(said)) => of_role(role(said)?),
-        ("token", None) => {
-            let found = token::named(store, name).map_err(Refusal::internal)?;
-            let found = found.ok_or_else(|| unknown("there is no such token; say its role with --role"))?;
-            Principal { scopes: found.scopes.into(), ..of_role(found.role) }
+    let mut known = match (kind, stored(store, kind, name, now)?) {
+        (_, Some(_)) if asked.role.is_some() => {
+            let way_out = "it exists, and has a role: leave --role out, or ask for role:ROLE";
+            return Err(unknown(way_out));
         }
-        ("local", None) => Principal::local(uid(name)?),
-        ("stdio", None) => Principal::stdio(uid(name)?),
-        (_, None) => return Err(unknown("its role is not known here; say it with --role")),
+        (_, Some(known)) => known,
+        (_, None) => {
+            let mut principal = match (kind, &asked.role) {
+                ("role", _) => of_role(role(name)?),
+                (_, Some(said)) => of_role(role(said)?),
+                ("local", None) => Principal::local(uid(name)?),
+                ("stdio", None) => Principal::stdio(uid(name)?),
+                ("account", None) => {
+                    return Err(unknown("there is no such account; say the role it would have with --role"));
+                }
+                ("token", None) => {
+                    return Err(unknown("there is no such token; say the role it would have with --role"));
+                }
+                (_, None) => return Err(unknown("its role is not known here; say it with --role")),
+            };
+            principal.id = asked.principal.as_str().into();
+            Known { principal, note: None }
+        }
     };
-    principal.id = asked.principal.as_str().into();
     if !asked.scopes.is_empty() {
-        principal.scopes = asked.scopes.clone().into();
+        known.principal.scopes = asked.scopes.clone().into();
     }
-    Ok(principal)
+    Ok(known)
+}
+
+/// An account by its name, an API key by its name or beginning.
+fn stored(store: &Store, kind: &str, name: &str, now: Timestamp) -> Result<Option<Known>, Refusal> {
+    let known = match kind {
+        "account" => account::named(store, name).map_err(Refusal::internal)?.map(|account| Known {
+            principal: Principal::account(&account.name, account.role),
+            note: account.disabled.then(|| "the account is disabled: nobody gets in by it".to_owned()),
+        }),
+        "token" => token::named(store, name).map_err(Refusal::internal)?.map(|token| Known {
+            note: token.why_not(now).map(|why| format!("{why}: nobody gets in by it")),
+            principal: Principal::token(&token.name, token.role).with_scopes(token.scopes),
+        }),
+        _ => None,
+    };
+    Ok(known)
 }
 
 fn uid(text: &str) -> Result<u32, Refusal> {
@@ -295,6 +330,9 @@ struct Explained {
     /// Those that decided.
     policies: Vec<Fact>,
     principal: Value,
+    /// What keeps the principal from getting so far, such as an account that is disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     action: Value,
     resource: Value,
 }

@@ -134,7 +134,19 @@ impl App {
         log: LogHandle,
         notice: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, AppError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        Self::open_with_clock(lock, places, config, secret, log, notice, Arc::new(SystemClock::default())).await
+    }
+
+    /// As [`App::open_locked`], by another clock: the seam through which tests break time.
+    pub async fn open_with_clock(
+        lock: DirectoryLock,
+        places: &Places,
+        config: Config,
+        secret: Option<Found>,
+        log: LogHandle,
+        notice: &(dyn Fn(&str) + Sync),
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
         let config = Arc::new(config);
         // First: who starts with wrong policies has changed nothing.
         let policies = config.policy.directory.clone().unwrap_or_else(|| places.policies());

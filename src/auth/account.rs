@@ -8,7 +8,7 @@ use crate::base::principal::Role;
 use crate::base::secret::Secret;
 use crate::store::codec::{self, Record};
 use crate::store::table::Table;
-use crate::store::{Put, Snapshot, StoreError, after_prefix};
+use crate::store::{Put, Snapshot, Store, StoreError, after_prefix};
 
 /// What is kept of an account. The password is not.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +92,11 @@ pub(super) fn find(snapshot: &Snapshot, name: &str) -> Result<Option<AccountReco
         return Ok(None);
     }
     snapshot.get(Table::Accounts, name.as_bytes())?.map(|bytes| codec::decode(&bytes)).transpose()
+}
+
+/// What is known of the account of this name.
+pub fn named(store: &Store, name: &str) -> Result<Option<AccountRecord>, StoreError> {
+    store.read(|snapshot| find(snapshot, name))
 }
 
 pub(super) fn row(record: &AccountRecord) -> Result<Put, StoreError> {

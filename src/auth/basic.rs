@@ -1,6 +1,7 @@
 //! Name and password (RFC 7617): one hash at a time, the same work for everybody, a pause after each failure.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::base::bound;
 use crate::base::clock::Clock;
 use crate::base::id::NoEntropy;
+use crate::base::network::Network;
 use crate::base::secret::Secret;
 use crate::crypto::password::PasswordHash;
 
@@ -41,6 +43,8 @@ pub(super) struct Passwords {
     /// Held while a hash is made: two would take two cores from everybody else.
     hashing: Arc<Semaphore>,
     waiting: Semaphore,
+    /// Of them, how many each address has. Held for a look-up, never across an await.
+    from: Mutex<HashMap<Network, usize>>,
     /// Held for a look-up, never across an await.
     failures: Mutex<HashMap<String, Failures>>,
 }
@@ -89,6 +93,7 @@ impl Passwords {
             nobody: PasswordHash::of_nobody()?,
             hashing: Arc::new(Semaphore::new(1)),
             waiting: Semaphore::new(bound::PASSWORD_WAITING_MAX),
+            from: Mutex::default(),
             failures: Mutex::default(),
         })
     }
@@ -101,7 +106,9 @@ impl Passwords {
         password: &Secret,
         hash: Option<PasswordHash>,
         is_disabled: bool,
+        address: IpAddr,
     ) -> Result<Checked, Busy> {
+        let _share = self.share(address)?;
         let _waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
         // Each caller waits for itself: a flood of wrong passwords keeps nobody else from trying.
         tokio::time::sleep(self.pause(name)).await;
@@ -139,6 +146,20 @@ impl Passwords {
             work()
         });
         done.await.map_err(|_| Busy)
+    }
+
+    /// A place among those of one address: no one takes them all.
+    fn share(&self, address: IpAddr) -> Result<Share<'_>, Busy> {
+        let is_here = address.to_canonical().is_loopback();
+        let most = if is_here { bound::PASSWORD_WAITING_LOOPBACK_MAX } else { bound::PASSWORD_WAITING_PER_ADDRESS_MAX };
+        let network = Network::of_subscriber(address);
+        let mut from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = from.get(&network).copied().unwrap_or_default();
+        if count >= most {
+            return Err(Busy);
+        }
+        from.insert(network, count + 1);
+        Ok(Share { from: &self.from, network })
     }
 
     fn pause(&self, name: &str) -> Duration {
@@ -181,6 +202,23 @@ impl Passwords {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = failures.iter_mut().map(|(name, known)| (name.clone(), std::mem::take(&mut known.unwritten)));
         taken.filter(|(_, unwritten)| *unwritten != Unwritten::default()).collect()
+    }
+}
+
+/// Given back when the caller has its answer, or is gone.
+#[derive(Debug)]
+struct Share<'a> {
+    from: &'a Mutex<HashMap<Network, usize>>,
+    network: Network,
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
+        match from.get_mut(&self.network) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(from.remove(&self.network)),
+        }
     }
 }
 
@@ -263,6 +301,27 @@ mod tests {
         assert_eq!(passwords.pause("ann").as_millis(), 0);
         passwords.failed("ann");
         assert_eq!(taken(8), [("ann".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn one_address_leaves_places_to_others_and_gives_its_own_back() {
+        let passwords = Passwords::new(Arc::new(ManualClock::at(Timestamp(0)))).unwrap();
+        let share = |address: &str| passwords.share(address.parse().unwrap());
+        let check = |address: &str, most: usize| {
+            let mut held: Vec<Share<'_>> = (0..most).map(|_| share(address).unwrap()).collect();
+            assert!(share(address).is_err());
+            held.pop();
+            held.push(share(address).unwrap());
+            held
+        };
+        let one = check("203.0.113.7", bound::PASSWORD_WAITING_PER_ADDRESS_MAX);
+        assert!(share("::ffff:203.0.113.7").is_err(), "it is the same one");
+        let net = check("2001:db8::1", bound::PASSWORD_WAITING_PER_ADDRESS_MAX);
+        assert!(share("2001:db8::2").is_err(), "a /64 is one subscriber");
+        let here = check("127.0.0.1", bound::PASSWORD_WAITING_LOOPBACK_MAX);
+        assert!(share("203.0.113.8").is_ok());
+        drop((one, net, here));
+        assert!(passwords.from.lock().unwrap().is_empty(), "nothing is remembered of who left");
     }
 
     #[test]

@@ -125,31 +125,21 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Gives an account another role. It holds from the next request on, for its password and for its JWTs: those never
+    /// do more than the account.
+    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), ChangeError> {
+        let _one = self.change.lock().await;
+        let record = self.known(name)?;
+        let changed = AccountRecord { role, changed: self.clock.now(), ..record };
+        self.commit(vec![account::row(&changed)?]).await
+    }
+
     /// Disables or enables an account: its password and its JWTs are refused meanwhile.
     pub async fn set_disabled(&self, name: &str, disabled: bool) -> Result<(), ChangeError> {
         let _one = self.change.lock().await;
         let record = self.known(name)?;
         let changed = AccountRecord { disabled, changed: self.clock.now(), ..record };
         self.commit(vec![account::row(&changed)?]).await
-    }
-
-    /// Gives an account another role. JWTs that carry another one than that, or reader, are revoked, or whoever was
-    /// demoted would keep the old role until they expire. Gives how many.
-    pub async fn set_role(&self, name: &str, role: Role) -> Result<usize, ChangeError> {
-        let _one = self.change.lock().await;
-        let record = self.known(name)?;
-        let now = self.clock.now();
-        let mut rows = vec![account::row(&AccountRecord { role, changed: now, ..record })?];
-        for (id, mut jwt) in self.store.read(jwt_key::list)? {
-            let goes_on = jwt.role == role || jwt.role == Role::Reader;
-            if jwt.is_of_account && jwt.subject == name && jwt.revoked.is_none() && !goes_on {
-                jwt.revoked = Some(now);
-                rows.push(jwt.row(&id)?);
-            }
-        }
-        let revoked = rows.len() - 1;
-        self.commit(rows).await?;
-        Ok(revoked)
     }
 
     /// Whether `principal` speaks for an account: by its password, by a JWT that was issued for it here, or by an API

@@ -55,7 +55,8 @@ impl Gate {
         if self.bans.is_empty() {
             return None;
         }
-        self.bans.of_session(&self.sessions.short_of(principal, handle)?)
+        let (short, former) = self.sessions.shorts_of(principal, handle)?;
+        self.bans.of_session(&short).or_else(|| self.bans.of_session(&former?))
     }
 
     /// As [`Gate::write_end`], for those that ended together; many share one entry.

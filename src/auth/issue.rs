@@ -42,7 +42,9 @@ pub enum TokenError {
     Scopes,
     #[error("a token is valid for 1 to {0} days")]
     Days(u64),
-    #[error("a role is needed: there is no account {0} that it could be taken from")]
+    #[error(
+        "there is no account {0} whose role the token could have; make it with `sekisho account add {0}`, or say the token's role with --role (reader, auditor, operator, admin)"
+    )]
     NoRole(String),
     #[error("the account {name} is {is}, so a token for it is {is} or reader, not {asked}", is = is.as_str(), asked = asked.as_str())]
     OtherRole { name: String, is: Role, asked: Role },

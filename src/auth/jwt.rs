@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::token;
 use crate::base::bound;
@@ -73,7 +73,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn object(part: &str) -> Option<serde_json::Map<String, Value>> {
+fn object(part: &str) -> Option<Map<String, Value>> {
     match serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?) {
         Ok(Value::Object(object)) => Some(object),
         _ => None,
@@ -85,9 +85,8 @@ fn object(part: &str) -> Option<serde_json::Map<String, Value>> {
 pub(super) struct Claims {
     pub(super) subject: String,
     pub(super) id: Option<String>,
-    /// `None`: a reader.
-    pub(super) role: Option<Role>,
-    pub(super) scopes: Vec<String>,
+    /// All of them, for what only some issuers say.
+    pub(super) body: Map<String, Value>,
     issuer: Option<String>,
     audiences: Vec<String>,
     expires: Option<Timestamp>,
@@ -120,16 +119,6 @@ impl Claims {
         if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > bound::SCOPE_BYTES_MAX) {
             return Err("the JWT's jti is empty or too long");
         }
-        let role = match text("role", "the JWT's role is no text")? {
-            None => None,
-            Some(name) => Some(Role::named(&name).ok_or("the JWT's role is not known")?),
-        };
-        let scopes: Vec<String> = text("scope", "the JWT's scope is no text")?
-            .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
-            .unwrap_or_default();
-        if scopes.len() > bound::SCOPES_MAX || scopes.iter().any(|scope| scope.len() > bound::SCOPE_BYTES_MAX) {
-            return Err("the JWT has too many scopes");
-        }
         let audiences = match claims.get("aud") {
             None => Vec::new(),
             Some(Value::String(one)) => vec![one.clone()],
@@ -139,12 +128,11 @@ impl Claims {
         Ok(Self {
             subject,
             id,
-            role,
-            scopes,
             issuer: text("iss", "the JWT's iss is no text")?,
             audiences,
             expires: time("exp", "the JWT's exp is no time")?,
             not_before: time("nbf", "the JWT's nbf is no time")?,
+            body: claims,
         })
     }
 

@@ -13,11 +13,12 @@ pub mod session;
 pub mod token;
 mod basic;
 mod cache;
+mod foreign;
 mod jwks;
 mod jwt;
 mod used;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub enum Evidence {
     Control { uid: u32 },
     /// An agent over stdio, started by this uid.
     Stdio { uid: u32 },
-    /// Over HTTP, from `peer`.
+    /// Over HTTP, from `peer`: the client that a trusted proxy names, else the other end of the connection.
     Http {
         peer: SocketAddr,
         /// Whether nobody between the client and us can read along.
@@ -151,11 +152,11 @@ impl Authenticator {
 
     /// Goes through the schemes in their configured order; the first one that is attempted decides.
     pub async fn identify(&self, evidence: &Evidence) -> Result<Attempt, StoreError> {
-        let (is_private, authorization, certificate) = match evidence {
+        let (peer, is_private, authorization, certificate) = match evidence {
             Evidence::Control { uid } => return Ok(Attempt::Authenticated(Principal::local(*uid))),
             Evidence::Stdio { uid } => return Ok(Attempt::Authenticated(Principal::stdio(*uid))),
-            Evidence::Http { is_private, authorization, certificate, .. } => {
-                (*is_private, authorization.as_ref(), certificate.as_deref())
+            Evidence::Http { peer, is_private, authorization, certificate } => {
+                (peer.ip(), *is_private, authorization.as_ref(), certificate.as_deref())
             }
         };
         for scheme in &self.settings.schemes {
@@ -163,7 +164,7 @@ impl Authenticator {
                 (AuthScheme::Mtls, _, Some(certificate)) => self.mtls(certificate),
                 (AuthScheme::Jwt, Some(header), _) => self.jwt(header)?,
                 (AuthScheme::ApiKey, Some(header), _) => self.api_key(header)?,
-                (AuthScheme::Basic, Some(header), _) => self.basic(header, is_private).await?,
+                (AuthScheme::Basic, Some(header), _) => self.basic(header, peer, is_private).await?,
                 _ => Attempt::NotAttempted,
             };
             if !matches!(attempt, Attempt::NotAttempted) {
@@ -264,7 +265,9 @@ impl Authenticator {
             self.used.note(Subject::Account(account.name.as_str().into()), now);
         }
         self.used.note(Subject::Jwt(id.as_str().into()), now);
-        let principal = Principal::jwt(&record.subject, account.is_some(), &id, record.role);
+        // What was lowered since is lowered for the token too.
+        let role = account.as_ref().map_or(record.role, |account| record.role.at_most(account.role));
+        let principal = Principal::jwt(&record.subject, account.is_some(), &id, role);
         Ok(Attempt::Authenticated(principal.with_scopes(record.scopes)))
     }
 
@@ -285,11 +288,15 @@ impl Authenticator {
         if self.store.read(|snapshot| jwt_key::find(snapshot, &id))?.is_some_and(|record| record.revoked.is_some()) {
             return Ok(Attempt::Failed("the JWT was revoked"));
         }
-        let principal = Principal::jwt(&claims.subject, false, &id, claims.role.unwrap_or(Role::Reader));
-        Ok(Attempt::Authenticated(principal.with_scopes(claims.scopes)))
+        let scopes = match foreign::scopes(&claims.body) {
+            Ok(scopes) => scopes,
+            Err(why) => return Ok(Attempt::Failed(why)),
+        };
+        let principal = Principal::jwt(&claims.subject, false, &id, foreign::role(&claims.body, &self.settings));
+        Ok(Attempt::Authenticated(principal.with_scopes(scopes)))
     }
 
-    async fn basic(&self, header: &Secret, is_private: bool) -> Result<Attempt, StoreError> {
+    async fn basic(&self, header: &Secret, peer: IpAddr, is_private: bool) -> Result<Attempt, StoreError> {
         let Some(shown) = basic::of_header(header) else { return Ok(Attempt::NotAttempted) };
         if !is_private {
             let public = "A password is not taken over an unencrypted connection from another machine: use https, or an API key. Change the password, for it was sent in the clear.";
@@ -307,7 +314,8 @@ impl Authenticator {
         let account = self.account(&name)?;
         let hash = account.as_ref().and_then(|account| PasswordHash::parse(&account.phc).ok());
         let is_disabled = account.as_ref().is_some_and(|account| account.disabled);
-        let Ok(Checked { fits, upgraded }) = self.passwords.check(&name, &password, hash, is_disabled).await else {
+        let Ok(Checked { fits, upgraded }) = self.passwords.check(&name, &password, hash, is_disabled, peer).await
+        else {
             let public = "Too many passwords are being checked at the moment; come back in a few seconds.";
             let refusal =
                 Refusal::new(Code::Busy, public).with_retry_after(Duration::from_millis(bound::PASSWORD_DELAY_MS_MAX));
@@ -323,7 +331,7 @@ impl Authenticator {
         if !self.cache.remember(place, &principal) {
             // Something changed while the hash was made; perhaps this account.
             let now = self.account(&name)?;
-            if !now.is_some_and(|now| now.phc == account.phc && !now.disabled) {
+            if !now.is_some_and(|now| now.phc == account.phc && now.role == account.role && !now.disabled) {
                 return Ok(Attempt::Failed("the account was changed meanwhile"));
             }
         }

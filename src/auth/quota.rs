@@ -43,9 +43,13 @@ pub struct Quota {
 pub struct Over {
     /// The setting that says so.
     pub limit: &'static str,
+    /// What there were too many of.
+    pub what: &'static str,
     /// How many there may be within `window`.
     pub quota: u32,
     pub window: Duration,
+    /// `quota` of them may come at once, and then one in each of these; `None` where they are counted in a window.
+    pub every: Option<Duration>,
     /// Until there is one again.
     pub wait: Duration,
 }
@@ -67,17 +71,20 @@ impl Quota {
     pub fn take(&self, principal: &Principal, handle: &Handle) -> Result<(), Over> {
         let now = self.now();
         let mut meters = self.lock();
-        let minute = over("rate.per_minute", self.rate.per_minute, MINUTE);
-        let hour = over("rate.per_session", self.rate.per_session, HOUR);
+        let minute = over("rate.per_minute", "calls of this principal", self.rate.per_minute, MINUTE);
+        let hour = over("rate.per_session", "calls in this session", self.rate.per_session, HOUR);
         let (principal, session) = (Key::Principal(Arc::clone(&principal.id)), Key::of_session(principal, handle));
-        // All are looked at before one is taken: a call that is refused costs nothing.
+        // All are looked at before one is taken: a call that is refused costs nothing. Of several the one that holds
+        // longest is told: whoever came back for another would be refused again.
         let by_principal = meters.of(&principal, MINUTE);
-        let wait = by_principal.window.wait(now, self.rate.per_minute);
-        wait.map_or(Ok(()), |wait| Err(Over { wait, ..minute.clone() }))?;
-        let wait = self.pace.wait(by_principal.next, now);
-        wait.map_or(Ok(()), |wait| Err(Over { wait, limit: "rate.burst_limit", ..minute }))?;
-        let wait = meters.of(&session, HOUR).window.wait(now, self.rate.per_session);
-        wait.map_or(Ok(()), |wait| Err(Over { wait, ..hour }))?;
+        let found = [
+            by_principal.window.wait(now, self.rate.per_minute).map(|wait| Over { wait, ..minute }),
+            self.pace.wait(by_principal.next, now).map(|wait| Over { wait, ..self.burst() }),
+            meters.of(&session, HOUR).window.wait(now, self.rate.per_session).map(|wait| Over { wait, ..hour }),
+        ];
+        if let Some(longest) = found.into_iter().flatten().max_by_key(|over| over.wait) {
+            return Err(longest);
+        }
         let by_principal = meters.of(&principal, MINUTE);
         by_principal.next = self.pace.after(by_principal.next, now);
         by_principal.window.take(now);
@@ -91,7 +98,7 @@ impl Quota {
     pub fn take_tool(&self, principal: &Principal, tool: &str) -> Result<(), Over> {
         let Some((name, quota)) = self.rate.per_tool.iter().find(|(name, _)| name == tool) else { return Ok(()) };
         let key = Key::Tool(Arc::clone(&principal.id), name.as_str().into());
-        self.take_one(key, over("rate.per_tool", *quota, MINUTE))
+        self.take_one(key, over("rate.per_tool", "calls of this tool", *quota, MINUTE))
     }
 
     /// Takes one request of an address, before anybody is recognised.
@@ -99,7 +106,7 @@ impl Quota {
         let factor = if address.to_canonical().is_loopback() { bound::LOOPBACK_RATE_FACTOR } else { 1 };
         let quota = self.rate.per_address.saturating_mul(factor);
         let key = Key::Address(Network::of_subscriber(address));
-        self.take_one(key, over("rate.per_address", quota, MINUTE))
+        self.take_one(key, over("rate.per_address", "requests from this address", quota, MINUTE))
     }
 
     /// A connection's session is over: nobody calls in it again.
@@ -139,6 +146,13 @@ impl Quota {
         Ok(())
     }
 
+    /// So many at once; they have all come back after as many paces.
+    fn burst(&self) -> Over {
+        let (quota, every) = (self.rate.burst_limit, self.pace.every());
+        let window = every.saturating_mul(quota);
+        Over { every: Some(every), ..over("rate.burst_limit", "calls at once of this principal", quota, window) }
+    }
+
     /// Wall time that never goes back while we run.
     fn now(&self) -> Duration {
         let (wall, monotonic) = self.start;
@@ -150,8 +164,8 @@ impl Quota {
     }
 }
 
-fn over(limit: &'static str, quota: u32, window: Duration) -> Over {
-    Over { limit, quota, window, wait: Duration::ZERO }
+fn over(limit: &'static str, what: &'static str, quota: u32, window: Duration) -> Over {
+    Over { limit, what, quota, window, every: None, wait: Duration::ZERO }
 }
 
 #[cfg(test)]

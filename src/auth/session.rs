@@ -1,5 +1,6 @@
 //! Sessions: who has been here, since when, how much of theirs is under way, and whose credential holds no more.
 
+mod error;
 mod record;
 mod table;
 
@@ -17,6 +18,7 @@ use crate::config;
 use crate::config::raw::{Bind, WhenFull};
 use crate::crypto::digest::Hash;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError};
+pub use error::SessionError;
 use record::DenialRecord;
 use table::{Open, Table};
 
@@ -44,6 +46,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     settings: config::Session,
     per_session: usize,
+    in_flight_max: usize,
     in_flight: Arc<Semaphore>,
     /// Held for a look-up, never across an await.
     table: Mutex<Table>,
@@ -80,26 +83,10 @@ pub enum Turn {
     Renewed {
         old: SessionId,
     },
-}
-
-/// Why nobody may enter.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    #[error("this session has {0} calls under way, which is the most it may have; wait for one to end")]
-    SessionBusy(usize),
-    #[error("Sekisho has as many calls under way as it may have; come back in a moment")]
-    Busy,
-    #[error("this principal has {0} sessions, which is the most it may have; end one first")]
-    TooMany(usize),
-    /// The session exists, and is not theirs.
-    #[error("this is a session of another principal, certificate or address")]
-    Foreign(SessionId),
-    #[error("an administrator ended the session of this credential")]
-    Denied,
-    #[error("there are {} credentials that were denied; issue or remove some of them", bound::DENIALS_MAX)]
-    TooManyDenials,
-    #[error(transparent)]
-    NoEntropy(#[from] NoEntropy),
+    /// It goes on under a new id.
+    Rotated {
+        old: SessionId,
+    },
 }
 
 /// A session that is over.
@@ -160,6 +147,7 @@ impl Sessions {
             clock,
             settings,
             per_session: limits.in_flight_per_session_max,
+            in_flight_max: limits.in_flight_max,
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
             table: Mutex::default(),
             news: broadcast::channel(bound::SESSION_NEWS_MAX).0,
@@ -195,7 +183,7 @@ impl Sessions {
     pub fn enter(&self, principal: &Principal, handle: &Handle, whence: &Whence) -> Result<Entered, SessionError> {
         let now = self.clock.now();
         let mark = self.mark(principal, whence);
-        let all = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| SessionError::Busy)?;
+        let all = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| self.busy())?;
         let mut table = self.lock();
         if table.denied.contains(&principal.credential) {
             return Err(SessionError::Denied);
@@ -210,20 +198,26 @@ impl Sessions {
             table.insert(Open::new(principal, handle, whence.transport, mark.clone(), permits, now)?)
         };
         // It was found or put there just now.
-        let Some(open) = table.get_mut(serial) else { return Err(SessionError::Busy) };
+        let Some(open) = table.get_mut(serial) else { return Err(self.busy()) };
         if open.principal != principal.id || open.mark != mark {
             return Err(SessionError::Foreign(open.id.clone()));
         }
         let place = Arc::clone(&open.permits).try_acquire_owned();
         let session = place.map_err(|_| SessionError::SessionBusy(self.per_session))?;
-        if turn == Turn::Current && self.is_over(open.began, open.seen, now) {
+        let is_over = self.is_over(open.began, open.seen, now);
+        if turn == Turn::Current && (is_over || self.is_rotation_due(open, now)) {
             let old = open.id.clone();
-            if self.settings.rotates {
+            if self.settings.rotation.is_some() {
                 open.id = SessionId::random()?;
                 rows.extend(open.is_kept().then(|| record::deletion(&old)));
             }
-            open.began = now;
-            turn = Turn::Renewed { old };
+            if is_over {
+                open.began = now;
+                turn = Turn::Renewed { old };
+            } else {
+                open.former = Some(old.clone());
+                turn = Turn::Rotated { old };
+            }
         }
         open.seen = now;
         open.calls += 1;
@@ -247,11 +241,13 @@ impl Sessions {
         (open.principal != principal.id || open.mark != mark).then(|| open.id.clone())
     }
 
-    /// The short id of the session that `principal` has behind `handle`.
-    pub fn short_of(&self, principal: &Principal, handle: &Handle) -> Option<String> {
+    /// The short id of the session that `principal` has behind `handle`, and the one from before its last rotation:
+    /// whoever read that one a moment ago means this session.
+    pub fn shorts_of(&self, principal: &Principal, handle: &Handle) -> Option<(String, Option<String>)> {
         let table = self.lock();
         let open = table.get(table.find(handle, &principal.credential)?)?;
-        (open.principal == principal.id).then(|| open.id.short().to_owned())
+        let former = open.former.as_ref().map(|former| former.short().to_owned());
+        (open.principal == principal.id).then(|| (open.id.short().to_owned(), former))
     }
 
     /// Whether an administrator ended the session of this credential and it was not issued again.
@@ -298,7 +294,7 @@ impl Sessions {
         let now = self.clock.now();
         let mut table = self.lock();
         let serials = table.serials_where(|open| match which {
-            Which::Short(short) => open.id.short() == short,
+            Which::Short(short) => open.is_named(short),
             Which::Principal(principal) => *open.principal == **principal,
         });
         let mut ended = Vec::new();
@@ -394,8 +390,20 @@ impl Sessions {
         elsewhere.map(|open| self.per_session.saturating_sub(open.permits.available_permits())).sum()
     }
 
+    fn busy(&self) -> SessionError {
+        SessionError::Busy(self.in_flight_max)
+    }
+
     fn is_over(&self, began: Timestamp, seen: Timestamp, now: Timestamp) -> bool {
         now.since(began) > self.settings.timeout || now.since(seen) > self.settings.idle_timeout
+    }
+
+    /// Whether the id's time ended since the session was last used. Counted from its beginning, so nothing has to be
+    /// kept of it, and a restart changes none of it.
+    fn is_rotation_due(&self, open: &Open, now: Timestamp) -> bool {
+        let Some(every) = self.settings.rotation else { return false };
+        let turns = |at: Timestamp| at.since(open.began).as_millis() / every.as_millis().max(1);
+        turns(open.seen) < turns(now)
     }
 
     fn is_quiet(&self, open: &Open) -> bool {

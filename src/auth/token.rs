@@ -50,7 +50,7 @@ impl TokenRecord {
     }
 
     /// Why the token is not taken at `now`.
-    pub(super) fn why_not(&self, now: Timestamp) -> Option<&'static str> {
+    pub fn why_not(&self, now: Timestamp) -> Option<&'static str> {
         match self.expires {
             _ if self.disabled => Some("the API key was revoked"),
             Some(expires) if now >= expires => Some("the API key has expired"),
@@ -102,10 +102,16 @@ pub(super) fn list(snapshot: &Snapshot) -> Result<Vec<(Hash, TokenRecord)>, Stor
     rows.iter().map(whole).collect()
 }
 
-/// What is known of the token of this name; of several, the newest.
-pub fn named(store: &Store, name: &str) -> Result<Option<TokenRecord>, StoreError> {
-    let of_name = store.read(list)?.into_iter().map(|(_, record)| record).filter(|record| record.name == name);
-    Ok(of_name.max_by_key(|record| record.made))
+/// What is known of the token with this name or beginning; of several, the newest, and one that holds before one that
+/// was revoked.
+pub fn named(store: &Store, wanted: &str) -> Result<Option<TokenRecord>, StoreError> {
+    let begins = |record: &TokenRecord| {
+        let body = record.prefix.strip_prefix(TOKEN_PREFIX).filter(|body| !body.is_empty());
+        body.is_some_and(|body| wanted == record.prefix || wanted == body)
+    };
+    let records = store.read(list)?.into_iter().map(|(_, record)| record);
+    let found = records.filter(|record| record.name == wanted || begins(record));
+    Ok(found.max_by_key(|record| (!record.disabled, record.made)))
 }
 
 /// Whether `token` is there and was not revoked.

@@ -93,6 +93,16 @@ impl Role {
     /// All, from the least to the most.
     pub const ALL: [Self; 4] = [Self::Reader, Self::Auditor, Self::Operator, Self::Admin];
 
+    /// How much it may do, beside the others.
+    pub fn rank(self) -> usize {
+        Self::ALL.iter().position(|role| *role == self).unwrap_or_default()
+    }
+
+    /// This one, or `most` if that is less.
+    pub fn at_most(self, most: Self) -> Self {
+        if self.rank() <= most.rank() { self } else { most }
+    }
+
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == name)
     }

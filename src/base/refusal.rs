@@ -76,6 +76,11 @@ impl Refusal {
     }
 }
 
+/// Whole seconds, none of which is too early (RFC 9110, section 10.2.3): what a text and a header say alike.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.as_str(), self.public)

@@ -23,7 +23,7 @@ pub(crate) enum Account {
     },
     /// Set another password; the old one is refused from then on
     Passwd { name: String },
-    /// Give an account another role; JWTs of the old one are revoked
+    /// Give an account another role; its password and its JWTs have it from their next request on
     Role {
         name: String,
         /// reader, auditor, operator or admin
@@ -68,11 +68,10 @@ pub(super) async fn run(context: &Context, command: Account) -> Result<u8, Failu
     reach.close().await;
     let result = answer?;
     tell(context, &result, || match command {
-        Account::Add { name, role } => print::line(&format!("{name} is {}.", role.as_str())),
-        Account::Passwd { name } => print::line(&format!("{name} has another password.")),
-        Account::Role { name, role } => {
-            print::line(&format!("{name} is {}; {} JWTs were revoked.", role.as_str(), result["revoked"]))
+        Account::Add { name, role } | Account::Role { name, role } => {
+            print::line(&format!("{name} is {}.", role.as_str()))
         }
+        Account::Passwd { name } => print::line(&format!("{name} has another password.")),
         Account::Disable { name } => print::line(&format!("{name} is disabled.")),
         Account::Enable { name } => print::line(&format!("{name} is enabled.")),
         Account::Remove { name } => print::line(&format!("Removed {name}; JWTs for it are revoked.")),

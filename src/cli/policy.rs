@@ -31,13 +31,13 @@ pub(crate) enum Policy {
     List,
     /// Say what the policies answer to a question, and which of them decide
     Explain {
-        /// role:ROLE, token:NAME, local:UID, stdio:UID, or with --role anything, such as account:NAME
+        /// role:ROLE, account:NAME, token:NAME (or how it begins), local:UID, stdio:UID, or with --role anything else
         principal: String,
         /// An operation, such as search_documents, prompt:answer_from_library or library.add
         action: String,
         /// appliance, library:NAME, credential:NAME or connector:NAME
         resource: String,
-        /// The principal's role: reader, operator, auditor or admin
+        /// The role of a principal that does not exist: reader, operator, auditor or admin
         #[arg(long)]
         role: Option<String>,
         /// A scope of its credential, such as library:manual (may be given again)
@@ -178,6 +178,9 @@ fn explain(result: &Value) -> Result<(), Failure> {
         classification.as_str().unwrap_or_default(),
     ))?;
     print::line(&text(result, "reason"))?;
+    if result["note"].is_string() {
+        print::line(&format!("{}{}", print::painted(print::WARNING, "note: "), text(result, "note")))?;
+    }
     for policy in items(&result["policies"]) {
         print::line("")?;
         let place = format!("{}:{}", text(policy, "file"), policy["line"]);

@@ -21,6 +21,12 @@ pub struct Auth {
     pub jwt_leeway: Duration,
     pub jwt_expiry: Duration,
     pub jwks_file: Option<PathBuf>,
+    /// The most that a token of another issuer makes of its bearer.
+    pub jwt_role_max: Role,
+    /// A claim's name, or its path with dots.
+    pub jwt_role_claim: String,
+    /// Values of that claim, and what they mean.
+    pub jwt_roles: Vec<(String, Role)>,
     /// Subject alternative names and their roles.
     pub certificates: Vec<(String, Role)>,
     pub authorization_servers: Vec<String>,
@@ -69,10 +75,32 @@ impl Check {
             jwt_leeway: Duration::from_secs(leeway),
             jwt_expiry: Duration::from_secs(expiry),
             jwks_file: self.path("auth.jwks_file", auth.jwks_file.as_deref()),
+            jwt_role_max: self.role("auth.jwt_role_max", &auth.jwt_role_max),
+            jwt_role_claim: self.word("auth.jwt_role_claim", &auth.jwt_role_claim),
+            jwt_roles: auth.jwt_roles.iter().filter_map(|text| self.mapped(text)).collect(),
             certificates: auth.certificates.iter().filter_map(|text| self.certificate(text)).collect(),
             authorization_servers: self.servers(&auth.authorization_servers),
             environment: Inherited::default(),
         }
+    }
+
+    fn role(&mut self, key: &'static str, name: &str) -> Role {
+        Role::named(name).unwrap_or_else(|| {
+            self.impossible(key, "reader, auditor, operator or admin", name);
+            Role::Reader
+        })
+    }
+
+    /// One `VALUE=ROLE`.
+    fn mapped(&mut self, text: &str) -> Option<(String, Role)> {
+        let found = text.rsplit_once('=').and_then(|(value, role)| Some((value.to_owned(), Role::named(role)?)));
+        let found = found.filter(|(value, _)| !value.is_empty());
+        if found.is_none() {
+            let expected =
+                "a value of the claim and a role (reader, auditor, operator, admin), such as mcp-operators=operator";
+            self.impossible("auth.jwt_roles", expected, text);
+        }
+        found
     }
 
     /// One `KIND:NAME=ROLE`.
@@ -137,6 +165,10 @@ mod tests {
         check(|raw| raw.auth.schemes.clear(), "auth.schemes");
         check(|raw| raw.auth.jwt_leeway_seconds = 61, "auth.jwt_leeway_seconds");
         check(|raw| raw.auth.jwks_file = Some("keys.json".into()), "auth.jwks_file");
+        check(|raw| raw.auth.jwt_role_max = "root".into(), "auth.jwt_role_max");
+        check(|raw| raw.auth.jwt_role_claim = String::new(), "auth.jwt_role_claim");
+        check(|raw| raw.auth.jwt_roles = vec!["=admin".into()], "auth.jwt_roles");
+        check(|raw| raw.auth.jwt_roles = vec!["ops=root".into()], "auth.jwt_roles");
         check(|raw| raw.auth.certificates = vec!["dns:agent.example".into()], "auth.certificates");
         check(|raw| raw.auth.certificates = vec!["dns:=reader".into()], "auth.certificates");
         check(|raw| raw.auth.certificates = vec!["agent.example=reader".into()], "auth.certificates");

@@ -1,5 +1,7 @@
 //! Checks what was written of sessions, rates, bans and proxies.
 
+use std::time::Duration;
+
 use super::{Ban, Check, Proxies, Rate, Session, raw};
 use crate::base::bound;
 use crate::base::network::Network;
@@ -13,9 +15,14 @@ impl Check {
             idle_timeout: self.minutes("session.idle_timeout_minutes", session.idle_timeout_minutes),
             concurrent_max: (concurrent > 0).then(|| self.size("session.max_concurrent_sessions", concurrent, 1, most)),
             when_full: session.when_full,
-            rotates: session.rotation,
+            rotation: self.rotation(session),
             bind: session.bind,
         }
+    }
+
+    fn rotation(&mut self, session: &raw::Session) -> Option<Duration> {
+        let every = self.minutes("session.rotation_minutes", session.rotation_minutes);
+        session.rotation.then_some(every)
     }
 
     pub(super) fn rates(&mut self, rate: &raw::Rate) -> Rate {
@@ -88,6 +95,7 @@ mod tests {
         let config = Config::of(raw).unwrap();
         assert_eq!(config.session.concurrent_max, None);
         assert_eq!(config.ban.failures, None);
+        assert_eq!(config.session.rotation, Some(Duration::from_secs(1800)));
         assert_eq!(config.rate.per_tool, [("search_documents".to_owned(), 60)]);
         assert_eq!(config.http.proxies.trusted[0].to_string(), "10.0.0.0/8");
         assert_eq!(Config::of(Raw::default()).unwrap().ban.length, Duration::from_secs(900));

@@ -62,6 +62,7 @@ const KEYS: &[(&str, &str, Conversion)] = &[
     ("session_management.timeout_minutes", "session.timeout_minutes", Conversion::Same),
     ("idle_timeout_minutes", "session.idle_timeout_minutes", Conversion::Same),
     ("max_concurrent_sessions", "session.max_concurrent_sessions", Conversion::Same),
+    ("session_rotation_minutes", "session.rotation_minutes", Conversion::Same),
     ("session_rotation", "session.rotation", Conversion::Same),
     ("requests_per_session", "rate.per_session", Conversion::Same),
     ("per_session", "rate.per_session", Conversion::Same),

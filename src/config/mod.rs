@@ -102,8 +102,8 @@ pub struct Session {
     /// Sessions of one principal at once; `None` sets no bound.
     pub concurrent_max: Option<usize>,
     pub when_full: raw::WhenFull,
-    /// A renewed session gets a new id.
-    pub rotates: bool,
+    /// How often a session in use gets a new id; `None`: never, not even when it is renewed.
+    pub rotation: Option<Duration>,
     pub bind: raw::Bind,
 }
 

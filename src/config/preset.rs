@@ -25,6 +25,7 @@ impl Preset {
             Self::Production => vec![
                 ("http.authentication", json!("required")),
                 ("session.timeout_minutes", json!(30)),
+                ("session.rotation_minutes", json!(15)),
                 ("session.max_concurrent_sessions", json!(3)),
                 ("rate.per_session", json!(1000)),
             ],

@@ -76,7 +76,7 @@ impl Site {
             }
             Ok(()) if request.uri().path() == "/mcp" => {
                 request.extensions_mut().extend(Self::known_of(peer));
-                let answered = self.mcp.handle(request, peer.address, client).await;
+                let answered = self.mcp.handle(request, client).await;
                 answered.map(|body| body.map_err(|never| match never {}).boxed())
             }
             Ok(()) if self.web.config().raw.admin.http && rest::is_ours(request.uri().path()) => {

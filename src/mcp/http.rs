@@ -73,8 +73,8 @@ impl McpHttp {
         &self.sessions
     }
 
-    /// `peer` is the other end of the connection, `client` who asks: another where a trusted proxy is between.
-    pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr, client: SocketAddr) -> Response<ReplyBody>
+    /// `client` is who asks: another than the other end of the connection where a trusted proxy is between.
+    pub async fn handle<B>(&self, request: Request<B>, client: SocketAddr) -> Response<ReplyBody>
     where
         B: ::http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -89,7 +89,7 @@ impl McpHttp {
         // A proxy on this machine says nothing of the way to it.
         let is_private = is_tls || client.ip().is_loopback();
         let evidence = Evidence::Http {
-            peer,
+            peer: client,
             is_private,
             authorization: authorization(&parts.headers),
             certificate: parts.extensions.get().cloned(),

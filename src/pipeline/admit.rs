@@ -13,7 +13,7 @@ use crate::auth::quota::{Over, Quota};
 use crate::auth::session::{Ended, Entered, Handle, Permit, SessionError, Turn};
 use crate::base::id::SessionId;
 use crate::base::principal::Principal;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::operation::Kind;
 use crate::store::Put;
 
@@ -40,6 +40,7 @@ impl Admitted {
             Turn::Began => Some("began".into()),
             Turn::Renewed { old } if *old == self.session => Some("renewed".into()),
             Turn::Renewed { old } => Some(format!("renewed; it was {}", old.short())),
+            Turn::Rotated { old } => Some(format!("rotated; it was {}", old.short())),
         }
     }
 
@@ -98,7 +99,7 @@ pub(super) fn admit(gate: &Gate, known: Known, asked: Asked) -> Result<Admitted,
 
 fn not_entered(error: &SessionError, handle: &Handle) -> Refusal {
     match error {
-        SessionError::SessionBusy(_) | SessionError::Busy => {
+        SessionError::SessionBusy(_) | SessionError::Busy(_) => {
             Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_secs(1))
         }
         SessionError::TooMany(_) => Refusal::new(Code::Busy, sentence(error)).with_retry_after(Duration::from_mins(1)),
@@ -137,7 +138,7 @@ pub(super) fn denied() -> Refusal {
 
 pub(super) fn banned(banned: &Banned) -> Refusal {
     let way_out = match banned.wait {
-        Some(wait) => format!("Come back in {} s, or ask the operator (`sekisho ban lift`).", seconds(wait)),
+        Some(wait) => format!("Come back in {} s, or ask the operator (`sekisho ban lift`).", whole_seconds(wait)),
         None => "Ask the operator (`sekisho ban lift`).".to_owned(),
     };
     let refusal = Refusal::new(Code::Forbidden, format!("This {} is banned. {way_out}", banned.kind));
@@ -150,17 +151,15 @@ pub(super) fn banned(banned: &Banned) -> Refusal {
 
 /// A call too many, with what a client needs to come back in time.
 pub(super) fn over(over: &Over) -> Refusal {
-    let (limit, quota, window) = (over.limit, over.quota, over.window.as_secs());
-    let public = format!(
-        "Too many calls. Come back in {} s; the limit is {limit} ({quota} within {window} s).",
-        seconds(over.wait)
-    );
+    let Over { limit, what, quota, .. } = *over;
+    let window = whole_seconds(over.window);
+    let allowed = match over.every {
+        Some(every) => format!("{quota} at once, then one every {} s", every.as_secs_f64()),
+        None => format!("{quota} within {window} s"),
+    };
+    let public =
+        format!("Too many {what}. Come back in {} s; the limit is {limit} ({allowed}).", whole_seconds(over.wait));
     Refusal::new(Code::TooManyRequests, public)
         .with_retry_after(over.wait)
         .with_data(json!({"limit": limit, "quota": quota, "windowSeconds": window}))
-}
-
-/// Whole seconds, none of which is too early.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())
 }

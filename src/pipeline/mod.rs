@@ -199,7 +199,7 @@ impl Pipeline {
         };
         let mut draft = self.draft(Event::Call, known.via());
         record::describe(&mut draft, known.principal());
-        draft.session = self.gate.sessions.short_of(known.principal(), handle);
+        draft.session = self.gate.sessions.shorts_of(known.principal(), handle).map(|(short, _)| short);
         self.refuse_early(draft, &refusal).await?;
         Err(refusal)
     }

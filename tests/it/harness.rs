@@ -53,6 +53,12 @@ impl Installation {
         self.settings.push((format!("SEKISHO_{name}"), value.to_owned()));
     }
 
+    /// What was set, by the names of variables without their prefix.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (String, String)> {
+        let of = |(name, value): &(String, String)| (name.trim_start_matches("SEKISHO_").to_owned(), value.clone());
+        self.settings.iter().map(of)
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
@@ -159,7 +165,8 @@ impl Lines {
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
-    child: Child,
+    /// None where it runs in this process.
+    child: Option<Child>,
     pub(crate) address: SocketAddr,
     pub(crate) said: Vec<String>,
     token: String,
@@ -188,7 +195,7 @@ impl Server {
             if let Some((_, url)) = line.strip_prefix("Serving MCP at ").and_then(|url| url.split_once("://")) {
                 let address = url.trim_end_matches("/mcp").parse().unwrap();
                 let token = installation.token();
-                return Self { child, address, said, token };
+                return Self { child: Some(child), address, said, token };
             }
         }
         child.wait().unwrap();
@@ -197,27 +204,35 @@ impl Server {
         panic!("the server did not start: {said:?} {errors}");
     }
 
+    /// One that listens in this process, and that somebody else stops.
+    pub(crate) fn here(address: SocketAddr, token: String) -> Self {
+        Self { child: None, address, said: Vec::new(), token }
+    }
+
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().unwrap().id()
     }
 
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Asks it to stop, and gives its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        signal(self.child.id(), "TERM");
-        self.child.wait().unwrap().code()
+        let mut child = self.child.take().unwrap();
+        signal(child.id(), "TERM");
+        child.wait().unwrap().code()
     }
 
     /// Asks it to stop, and gives what it said on its standard error.
     pub(crate) fn stop(mut self) -> String {
-        signal(self.child.id(), "TERM");
-        assert!(self.child.wait().unwrap().success());
+        let mut child = self.child.take().unwrap();
+        signal(child.id(), "TERM");
+        assert!(child.wait().unwrap().success());
         let mut errors = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         errors
     }
 
@@ -262,9 +277,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself.
+            child.kill().ok();
+            child.wait().ok();
+        }
     }
 }
 

@@ -221,6 +221,37 @@ fn a_policy_opens_one_restricted_library_to_one_principal() {
 }
 
 #[test]
+fn explain_finds_the_role_of_an_account_and_a_token_and_says_what_keeps_them_out() {
+    let installation = Installation::new();
+    let word = installation.folder("words").join("word");
+    std::fs::write(&word, "correct horse battery").unwrap();
+    let added = installation
+        .command(&["account", "add", "ann", "--role", "operator"])
+        .stdin(std::fs::File::open(&word).unwrap())
+        .output()
+        .unwrap();
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let key = installation.json(&["token", "issue", "ci", "--role", "auditor", "--scope", "tool:read_document"]);
+    let explain = |principal: &str, action: &str| -> Value {
+        let output = installation.run(&["--json", "policy", "explain", principal, action, "appliance"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
+    };
+    let of_account = explain("account:ann", "library.add");
+    assert_eq!((&of_account["allowed"], &of_account["principal"]["role"]), (&json!(true), &json!("operator")));
+    assert_eq!(of_account["note"], Value::Null);
+    for name in ["token:ci", &format!("token:{}", key["id"].as_str().unwrap())] {
+        let of_token = explain(name, "library.add");
+        assert_eq!((&of_token["allowed"], &of_token["principal"]["role"]), (&json!(false), &json!("auditor")));
+        assert_eq!(of_token["principal"]["id"], "token:ci");
+        assert_eq!(of_token["principal"]["scopes"], json!(["tool:read_document"]));
+    }
+    installation.json(&["account", "disable", "ann"]);
+    installation.json(&["token", "revoke", "ci"]);
+    assert!(explain("account:ann", "library.add")["note"].as_str().unwrap().contains("disabled"));
+    assert!(explain("token:ci", "library.add")["note"].as_str().unwrap().contains("revoked"));
+}
+
+#[test]
 fn explain_says_why_for_roles_scopes_and_what_is_not_there() {
     let installation = Installation::new();
     let explain = |arguments: &[&str]| {
@@ -239,6 +270,7 @@ fn explain_says_why_for_roles_scopes_and_what_is_not_there() {
     let named = ["role:reader", "read_document", "library:x", "--scope", "library:x", "--classification", "restricted"];
     check(&named, 0, "permitted by shipped.cedar#agent-library");
     check(&["role:king", "read_document", "appliance"], 64, "");
+    check(&["token:quickstart", "read_document", "appliance", "--role", "admin"], 64, "");
     check(&["account:ann", "read_document", "appliance"], 64, "");
     check(&["role:reader", "fly", "appliance"], 66, "");
     check(&["role:reader", "read_document", "library:nowhere"], 66, "");

@@ -18,7 +18,11 @@ fn check_over(reply: &Reply, limit: &str, quota: u64, window: u64) {
     assert_eq!(reply.header("ratelimit"), Some(format!("\"{limit}\";r=0;t={seconds}").as_str()));
     let data = &reply.message()["error"]["data"];
     assert_eq!((&data["code"], &data["limit"]), (&json!("too_many_requests"), &json!(limit)));
-    assert!(data["retryAfterMs"].as_u64().unwrap() > 0);
+    assert_eq!((&data["quota"], &data["windowSeconds"]), (&json!(quota), &json!(window)));
+    let wait_ms = data["retryAfterMs"].as_u64().unwrap();
+    assert!(wait_ms > 0 && wait_ms <= seconds * 1000, "{data}");
+    let text = reply.message()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(text.contains(&format!("Come back in {seconds} s; the limit is {limit} ({quota} ")), "{text}");
 }
 
 fn passes(client: &Client, server: &Server, times: usize) {
@@ -52,7 +56,28 @@ fn calls_at_once_are_bounded() {
     let ann = own(&installation);
     let server = installation.serve();
     passes(&ann, &server, 3);
-    check_over(&ann.call(&server, "list_libraries"), "rate.burst_limit", 10, 60);
+    let refused = ann.call(&server, "list_libraries");
+    check_over(&refused, "rate.burst_limit", 3, 18);
+    let text = refused.message()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("Too many calls at once of this principal."), "{text}");
+    assert!(text.ends_with("(3 at once, then one every 6 s)."), "{text}");
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() <= 6, "one comes back, not the minute");
+}
+
+/// What a new installation has: 20 at once, and not a word of the 100 of a minute.
+#[test]
+fn the_default_burst_is_named_as_it_is() {
+    let mut installation = Installation::new();
+    for (name, value) in [("PER_MINUTE", "100"), ("BURST_LIMIT", "20"), ("PER_SESSION", "2000")] {
+        installation.set(&format!("RATE_{name}"), value);
+    }
+    let ann = own(&installation);
+    let server = installation.serve();
+    let refused = std::iter::repeat_with(|| ann.call(&server, "list_libraries")).find(|reply| reply.status == 429);
+    let refused = refused.unwrap();
+    check_over(&refused, "rate.burst_limit", 20, 12);
+    assert!(refused.body.contains("20 at once, then one every 0.6 s"), "{}", refused.body);
+    assert!(!refused.body.contains("100"), "{}", refused.body);
 }
 
 #[test]
@@ -81,6 +106,8 @@ fn a_tool_may_have_a_rate_of_its_own() {
         let refused = ann.call(server, "list_libraries");
         let data = refused.message()["error"]["data"].clone();
         assert_eq!((&data["code"], &data["limit"]), (&json!("too_many_requests"), &json!("rate.per_tool")));
+        assert!(refused.body.contains("Too many calls of this tool. Come back in"), "{}", refused.body);
+        assert!(refused.body.contains("(2 within 60 s)"), "{}", refused.body);
         assert!((1..=61_000).contains(&data["retryAfterMs"].as_u64().unwrap()), "{data}");
         let other = ann.modern(server, "tools/call", json!({"name": "search_documents", "arguments": {"query": "a"}}));
         assert!(other.message()["result"].is_object(), "{}", other.body);

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::harness::{Installation, PATIENCE, Reply, Server, base_headers, parse, signal, text};
 
 /// An installation with a certificate of its own authority.
-fn secured() -> (Installation, PathBuf) {
+pub(crate) fn secured() -> (Installation, PathBuf) {
     let mut installation = Installation::new();
     let made = installation.json(&["tls", "init", "--name", "docs.example.org"]);
     installation.set("HTTP_TLS_CERTIFICATE", made["tls_certificate"].as_str().unwrap());
@@ -35,18 +35,18 @@ fn secured() -> (Installation, PathBuf) {
 type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 #[derive(Clone)]
-struct Client {
+pub(crate) struct Client {
     roots: PathBuf,
     suites: Vec<SupportedCipherSuite>,
     identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Client {
-    fn of(directory: &Path) -> Self {
+    pub(crate) fn of(directory: &Path) -> Self {
         Self { roots: directory.join("ca.pem"), suites: default_provider().cipher_suites, identity: None }
     }
 
-    fn showing(&self, directory: &Path, name: &str) -> Self {
+    pub(crate) fn showing(&self, directory: &Path, name: &str) -> Self {
         let identity = (directory.join(format!("{name}.pem")), directory.join(format!("{name}-key.pem")));
         Self { identity: Some(identity), ..self.clone() }
     }
@@ -79,7 +79,7 @@ impl Client {
     }
 
     /// A request on a connection of its own. Over TLS 1.3 a server says only now what it thinks of a certificate.
-    fn fetch(&self, server: &Server, head: &str) -> io::Result<Reply> {
+    pub(crate) fn fetch(&self, server: &Server, head: &str) -> io::Result<Reply> {
         let mut stream = self.connect(server)?;
         stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes())?;
         let mut bytes = Vec::new();
@@ -233,7 +233,7 @@ fn a_required_client_certificate_is_asked_for_until_it_is_revoked() {
 }
 
 /// Writes the authority's list of revoked certificates.
-fn revoke(directory: &Path, list: &Path, names: &[&str]) {
+pub(crate) fn revoke(directory: &Path, list: &Path, names: &[&str]) {
     let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
     let key = rcgen::KeyPair::from_pem(&read("ca-key.pem")).unwrap();
     let issuer = rcgen::Issuer::from_ca_cert_pem(&read("ca.pem"), key).unwrap();

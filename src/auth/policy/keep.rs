@@ -9,6 +9,7 @@ use super::source::PolicyError;
 use super::{Policy, Summary};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::{Audit, AuditError};
+use crate::base::clock::Timestamp;
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Store};
 
@@ -34,6 +35,10 @@ pub enum KeepError {
 impl PolicyKeeper {
     pub fn new(policy: Arc<Policy>, audit: Audit) -> Self {
         Self { policy, audit }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.audit.now()
     }
 
     pub fn store(&self) -> &Store {

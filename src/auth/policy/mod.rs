@@ -3,7 +3,7 @@
 pub mod ask;
 mod engine;
 pub mod keep;
-mod scope;
+pub(super) mod scope;
 pub mod source;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,12 @@ pub(super) struct Answer {
     pub(super) names_resource: bool,
 }
 
+/// Whether a scope is of a kind that stands above; those of other systems are for others to understand.
+pub(in crate::auth) fn is_ours(scope: &str) -> bool {
+    const KINDS: [&str; 5] = ["tool", "action_group", "library", "connector", "credential"];
+    scope.split_once(':').is_some_and(|(kind, name)| KINDS.contains(&kind) && !name.is_empty())
+}
+
 pub(super) fn ask(scopes: &[String], action: &Action, resource: &Resource) -> Answer {
     let mut about_actions = false;
     let mut about_resources = false;

@@ -30,6 +30,7 @@ fn a_burst_then_the_pace_and_each_principal_for_itself() {
     }
     let over = quota.take(&ann, &Handle::Credential).unwrap_err();
     assert_eq!((over.limit, over.wait), ("rate.burst_limit", Duration::from_secs(1)));
+    assert_eq!((over.quota, over.window, over.every), (3, Duration::from_secs(3), Some(Duration::from_secs(1))));
     quota.take(&bob, &Handle::Credential).unwrap();
     clock.advance(over.wait);
     quota.take(&ann, &Handle::Credential).unwrap();
@@ -85,6 +86,20 @@ fn a_refused_call_takes_nothing() {
     for _ in 0..3 {
         quota.take(&ann, &other).unwrap();
     }
+}
+
+#[test]
+fn of_several_limits_the_one_that_holds_longest_is_told() {
+    let clock = start();
+    let quota = Quota::new(rate(3, 3, 3), clock.clone());
+    let ann = principal("ann");
+    for _ in 0..3 {
+        quota.take(&ann, &Handle::Credential).unwrap();
+    }
+    let over = quota.take(&ann, &Handle::Credential).unwrap_err();
+    assert_eq!((over.limit, over.quota, over.window, over.every), ("rate.per_session", 3, HOUR, None));
+    clock.advance(over.wait);
+    quota.take(&ann, &Handle::Credential).unwrap();
 }
 
 #[test]

@@ -108,6 +108,11 @@ impl Pace {
         Self { every_ns, tolerance_ns: every_ns.saturating_mul(u64::from(burst.max(1)) - 1) }
     }
 
+    /// One may come in each of these.
+    pub(super) fn every(self) -> Duration {
+        Duration::from_nanos(self.every_ns)
+    }
+
     /// Until one more may come, where the next one was due at `next`.
     pub(super) fn wait(self, next: Duration, now: Duration) -> Option<Duration> {
         let early = next.saturating_sub(Duration::from_nanos(self.tolerance_ns));

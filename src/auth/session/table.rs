@@ -16,6 +16,8 @@ use crate::store::{Put, StoreError};
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) id: SessionId,
+    /// Its id before it was rotated last. Not kept: it is for whoever acts on what was listed a moment ago.
+    pub(super) former: Option<SessionId>,
     pub(super) handle: Handle,
     pub(super) principal: Arc<str>,
     pub(super) credential: Arc<str>,
@@ -42,6 +44,7 @@ impl Open {
     ) -> Result<Self, NoEntropy> {
         Ok(Self {
             id: SessionId::random()?,
+            former: None,
             handle: handle.clone(),
             principal: Arc::clone(&principal.id),
             credential: Arc::clone(&principal.credential),
@@ -60,6 +63,7 @@ impl Open {
     pub(super) fn of_record(record: SessionRecord, in_flight_max: usize) -> Self {
         Self {
             id: record.id,
+            former: None,
             handle: record.handle,
             principal: record.principal.into(),
             credential: record.credential.into(),
@@ -73,6 +77,11 @@ impl Open {
             permits: Arc::new(Semaphore::new(in_flight_max)),
             is_dirty: false,
         }
+    }
+
+    /// Whether `short` is its id, or was until a moment ago.
+    pub(super) fn is_named(&self, short: &str) -> bool {
+        self.id.short() == short || self.former.as_ref().is_some_and(|former| former.short() == short)
     }
 
     /// Whoever is at this machine is known by the kernel in each process anew: nothing of theirs has to last.

@@ -61,7 +61,7 @@ fn a_session_is_renewed_after_its_times_and_swept_when_quiet() {
 
 #[test]
 fn without_rotation_a_renewed_session_keeps_its_id() {
-    let (clock, sessions) = sessions_with(|config| config.session.rotates = false);
+    let (clock, sessions) = sessions_with(|config| config.session.rotation = None);
     let first = enter(&sessions, &token("ann"), &Handle::Credential).unwrap().id;
     clock.advance(16 * MINUTE);
     let renewed = enter(&sessions, &token("ann"), &Handle::Credential).unwrap();
@@ -73,14 +73,80 @@ fn without_rotation_a_renewed_session_keeps_its_id() {
 fn an_active_session_still_ends_at_its_absolute_time() {
     let (clock, sessions) = sessions();
     let ann = token("ann");
-    let first = enter(&sessions, &ann, &Handle::Credential).unwrap().id;
+    enter(&sessions, &ann, &Handle::Credential).unwrap();
     for _ in 0..6 {
         clock.advance(Duration::from_secs(10 * 60 + 1));
-        if enter(&sessions, &ann, &Handle::Credential).unwrap().id != first {
+        if matches!(enter(&sessions, &ann, &Handle::Credential).unwrap().turn, Turn::Renewed { .. }) {
             return;
         }
     }
     panic!("never renewed");
+}
+
+#[test]
+fn a_session_in_use_gets_a_new_id_at_each_interval_and_goes_on() {
+    let (clock, sessions) = sessions_with(|config| {
+        config.session.rotation = Some(10 * MINUTE);
+        config.session.timeout = 25 * MINUTE;
+    });
+    let (ann, handle) = (token("ann"), connection());
+    let first = enter(&sessions, &ann, &handle).unwrap();
+    clock.advance(10 * MINUTE - Duration::from_millis(1));
+    let same = enter(&sessions, &ann, &handle).unwrap();
+    assert_eq!((same.turn, &same.id), (Turn::Current, &first.id));
+    clock.advance(Duration::from_millis(1));
+    drop(same.permit);
+    let rotated = enter(&sessions, &ann, &handle).unwrap();
+    assert_eq!(rotated.turn, Turn::Rotated { old: first.id.clone() });
+    assert_eq!(rotated.rows.len(), 2, "the old row goes, the new one comes");
+    assert!(matches!(enter(&sessions, &ann, &handle), Err(SessionError::SessionBusy(2))), "its calls still count");
+    drop((first.permit, rotated.permit));
+    let again = enter(&sessions, &ann, &handle).unwrap();
+    assert_eq!((again.turn, &again.id), (Turn::Current, &rotated.id));
+    let (listed, _) = sessions.list();
+    assert_eq!((listed.len(), listed[0].began, listed[0].calls), (1, Timestamp(0), 4), "it is the same session");
+    drop(again.permit);
+    clock.advance(14 * MINUTE);
+    assert!(matches!(enter(&sessions, &ann, &handle).unwrap().turn, Turn::Rotated { .. }));
+    clock.advance(2 * MINUTE);
+    let renewed = enter(&sessions, &ann, &handle).unwrap();
+    assert!(matches!(renewed.turn, Turn::Renewed { .. }), "rotation does not put off its absolute time");
+}
+
+#[test]
+fn whoever_acts_on_the_id_from_before_a_rotation_means_the_same_session() {
+    let (clock, sessions) = sessions_with(|config| config.session.rotation = Some(10 * MINUTE));
+    let (ann, handle) = (token("ann"), connection());
+    let old = enter(&sessions, &ann, &handle).unwrap().id;
+    clock.advance(11 * MINUTE);
+    let new = enter(&sessions, &ann, &handle).unwrap().id;
+    assert_eq!(sessions.shorts_of(&ann, &handle), Some((new.short().to_owned(), Some(old.short().to_owned()))));
+    let ended = sessions.end(&Which::Short(old.short().to_owned())).unwrap();
+    assert_eq!((ended.len(), &ended[0].id), (1, &new));
+}
+
+#[tokio::test]
+async fn a_restart_neither_forgets_nor_repeats_a_rotation() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    let (clock, before) = sessions();
+    let ann = token("ann");
+    store.commit(Batch::puts(enter(&before, &ann, &Handle::Credential).unwrap().rows)).await.unwrap();
+    for _ in 0..2 {
+        clock.advance(14 * MINUTE);
+        store.commit(Batch::puts(enter(&before, &ann, &Handle::Credential).unwrap().rows)).await.unwrap();
+        before.flush(&store).await.unwrap();
+    }
+    clock.advance(3 * MINUTE);
+    let (after, _) = restarted(&store, clock.clone());
+    let rotated = enter(&after, &ann, &Handle::Credential).unwrap();
+    assert!(matches!(rotated.turn, Turn::Rotated { .. }), "31 minutes");
+    store.commit(Batch::puts(rotated.rows)).await.unwrap();
+    let (last, restored) = restarted(&store, clock);
+    assert_eq!((restored.open, restored.over.len()), (1, 0), "the old row went");
+    let same = enter(&last, &ann, &Handle::Credential).unwrap();
+    assert_eq!((same.turn, same.id), (Turn::Current, rotated.id));
+    store.close().await;
 }
 
 #[test]
@@ -91,7 +157,7 @@ fn calls_in_flight_are_bounded_per_session_and_in_all() {
     let _two = enter(&sessions, &ann, &Handle::Credential).unwrap();
     assert!(matches!(enter(&sessions, &ann, &Handle::Credential), Err(SessionError::SessionBusy(2))));
     let _three = enter(&sessions, &bob, &Handle::Credential).unwrap();
-    assert!(matches!(enter(&sessions, &bob, &Handle::Credential), Err(SessionError::Busy)));
+    assert!(matches!(enter(&sessions, &bob, &Handle::Credential), Err(SessionError::Busy(3))));
     drop(one);
     enter(&sessions, &bob, &Handle::Credential).unwrap();
 }

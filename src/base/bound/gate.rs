@@ -61,6 +61,11 @@ pub const PASSWORD_CHARS_MIN: usize = 12;
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Callers that wait for their password to be hashed: at a tenth of a second each, the last one waits some seconds.
 pub const PASSWORD_WAITING_MAX: usize = 64;
+/// Of these callers, those of one address (of IPv6: one /64): whoever sends wrong passwords for many names leaves the
+/// other places to others.
+pub const PASSWORD_WAITING_PER_ADDRESS_MAX: usize = 8;
+/// The same for this machine, whose users and proxies share one address; some places stay free all the same.
+pub const PASSWORD_WAITING_LOOPBACK_MAX: usize = 32;
 /// How long a caller waits for its turn at hashing before it is told to come back.
 pub const PASSWORD_WAIT_MS: u64 = 10_000;
 /// The first pause before the next hash of an account with a wrong password; each further failure doubles it.

@@ -23,6 +23,12 @@ pub struct Auth {
     /// JWKS file with the public keys of an authorization server (RS256, ES256, EdDSA). It is read again when it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<String>,
+    /// The most that a token of that server (or of MCP_JWT_SECRET) makes of its bearer: "reader", "auditor", "operator", "admin". Whoever signs there chooses the role up to this one.
+    pub jwt_role_max: String,
+    /// The claim of such a token in which roles stand, a text or a list; with dots for a path, such as "realm_access.roles".
+    pub jwt_role_claim: String,
+    /// What values of that claim mean here, each as "mcp-operators=operator". Our own names of roles mean themselves; any other value gives no role, which is reader.
+    pub jwt_roles: Vec<String>,
     /// Who the holder of a client certificate is: a subject alternative name and a role, such as "dns:agent.example=reader".
     pub certificates: Vec<String>,
     /// Authorization servers, as https URLs, where a client gets a token for this server. Named in the metadata of RFC 9728.
@@ -39,6 +45,9 @@ impl Default for Auth {
             jwt_leeway_seconds: 30,
             jwt_expiry_seconds: 3600,
             jwks_file: None,
+            jwt_role_max: "reader".into(),
+            jwt_role_claim: "role".into(),
+            jwt_roles: Vec::new(),
             certificates: Vec::new(),
             authorization_servers: Vec::new(),
         }
@@ -79,8 +88,10 @@ pub struct Session {
     pub max_concurrent_sessions: u64,
     /// What happens to one more: "end_oldest_idle" ends the principal's session that was quiet for longest, "refuse" refuses the new one.
     pub when_full: WhenFull,
-    /// A renewed session gets a new id. Without it the id stays.
+    /// A session's id changes every rotation_minutes, and when the session is renewed. Without it the id stays.
     pub rotation: bool,
+    /// A session in use gets a new id every so many minutes; its times, counts and Mcp-Session-Id go on. From timeout_minutes on: only when it is renewed.
+    pub rotation_minutes: u64,
     /// What a session is bound to beside its credential's principal: "principal" (nothing more), "certificate" (the client's certificate), "address" (the client's address).
     pub bind: Bind,
 }
@@ -93,6 +104,7 @@ impl Default for Session {
             max_concurrent_sessions: 5,
             when_full: WhenFull::EndOldestIdle,
             rotation: true,
+            rotation_minutes: 30,
             bind: Bind::Principal,
         }
     }
