@@ -215,6 +215,8 @@ pub const LOG_HEADER_BYTES_MAX: usize = 1024;
 pub const LOG_WAITING_BYTES_MAX: usize = 1 << 20;
 /// Keys for sealed log files that are made ahead: the writer takes the next one while the first is being replaced.
 pub const LOG_KEYS_READY: usize = 2;
+/// Sealed log files whose keys a rekey carries over: the newest; a year of days with a dozen restarts each.
+pub const LOG_KEYS_CARRIED_MAX: usize = 5_000;
 /// Bytes of a log that are read at once for whoever asks.
 pub const LOG_PAGE_BYTES: usize = 256 << 10;
 /// Characters of a session's id in a security line: enough to tell sessions apart, too few to use one.

@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod error;
 pub mod house;
+mod carried;
 mod logs;
 pub mod rekey;
 pub mod restore;
