@@ -170,6 +170,16 @@ impl Pipeline {
         Ok(known)
     }
 
+    /// Whether somebody who was recognised once would be let in now: of streams that live longer than their request.
+    pub fn holds(&self, known: &Known) -> bool {
+        let Gate { sessions, bans, .. } = &self.gate;
+        let (principal, via) = (known.principal(), known.via());
+        let is_banned = !via.is_at_this_machine()
+            && (bans.of_principal(principal).is_some() || via.address().and_then(|at| bans.of_address(at)).is_some());
+        // A store that cannot be read vouches for nobody.
+        !is_banned && !sessions.is_denied(&principal.credential) && self.authenticator.holds(principal).unwrap_or(false)
+    }
+
     /// An address was shut out: an entry of its own, not folded.
     async fn record_ban(&self, via: &Via, struck: Struck) -> Result<(), Refusal> {
         let mut draft = self.draft(Event::Authentication, via);
