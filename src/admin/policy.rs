@@ -22,6 +22,7 @@ use crate::library::{Libraries, LibraryError};
 use crate::operation::{Catalog, Cx, Effect, Kind, Registered};
 use crate::schema::NotASchema;
 use crate::store::Store;
+use crate::vault::credential::{self, CredentialName};
 
 /// All groups.
 const GROUPS: [ActionGroup; 5] =
@@ -119,7 +120,7 @@ fn explained(cx: &Cx, keeper: &PolicyKeeper, libraries: &Libraries, asked: &Expl
         Refusal::new(Code::NotFound, public)
     })?;
     let Known { principal, note } = principal_of(keeper.store(), asked, keeper.now())?;
-    let resource = resource_of(libraries, asked)?;
+    let resource = resource_of(keeper.store(), libraries, asked)?;
     let how = Circumstances { transport: "http", is_tls: true, peer: None };
     let verdict = policy.decide(&principal, &operation.action, &resource, &how);
     written(&Explained {
@@ -201,7 +202,7 @@ fn uid(text: &str) -> Result<u32, Refusal> {
     text.parse().map_err(|_| Refusal::new(Code::Invalid, format!("{text:?} is no uid.")))
 }
 
-fn resource_of(libraries: &Libraries, asked: &Explain) -> Result<Resource, Refusal> {
+fn resource_of(store: &Store, libraries: &Libraries, asked: &Explain) -> Result<Resource, Refusal> {
     let said: Option<Classification> = asked
         .classification
         .as_deref()
@@ -217,7 +218,13 @@ fn resource_of(libraries: &Libraries, asked: &Explain) -> Result<Resource, Refus
             (Ok(_) | Err(LibraryError::NoLibrary(_)), Some(level)) => Ok(Resource::library(name, level)),
             (Err(error), _) => Err(error.into()),
         },
-        "credential" => Ok(Resource::credential(name, level)),
+        "credential" => {
+            let known = match CredentialName::parse(name) {
+                Ok(name) => store.read(|snapshot| credential::show(snapshot, &name)).ok(),
+                Err(_) => None,
+            };
+            Ok(Resource::credential(name, said.or(known.map(|record| record.classification)).unwrap_or_default()))
+        }
         "connector" => Ok(Resource { kind: ResourceKind::Connector, name: name.into(), classification: level }),
         _ => {
             let public = format!(

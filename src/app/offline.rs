@@ -42,7 +42,8 @@ pub async fn rekey(places: &Places, config: &Config, secret: Option<Found>) -> R
     let _lock = DirectoryLock::acquire(&places.data)?;
     let secret = secret.ok_or(VaultError::Sealed)?;
     let (database, key_file, checkpoints) = (places.database(), key_file(places, config), checkpoints(places, config));
-    let plan = rekey::Plan { database: &database, key_file: &key_file, checkpoints: &checkpoints, config };
+    let logs = places.logs();
+    let plan = rekey::Plan { database: &database, key_file: &key_file, checkpoints: &checkpoints, config, logs: &logs };
     Ok(rekey::rekey(plan, &secret.secret, Arc::new(SystemClock::default())).await?)
 }
 

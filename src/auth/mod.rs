@@ -16,6 +16,7 @@ mod cache;
 mod foreign;
 mod jwks;
 mod jwt;
+mod standing;
 mod used;
 
 use std::net::{IpAddr, SocketAddr};
@@ -345,7 +346,11 @@ impl Authenticator {
     /// A stored account, else the one of the environment.
     fn account(&self, name: &str) -> Result<Option<AccountRecord>, StoreError> {
         let stored = self.store.read(|snapshot| account::find(snapshot, name))?;
-        Ok(stored.or_else(|| self.visitor.clone().filter(|visitor| visitor.name == name)))
+        Ok(stored.or_else(|| self.visitor_named(name)))
+    }
+
+    fn visitor_named(&self, name: &str) -> Option<AccountRecord> {
+        self.visitor.clone().filter(|visitor| visitor.name == name)
     }
 
     /// Stores a hash of the same password with more iterations, unless the account was changed meanwhile.

@@ -17,7 +17,8 @@ pub use gate::{
     PASSWORD_WAIT_MS, PASSWORD_WAITING_LOOPBACK_MAX, PASSWORD_WAITING_MAX, PASSWORD_WAITING_PER_ADDRESS_MAX,
     POLICIES_MAX, POLICY_DECISIONS_MAX, POLICY_FILE_BYTES_MAX, POLICY_FILES_MAX, POLICY_ID_CHARS_MAX, PROXY_HOPS_MAX,
     RATE_METERS_MAX, SCOPE_BYTES_MAX, SCOPES_MAX, SESSION_ENDS_WRITTEN_MAX, SESSION_INITIALIZE_BYTES_MAX,
-    SESSION_NEWS_MAX, TOKEN_DAYS_MAX, TOKENS_MAX, TOOL_RATES_MAX, USED_FLUSH_SECONDS, VERIFIED_MAX, VERIFIED_SECONDS,
+    SESSION_NEWS_MAX, STREAM_LOOK_SECONDS, TOKEN_DAYS_MAX, TOKENS_MAX, TOOL_RATES_MAX, USED_FLUSH_SECONDS,
+    VERIFIED_MAX, VERIFIED_SECONDS,
 };
 pub use watch::{
     ALERT_AGE_MAX, ALERT_ATTEMPTS_MAX, ALERT_BATCH_MAX, ALERT_DETAIL_CHARS_MAX, ALERT_FOLD, ALERT_FOLDS_MAX,
@@ -230,6 +231,8 @@ pub const LOG_HEADER_BYTES_MAX: usize = 1024;
 pub const LOG_WAITING_BYTES_MAX: usize = 1 << 20;
 /// Keys for sealed log files that are made ahead: the writer takes the next one while the first is being replaced.
 pub const LOG_KEYS_READY: usize = 2;
+/// Sealed log files whose keys a rekey carries over: the newest; a year of days with a dozen restarts each.
+pub const LOG_KEYS_CARRIED_MAX: usize = 5_000;
 /// Bytes of a log that are read at once for whoever asks.
 pub const LOG_PAGE_BYTES: usize = 256 << 10;
 /// Characters of a session's id in a security line: enough to tell sessions apart, too few to use one.

@@ -1,4 +1,4 @@
-//! `credential set|list|show|remove|history|import`.
+//! `credential set|list|show|classify|remove|history|import`.
 
 use std::fs;
 use std::io::IsTerminal as _;
@@ -12,18 +12,29 @@ use super::library::tell;
 use super::reach::Reach;
 use super::{Context, print, secret, unlock};
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::base::secret::Secret;
 use crate::vault::import;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Credential {
     /// Keep a credential in the vault; its value is typed, or comes on standard input
+    #[command(alias = "add")]
     Set {
         /// A name of A-Z a-z 0-9 . _ -
         name: String,
         /// What it is for
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
+        /// How confidential it is: public, internal, confidential or restricted [default: as it was, or internal]
+        #[arg(long, value_name = "LEVEL")]
+        classification: Option<Classification>,
+    },
+    /// Say how confidential a credential is: public, internal, confidential or restricted
+    Classify {
+        name: String,
+        #[arg(value_name = "LEVEL")]
+        classification: Classification,
     },
     /// List the credentials, without their values
     List,
@@ -61,7 +72,8 @@ pub(super) async fn run(context: &Context, command: Credential) -> Result<u8, Fa
 
 enum Work {
     Ask { operation: &'static str, name: Option<String> },
-    Set { name: String, note: Option<String>, value: Secret },
+    Set { name: String, note: Option<String>, classification: Option<Classification>, value: Secret },
+    Classify { name: String, classification: Classification },
     Import { from: String, found: Vec<(String, Secret)>, replace: bool },
 }
 
@@ -73,9 +85,10 @@ impl Work {
             Credential::Show { name } => ask("credential.show", Some(name)),
             Credential::History { name } => ask("credential.history", Some(name)),
             Credential::Remove { name } => ask("credential.remove", Some(name)),
-            Credential::Set { name, note } => {
+            Credential::Classify { name, classification } => Ok(Self::Classify { name, classification }),
+            Credential::Set { name, note, classification } => {
                 let value = secret::read_new(&format!("Value of {name}: "))?;
-                Ok(Self::Set { name, note, value })
+                Ok(Self::Set { name, note, classification, value })
             }
             Credential::Import { file: Some(file), replace, .. } => {
                 let at = |error: &dyn std::fmt::Display| Failure::no_input(format!("{}: {error}", file.display()));
@@ -114,9 +127,19 @@ impl Work {
                     _ => print::line(&format!("Removed {}; its values are destroyed.", name.unwrap_or_default())),
                 })
             }
-            Self::Set { name, note, value } => {
+            Self::Classify { name, classification } => {
+                let arguments = json!({"name": name, "classification": classification});
+                let result = reach.ask("credential.classify", arguments).await?;
+                let before = result["before"].as_str().unwrap_or_default().to_owned();
+                tell(context, &result, || print::line(&format!("{name} is {classification}; it was {before}.")))
+            }
+            Self::Set { name, note, classification, value } => {
                 let source = if std::io::stdin().is_terminal() { "prompt" } else { "standard_input" };
-                let arguments = json!({"name": name, "note": note, "value": secret::text(&value)?, "source": source});
+                let mut arguments =
+                    json!({"name": name, "note": note, "value": secret::text(&value)?, "source": source});
+                if let Some(classification) = classification {
+                    arguments["classification"] = json!(classification);
+                }
                 let result = reach.ask("credential.set", arguments).await?;
                 tell(context, &result, || print::line(&format!("{name}: version {} is kept.", result["version"])))
             }
@@ -173,7 +196,8 @@ fn list(items: &Value) -> Result<(), Failure> {
     items.iter().try_for_each(|item| {
         let text = |key: &str| print::harmless(item[key].as_str().unwrap_or_default());
         let note = print::painted(print::FAINT, &text("note"));
-        print::line(&format!("{:<32} version {:<3} since {} {note}", text("name"), item["version"], text("updated")))
+        let (name, level, updated) = (text("name"), text("classification"), text("updated"));
+        print::line(&format!("{name:<32} version {:<3} {level:<12} since {updated} {note}", item["version"]))
     })
 }
 

@@ -148,11 +148,11 @@ async fn rekey(context: &Context) -> Result<u8, Failure> {
     let made = offline::rekey(&places, &config, secret).await?;
     let key = made.recovery.text();
     let shown = secret::text(&key)?;
-    let result = json!({"recovery": shown, "resealed": made.resealed});
+    let result = json!({"recovery": shown, "resealed": made.resealed, "log_files": made.logs});
     tell(context, &result, || {
         print::line(&format!(
-            "The database was written anew under new keys; {} sealed records were sealed again. Destroy old backups: the old keys open them.",
-            made.resealed
+            "The database was written anew under new keys; {} sealed records were sealed again, and {} sealed log files open as before. Destroy old backups: the old keys open them.",
+            made.resealed, made.logs
         ))?;
         recovery(shown)
     })

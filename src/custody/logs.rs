@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Custody, CustodyError};
+use super::{Custody, CustodyError, carried};
 use crate::base::secret::Secret;
 use crate::config;
 use crate::store::Batch;
@@ -77,7 +77,10 @@ impl Custody {
         let mut versions = logs.handle.keys().map(KeySupply::versions).unwrap_or_default();
         for file in self.log_files()?.into_iter().filter(|file| file.name.is_sealed) {
             match read::header(&logs.directory, file.name) {
-                Ok(header) => drop(versions.insert(header.key_version)),
+                Ok(header) => {
+                    let carried = self.store().read(|snapshot| carried::find(snapshot, &header.id))?;
+                    versions.insert(carried.map_or(header.key_version, |carried| carried.key_version));
+                }
                 // Whatever it was, no key opens it any more; or it was removed meanwhile.
                 Err(ReadError::Header) => {}
                 Err(ReadError::File(error)) if error.kind() == io::ErrorKind::NotFound => {}
@@ -102,7 +105,10 @@ impl Custody {
 
     /// The key of a sealed log file.
     pub fn log_key(&self, header: &Header) -> Result<Secret, CustodyError> {
-        Ok(self.vault.opened()?.unwrap_log_key(&header.id, &header.wrapped)?)
+        let open = self.vault.opened()?;
+        let carried = self.store().read(|snapshot| carried::find(snapshot, &header.id))?;
+        let wrapped = carried.as_ref().map_or(&header.wrapped, |carried| &carried.wrapped);
+        Ok(open.unwrap_log_key(&header.id, wrapped)?)
     }
 
     /// Removes files that are too old, also where nothing was written that would begin a new one.

@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod error;
 pub mod house;
+mod carried;
 mod logs;
 pub mod rekey;
 pub mod restore;
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, Notify};
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
+use crate::base::classification::Classification;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
@@ -218,6 +220,7 @@ impl Custody {
         note: Option<String>,
         source: CredentialSource,
         replace: bool,
+        classification: Option<Classification>,
     ) -> Result<u32, CustodyError> {
         let name = CredentialName::parse(name)?;
         let _one = self.change.lock().await;
@@ -227,12 +230,25 @@ impl Custody {
             if !replace && credential::show(snapshot, &name).is_ok() {
                 return Err(CustodyError::Exists(name.as_str().to_owned()));
             }
-            let new = NewCredential { name: &name, value, note, source };
+            let new = NewCredential { name: &name, value, note, source, classification };
             Ok(credential::set(&open, snapshot, new, now)?)
         })?;
         self.store().commit(Batch::puts(rows.clone())).await?;
         open.confirm(&rows);
         Ok(self.credential(name.as_str())?.version)
+    }
+
+    /// Says how confidential a credential is; gives what it was.
+    pub async fn classify_credential(
+        &self,
+        name: &str,
+        classification: Classification,
+    ) -> Result<Classification, CustodyError> {
+        let name = CredentialName::parse(name)?;
+        let _one = self.change.lock().await;
+        let (before, rows) = self.store().read(|snapshot| credential::classify(snapshot, &name, classification))?;
+        self.store().commit(Batch::puts(rows)).await?;
+        Ok(before)
     }
 
     /// Destroys a credential's values.

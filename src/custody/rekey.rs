@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::backup::{Temporary, check, with_suffix};
-use super::{Custody, CustodyError};
+use super::{Custody, CustodyError, carried};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
 use crate::audit::log::LogHook;
@@ -29,6 +29,8 @@ pub struct Rekeyed {
     pub recovery: RecoveryKey,
     /// Records that were sealed anew.
     pub resealed: usize,
+    /// Sealed log files whose keys were carried over.
+    pub logs: usize,
 }
 
 /// Where everything is.
@@ -38,6 +40,8 @@ pub struct Plan<'a> {
     pub key_file: &'a Path,
     pub checkpoints: &'a Path,
     pub config: &'a Config,
+    /// Where the program's log is.
+    pub logs: &'a Path,
 }
 
 /// Writes the database anew. Whoever calls holds the directory's lock. Killed anywhere, the old database is there
@@ -55,22 +59,27 @@ pub async fn rekey(plan: Plan<'_>, secret: &Secret, clock: Arc<dyn Clock>) -> Re
         _ => {}
     }
     Store::create(&draft.0, &made.rows)?;
-    let resealed = copy(&old, &draft.0, Pair { from: &from, to: &made.open }).await?;
+    let pair = Pair { from: &from, to: &made.open };
+    let (resealed, logs) = copy(&old, &draft.0, pair, plan.logs).await?;
     old.close()?;
     announce(&plan, &draft.0, secret, clock).await?;
     check(&draft.0)?;
     fs::rename(&draft.0, plan.database).map_err(CustodyError::file(plan.database))?;
     let directory = plan.database.parent().unwrap_or(Path::new("."));
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(CustodyError::file(directory))?;
-    Ok(Rekeyed { recovery: made.recovery, resealed })
+    Ok(Rekeyed { recovery: made.recovery, resealed, logs })
 }
 
 /// Copies every row but the old vault's and the ids of secrets that it derived for JWTs, then seals anew what the old keys sealed.
-async fn copy(old: &Opened, draft: &Path, pair: Pair<'_>) -> Result<usize, CustodyError> {
+async fn copy(old: &Opened, draft: &Path, pair: Pair<'_>, logs: &Path) -> Result<(usize, usize), CustodyError> {
     let new = Store::open(draft)?;
     let hook = LogHook::of(&new)?;
     let new = new.start(Box::new(hook))?;
-    let result = copy_rows(old, &new, pair).await;
+    let result = async {
+        let resealed = copy_rows(old, &new, pair).await?;
+        Ok((resealed, carry_logs(&new, pair, logs).await?))
+    }
+    .await;
     new.close().await;
     result
 }
@@ -111,6 +120,16 @@ async fn copy_rows(old: &Opened, new: &Store, pair: Pair<'_>) -> Result<usize, C
             None => return Ok(resealed),
         }
     }
+}
+
+/// The files stay as they are, for they cannot change in one step with the database: their keys go into it.
+async fn carry_logs(new: &Store, pair: Pair<'_>, logs: &Path) -> Result<usize, CustodyError> {
+    let headers = carried::headers(logs)?;
+    let (rows, count) = new.read(|snapshot| carried::rows(snapshot, pair, &headers))?;
+    for rows in rows.chunks(bound::SCAN_ROWS_MAX) {
+        commit(new, pair.to, rows.to_vec()).await?;
+    }
+    Ok(count)
 }
 
 async fn commit(new: &Store, open: &Open, rows: Vec<Put>) -> Result<usize, CustodyError> {

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{ClientState, Mcp};
 use crate::auth::policy::ask::Resource;
 use crate::auth::session::{Handle, Sessions};
+use crate::base::bound;
 use crate::operation::{Change, Kind};
 use crate::pipeline::Pipeline;
 use crate::pipeline::identify::Known;
@@ -29,19 +30,25 @@ fn may_hear(pipeline: &Pipeline, known: &Known, change: &Change) -> bool {
     }
 }
 
-/// Serves one `subscriptions/listen` until it is cancelled, its session is ended, the server stops, or the policy
-/// allows it no more.
+/// Serves one `subscriptions/listen` until it is cancelled, its session is ended, its credential or principal holds no
+/// more, the server stops, or the policy allows it no more.
 pub(super) async fn forward(mcp: &Mcp, known: &Known, handle: &Handle, cx: &SubscriptionContext) {
     let pipeline = mcp.pipeline();
     let mut changes = mcp.catalog().changes();
     let mut ended = std::pin::pin!(ended(pipeline.sessions(), &known.principal().credential, handle, true));
     let sink = cx.sink().clone();
+    let mut looks = tokio::time::interval(Duration::from_secs(bound::STREAM_LOOK_SECONDS));
     loop {
         let change = tokio::select! {
             () = cx.cancelled() => return,
             () = &mut ended => return,
-            change = changes.recv() => change,
+            _ = looks.tick() => None,
+            change = changes.recv() => Some(change),
         };
+        if !pipeline.holds(known) {
+            return;
+        }
+        let Some(change) = change else { continue };
         if !pipeline.may(known, Kind::Protocol, "subscriptions/listen", &Resource::appliance()) {
             return;
         }
@@ -91,7 +98,7 @@ pub(super) fn forward_to_legacy(mcp: &Arc<Mcp>, known: Known, peer: Peer<RoleSer
                 Ok(Err(RecvError::Lagged(_))) => Change::Resources(None),
                 Ok(Ok(change)) => change,
             };
-            if !may_hear(&pipeline, &known, &change) {
+            if !pipeline.holds(&known) || !may_hear(&pipeline, &known, &change) {
                 continue;
             }
             let sent = match change {

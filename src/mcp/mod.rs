@@ -222,7 +222,7 @@ impl ServerHandler for Handler {
         asked.answers = request.input_responses.map(|answers| answers.into_iter().collect());
         asked.state = request.request_state;
         let recorded = self.mcp.pipeline.run(known, asked).await;
-        reply::call(recorded, |job| self.mcp.tasks.start(principal, job))
+        reply::call(recorded, |job, quotes| self.mcp.tasks.start(principal, job, quotes))
     }
 
     async fn list_resources(

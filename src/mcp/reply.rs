@@ -82,17 +82,15 @@ fn meta(marks: &Marks) -> Option<rm::MetaObject> {
 /// The answer to `tools/call`. `start` turns work into a task.
 pub(super) fn call(
     recorded: Recorded,
-    start: impl FnOnce(Job) -> Result<rm::Task, Refusal>,
+    start: impl FnOnce(Job, bool) -> Result<rm::Task, Refusal>,
 ) -> Result<rm::CallToolResponse, ErrorData> {
-    let meta = meta(recorded.marks());
+    let marks = recorded.marks().clone();
     match recorded.into_reply() {
-        Ok(Ran::Done(output)) => {
-            let mut result = tool_result(output)?;
-            result.meta = meta;
-            Ok(result.into())
-        }
+        Ok(Ran::Done(output)) => Ok(tool_result(output, &marks)?.into()),
         Ok(Ran::Ask { questions, state }) => Ok(rm::CallToolResponse::InputRequired(input_required(questions, state)?)),
-        Ok(Ran::Task(job)) => Ok(rm::CreateTaskResult::new(start(job).map_err(|refusal| error(&refusal))?).into()),
+        Ok(Ran::Task(job)) => {
+            Ok(rm::CreateTaskResult::new(start(job, marks.untrusted).map_err(|refusal| error(&refusal))?).into())
+        }
         Err(refusal) if is_for_the_model(&refusal) => {
             Ok(rm::CallToolResult::error(vec![rm::ContentBlock::text(refusal.public)]).into())
         }
@@ -100,11 +98,12 @@ pub(super) fn call(
     }
 }
 
-pub(super) fn tool_result(output: Output) -> Result<rm::CallToolResult, ErrorData> {
+pub(super) fn tool_result(output: Output, marks: &Marks) -> Result<rm::CallToolResult, ErrorData> {
     let Output::Tool { blocks, structured, failed } = output else { return Err(unexpected()) };
     let content = blocks.into_iter().map(block).collect();
     let mut result = if failed { rm::CallToolResult::error(content) } else { rm::CallToolResult::success(content) };
     result.structured_content = structured;
+    result.meta = meta(marks);
     Ok(result)
 }
 
@@ -284,4 +283,21 @@ fn object(schema: &Value) -> Map<String, Value> {
 /// An operation gave something that its kind of request has no answer for: our own bug.
 fn unexpected() -> ErrorData {
     error(&Refusal::internal("an operation gave an output of the wrong kind"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes at once and what comes of a task are built here alike.
+    #[test]
+    fn a_result_carries_the_marks_of_what_it_quotes() {
+        let meta = |marks: &Marks| {
+            let result = tool_result(Output::text("A page."), marks).unwrap();
+            serde_json::to_value(result).unwrap()["_meta"].clone()
+        };
+        assert_eq!(meta(&Marks::default()), Value::Null);
+        let marks = Marks { untrusted: true, flags: vec!["hidden_unicode.tag".into()] };
+        assert_eq!(meta(&marks), json!({"sekisho/untrusted": true, "sekisho/flags": ["hidden_unicode.tag"]}));
+    }
 }

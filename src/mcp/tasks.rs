@@ -42,7 +42,8 @@ impl Tasks {
         Self { pipeline, manager: Manager(TaskManager::new()), owners: Mutex::default() }
     }
 
-    pub(super) fn start(&self, owner: Principal, job: Job) -> Result<rm::Task, Refusal> {
+    /// `quotes` is what its operation says of itself: the result is marked as one that came at once would be.
+    pub(super) fn start(&self, owner: Principal, job: Job, quotes: bool) -> Result<rm::Task, Refusal> {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if owners.len() >= bound::TASKS_MAX {
             owners.retain(|id, _| self.manager.0.get_task(id).is_ok());
@@ -56,8 +57,8 @@ impl Tasks {
                 let side: Arc<dyn JobSide> = Arc::new(Side { context, pipeline: Arc::clone(&pipeline) });
                 let run = std::panic::AssertUnwindSafe(job(Arc::clone(&side))).catch_unwind().await;
                 let result = run.unwrap_or_else(|_| Err(Refusal::internal("a task panicked")));
-                match pipeline.finish_task(&principal, result).await {
-                    Ok(output) => reply::tool_result(output).map_err(TaskExit::Error),
+                match pipeline.finish_task(&principal, quotes, result).await {
+                    Ok((output, marks)) => reply::tool_result(output, &marks).map_err(TaskExit::Error),
                     Err(refusal) if refusal.code == Code::Cancelled => Err(TaskExit::Cancelled),
                     Err(refusal) => Err(TaskExit::Error(reply::error(&refusal))),
                 }

@@ -35,11 +35,12 @@ use crate::config::mask::NotSearchable;
 use crate::crypto::aead::{AeadError, SealingKey};
 use crate::guardrail::rule::RuleError;
 use crate::guardrail::{Finding, Guardrail};
-use crate::operation::{Catalog, Kind, Output, Registered, UsedSecrets};
+use crate::operation::{Catalog, Job, Kind, Marks, Output, Registered, UsedSecrets};
 use crate::store::Batch;
 use crate::telemetry::metric::Metrics;
 use crate::telemetry::security::SecurityLog;
 use identify::Known;
+use ran::Ran;
 use record::Recorded;
 use redact::Redactor;
 use request::{Asked, Via};
@@ -173,6 +174,16 @@ impl Pipeline {
             return Err(admit::denied());
         }
         Ok(known)
+    }
+
+    /// Whether somebody who was recognised once would be let in now: of streams that live longer than their request.
+    pub fn holds(&self, known: &Known) -> bool {
+        let Gate { sessions, bans, .. } = &self.gate;
+        let (principal, via) = (known.principal(), known.via());
+        let is_banned = !via.is_at_this_machine()
+            && (bans.of_principal(principal).is_some() || via.address().and_then(|at| bans.of_address(at)).is_some());
+        // A store that cannot be read vouches for nobody.
+        !is_banned && !sessions.is_denied(&principal.credential) && self.authenticator.holds(principal).unwrap_or(false)
     }
 
     /// An address was shut out: an entry of its own, not folded.
@@ -310,10 +321,19 @@ impl Pipeline {
             redactor: &self.redactor,
             used: &used,
         };
-        let ran = dispatch::dispatch(&shared, allowed).await?;
+        let ran = match dispatch::dispatch(&shared, allowed).await? {
+            (kind, Ran::Task(job)) => (kind, Ran::Task(self.searched(job, Arc::clone(&used)))),
+            ran => ran,
+        };
         let clean = self.redactor.redact(ran, quotes, &used.all());
         draft.output_bytes = clean.bytes() as u64;
         Ok(clean)
+    }
+
+    /// The same work, whose result is searched for the secrets that it used: they are gone when it is finished.
+    fn searched(&self, job: Job, used: Arc<UsedSecrets>) -> Job {
+        let redactor = Arc::clone(&self.redactor);
+        Box::new(move |side| Box::pin(async move { Ok(redactor.redact_late(job(side).await?, false, &used.all()).0) }))
     }
 
     /// A session that began or was renewed is an event of its own, and durable with its entry.
@@ -381,12 +401,18 @@ impl Pipeline {
     }
 
     /// Cleans and records what a task made, before it is kept for its owner.
-    pub async fn finish_task(&self, owner: &Principal, result: Result<Output, Refusal>) -> Result<Output, Refusal> {
+    /// `quotes` is what its operation says of itself.
+    pub async fn finish_task(
+        &self,
+        owner: &Principal,
+        quotes: bool,
+        result: Result<Output, Refusal>,
+    ) -> Result<(Output, Marks), Refusal> {
         let mut draft = Draft::new(Event::Call, "task", self.audit.now());
         record::describe(&mut draft, owner);
         draft.operation = Some("task".into());
         let (outcome, reason, result) = match result {
-            Ok(output) => (Outcome::Done, None, Ok(self.redactor.redact_late(output))),
+            Ok(output) => (Outcome::Done, None, Ok(self.redactor.redact_late(output, quotes, &[]))),
             Err(refusal) => {
                 (Outcome::Failed, Some(format!("{}: {}", refusal.code.as_str(), refusal.private)), Err(refusal))
             }

@@ -60,14 +60,17 @@ impl Redactor {
             // A task's result is cleaned when it is there.
             Ran::Task(_) => {}
         }
-        let flags = cleaning.flags.take().unwrap_or_default().into_iter().map(str::to_owned).collect();
-        Clean { bytes: cleaning.sent, kind, ran, marks: Marks { untrusted: quotes, flags } }
+        let marks = cleaning.marks();
+        Clean { bytes: cleaning.sent, kind, ran, marks }
     }
 
-    /// Cleans the result of a task, which comes after the reply.
-    pub fn redact_late(&self, mut output: Output) -> Output {
-        self.cleaning(&[], self.output_bytes_max).output(&mut output);
-        output
+    /// Cleans the result of a task, which comes after the reply, and marks it as [`Redactor::redact`] does.
+    pub fn redact_late(&self, mut output: Output, quotes: bool, used: &[Secret]) -> (Output, Marks) {
+        let mut cleaning = self.cleaning(used, self.output_bytes_max);
+        cleaning.flags = quotes.then(BTreeSet::new);
+        cleaning.output(&mut output);
+        let marks = cleaning.marks();
+        (output, marks)
     }
 
     /// Cleans a JSON value that goes to the caller while a call runs.
@@ -99,6 +102,12 @@ struct Cleaning<'a> {
 const CUT_NOTICE: &str = "\n\n[Sekisho cut this here: the result is larger than limits.output_bytes_max]";
 
 impl Cleaning<'_> {
+    /// That it quotes, and what was found hidden in it.
+    fn marks(&mut self) -> Marks {
+        let found = self.flags.take();
+        Marks { untrusted: found.is_some(), flags: found.unwrap_or_default().into_iter().map(str::to_owned).collect() }
+    }
+
     fn output(&mut self, output: &mut Output) {
         match output {
             Output::Tool { blocks, structured, .. } => {

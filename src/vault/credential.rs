@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::key::Purpose;
 use super::{Open, VaultError};
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::store::codec::{self, Record};
@@ -59,12 +60,16 @@ pub struct CredentialRecord {
     pub updated: Timestamp,
     pub note: Option<String>,
     pub source: CredentialSource,
+    /// Of the name, whatever its versions; policies decide by it.
+    pub classification: Classification,
     /// The value, sealed under [`Purpose::Credentials`] for this row.
     pub sealed: Vec<u8>,
 }
 
 impl Record for CredentialRecord {
     const TABLE: &'static str = "credentials";
+    /// 1 had no classification.
+    const FORMAT: u8 = 2;
 }
 
 /// A version that was replaced or removed, as it is stored.
@@ -93,6 +98,8 @@ pub struct NewCredential<'a> {
     /// At most [`bound::CREDENTIAL_NOTE_CHARS_MAX`] characters.
     pub note: Option<String>,
     pub source: CredentialSource,
+    /// `None`: as it was, or what nobody classified.
+    pub classification: Option<Classification>,
 }
 
 /// Sets a credential, new or not. The version of before becomes history with its value; at most
@@ -105,7 +112,7 @@ pub fn set(
     new: NewCredential<'_>,
     now: Timestamp,
 ) -> Result<Vec<Put>, CredentialError> {
-    let NewCredential { name, value, note, source } = new;
+    let NewCredential { name, value, note, source, classification } = new;
     check(value, note.as_deref())?;
     let before = read(snapshot, name)?;
     if before.is_none() && snapshot.count(Table::Credentials)? >= bound::CREDENTIALS_MAX {
@@ -115,6 +122,8 @@ pub fn set(
     let last = before.as_ref().map(|record| record.version).max(history.last().map(|(_, old)| old.version));
     let version = last.unwrap_or(0).checked_add(1).ok_or(CredentialError::TooMany)?;
     let created = before.as_ref().map_or(now, |record| record.created);
+    let kept = before.as_ref().map(|record| record.classification);
+    let classification = classification.or(kept).unwrap_or_default();
     let mut rows = Vec::new();
     if let Some(before) = before {
         let surplus = (history.len() + 1).saturating_sub(bound::CREDENTIAL_VERSIONS_MAX);
@@ -123,9 +132,23 @@ pub fn set(
     }
     let sealed = open.seal(Purpose::Credentials, Table::Credentials, name.0.as_bytes(), value.expose_secret())?;
     let sealed = sealed.into_bytes(&mut rows);
-    let record = CredentialRecord { name: name.0.clone(), version, created, updated: now, note, source, sealed };
+    let name_text = name.0.clone();
+    let record =
+        CredentialRecord { name: name_text, version, created, updated: now, note, source, sealed, classification };
     rows.push(Put::new(Table::Credentials, name.0.as_bytes(), codec::encode(&record)?));
     Ok(rows)
+}
+
+/// Says how confidential a credential is; gives what it was. Its value and version stay. Needs no key.
+pub fn classify(
+    snapshot: &Snapshot,
+    name: &CredentialName,
+    classification: Classification,
+) -> Result<(Classification, Vec<Put>), CredentialError> {
+    let record = read(snapshot, name)?.ok_or_else(|| CredentialError::Unknown(name.clone()))?;
+    let before = record.classification;
+    let value = codec::encode(&CredentialRecord { classification, ..record })?;
+    Ok((before, vec![Put::new(Table::Credentials, name.0.as_bytes(), value)]))
 }
 
 /// Destroys a credential's value, and those of its older versions; that they were there stays in the history. Needs no

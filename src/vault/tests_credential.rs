@@ -8,6 +8,7 @@ use super::reseal::{Page, Pair, ResealError, reseal_page, versions_in_use};
 use super::tests::{Rig, created, secret};
 use super::*;
 use crate::base::bound;
+use crate::base::classification::Classification;
 use crate::store::Batch;
 
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -19,7 +20,8 @@ fn named(name: &str) -> CredentialName {
 fn put(rig: &Rig, open: &Open, name: &str, value: &str, at: u64) -> Result<(), CredentialError> {
     let (name, value) = (named(name), Secret::new(value));
     let note = Some(format!("noted at {at}"));
-    let new = NewCredential { name: &name, value: &value, note, source: CredentialSource::Prompt };
+    let new =
+        NewCredential { name: &name, value: &value, note, source: CredentialSource::Prompt, classification: None };
     let rows = rig.read(|snapshot| set(open, snapshot, new, Timestamp(at)))?;
     let counts = count::counts_in(&rows);
     rig.commit(rows);
@@ -82,6 +84,7 @@ fn a_credential_is_set_shown_and_read() {
         note: Some("noted at 10".into()),
         source: CredentialSource::Prompt,
         sealed: Vec::new(),
+        classification: Classification::Internal,
     };
     assert_eq!(shown, expect);
     let names: Vec<_> = rig.read(list).unwrap().into_iter().map(|record| (record.name, record.sealed)).collect();
@@ -91,10 +94,30 @@ fn a_credential_is_set_shown_and_read() {
 }
 
 #[test]
+fn a_classification_belongs_to_the_name_until_it_is_removed_or_said_anew() {
+    let (rig, open) = rig();
+    let level = |name: &str| rig.read(|snapshot| show(snapshot, &named(name))).unwrap().classification;
+    put(&rig, &open, "a", "one", 1).unwrap();
+    assert_eq!(level("a"), Classification::Internal);
+    let (before, rows) = rig.read(|snapshot| classify(snapshot, &named("a"), Classification::Restricted)).unwrap();
+    rig.commit(rows);
+    assert_eq!((before, level("a")), (Classification::Internal, Classification::Restricted));
+    assert_eq!(get(&rig, &open, "a").unwrap(), "one", "its value opens as before");
+    put(&rig, &open, "a", "two", 2).unwrap();
+    assert_eq!(level("a"), Classification::Restricted, "a new value is as confidential");
+    rig.commit(rig.read(|snapshot| remove(snapshot, &named("a"), NOW)).unwrap());
+    put(&rig, &open, "a", "three", 3).unwrap();
+    assert_eq!(level("a"), Classification::Internal, "another credential of that name");
+    let unknown = rig.read(|snapshot| classify(snapshot, &named("b"), Classification::Public)).unwrap_err();
+    assert!(matches!(unknown, CredentialError::Unknown(_)));
+}
+
+#[test]
 fn a_value_is_nowhere_in_the_rows() {
     let (rig, open) = rig();
     let (name, value) = (named("a"), Secret::new("hunter2hunter2"));
-    let new = NewCredential { name: &name, value: &value, note: None, source: CredentialSource::File };
+    let new =
+        NewCredential { name: &name, value: &value, note: None, source: CredentialSource::File, classification: None };
     let rows = rig.read(|snapshot| set(&open, snapshot, new, NOW)).unwrap();
     for row in rows {
         assert!(!row.value.unwrap().windows(7).any(|window| window == b"hunter2"));
@@ -150,7 +173,8 @@ fn names_values_and_notes_have_bounds() {
     let check = |bytes: usize, note_chars: usize| {
         let value = Secret::new(vec![b'v'; bytes]);
         let note = Some("é".repeat(note_chars));
-        let new = NewCredential { name: &name, value: &value, note, source: CredentialSource::Api };
+        let new =
+            NewCredential { name: &name, value: &value, note, source: CredentialSource::Api, classification: None };
         rig.read(|snapshot| set(&open, snapshot, new, NOW)).map(drop)
     };
     check(1, 0).unwrap();

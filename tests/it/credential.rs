@@ -266,5 +266,52 @@ fn a_listing_names_no_sealed_bytes() {
     check(&set(&installation, "door", MARK), 0, &[]);
     let item: Value = installation.json(&["credential", "show", "door"]);
     let keys: Vec<&String> = item.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["name", "version", "note", "source", "created", "updated"]);
+    assert_eq!(keys, ["name", "version", "note", "source", "classification", "created", "updated"]);
+}
+
+#[test]
+fn a_credential_is_as_confidential_as_said_and_policies_decide_by_it() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    check(
+        &told(&installation, &["credential", "add", "door", "--classification", "confidential"], MARK),
+        0,
+        &["version 1"],
+    );
+    check(&set(&installation, "gate", MARK), 0, &["version 1"]);
+    let level = |name: &str| installation.json(&["credential", "show", name])["classification"].clone();
+    assert_eq!((level("door"), level("gate")), ("confidential".into(), "internal".into()));
+    check(&installation.run(&["credential", "list"]), 0, &["confidential", "internal"]);
+    check(&set(&installation, "door", "another"), 0, &["version 2"]);
+    assert_eq!(level("door"), "confidential", "a new value is as confidential");
+    check(&installation.run(&["credential", "classify", "gate", "restricted"]), 0, &["restricted; it was internal"]);
+    check(&installation.run(&["credential", "classify", "gate", "cosmic"]), 64, &["restricted"]);
+    check(&installation.run(&["credential", "classify", "none", "public"]), 66, &["no credential none"]);
+    let entries = installation.entries();
+    let touched = |operation: &str, level: &str| {
+        let of = |entry: &&serde_json::Value| {
+            entry["operation"] == operation
+                && entry["outcome"] == "done"
+                && entry["reason"].as_str().is_some_and(|reason| reason.contains(&format!("classification {level}")))
+        };
+        entries.iter().find(of).is_some()
+    };
+    assert!(touched("credential.set", "confidential") && touched("credential.classify", "restricted"), "{entries:?}");
+
+    // A policy hides what is restricted, also from whoever may do everything else.
+    let policies = installation.data().join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    let rule =
+        "forbid(principal, action, resource is Sekisho::Credential)\nwhen { resource.classification_rank >= 3 };\n";
+    std::fs::write(policies.join("a.cedar"), rule).unwrap();
+    installation.json(&["policy", "reload"]);
+    check(&installation.run(&["credential", "show", "gate"]), 66, &["no credential gate"]);
+    check(&installation.run(&["credential", "remove", "gate"]), 66, &["no credential gate"]);
+    assert!(!set(&installation, "gate", "stolen").status.success());
+    let listed = installation.json(&["credential", "list"])["items"].clone();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["name"]), (1, &"door".into()));
+    check(&installation.run(&["credential", "classify", "door", "restricted"]), 77, &[]);
+    let explained = installation.run(&["policy", "explain", "role:admin", "credential.show", "credential:gate"]);
+    check(&explained, 1, &["restricted"]);
+    assert_eq!(server.terminate(), Some(0));
 }

@@ -252,3 +252,39 @@ fn an_old_key_stays_as_long_as_a_file_needs_it() {
     cat_until(&installation, "under-the-second-key");
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn sealed_files_open_after_every_key_was_made_new() {
+    let mut installation = Installation::new();
+    installation.set("LOG_ENCRYPT", "true");
+    let log = |words: &str| {
+        let server = installation.serve();
+        show_wrong_token(&server, words);
+        cat_until(&installation, words);
+        assert_eq!(server.terminate(), Some(0));
+    };
+    let cat = || text(&installation.run(&["log", "cat"]).stdout);
+    log("before-the-first");
+    let first: Vec<PathBuf> = files(&installation);
+    let kept: Vec<Vec<u8>> = first.iter().map(|file| fs::read(file).unwrap()).collect();
+    let rekey = || installation.json(&["key", "rekey", "--full"])["log_files"].as_u64().unwrap();
+    assert!(rekey() >= 1);
+    assert!(cat().contains("before-the-first"));
+    log("before-the-second");
+    check(&installation.run(&["key", "rotate", "logs"]), 0, &[]);
+    assert!(rekey() >= 2, "what was carried once is carried again");
+    let shown = cat();
+    assert!(shown.contains("before-the-first") && shown.contains("before-the-second"), "{shown}");
+    let now: Vec<Vec<u8>> = first.iter().map(|file| fs::read(file).unwrap()).collect();
+    assert_eq!(now, kept, "the files are not touched");
+    // The key of a file that is gone is not kept.
+    for file in &first {
+        fs::remove_file(file).unwrap();
+    }
+    let carried = || crate::strongroom::rows(&crate::strongroom::database(&installation), "meta");
+    let count = || carried().keys().filter(|key| key.starts_with(b"log key/")).count();
+    let before = count();
+    rekey();
+    assert!(count() <= before - first.iter().filter(|file| file.to_string_lossy().ends_with(".sealed")).count());
+    assert!(cat().contains("before-the-second"));
+}

@@ -50,6 +50,7 @@ mod search;
 mod sessions;
 mod setup;
 mod snapshot;
+mod streams;
 mod strongroom;
 mod tamper;
 mod timed;

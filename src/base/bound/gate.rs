@@ -106,3 +106,5 @@ pub const JWKS_BYTES_MAX: u64 = 256 << 10;
 pub const JWKS_KEYS_MAX: usize = 64;
 /// Least time between two looks whether that file changed.
 pub const JWKS_LOOK_MS: u64 = 2_000;
+/// How often it is looked whether the credential behind an open stream still holds.
+pub const STREAM_LOOK_SECONDS: u64 = 5;
