@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 use crate::base::bound;
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::id::{NoEntropy, SessionId, hex};
+use crate::base::id::{SessionId, hex};
 use crate::base::principal::{Principal, Scheme};
 use crate::config;
 use crate::config::raw::{Bind, WhenFull};
