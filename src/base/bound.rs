@@ -1,5 +1,6 @@
 //! Every limit, with its reason. Names end in their unit.
 
+pub mod connector;
 mod gate;
 
 pub use gate::{
