@@ -38,6 +38,7 @@ pub mod vault; // 4: keys and credentials
 pub mod audit; // 5: what happened
 pub mod auth; // 6: who asks, and how often
 pub mod custody; // 6: keys changed, credentials kept, the database backed up
+pub mod connector; // 7: REST APIs as tools
 pub mod library; // 7: documents
 pub mod operation; // 8: what can be asked
 pub mod tool; // 9: operations for agents

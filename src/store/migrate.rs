@@ -6,6 +6,8 @@ mod m0001_first_tables;
 mod m0002_strongroom;
 #[path = "../../migrations/0003_gate.rs"]
 mod m0003_gate;
+#[path = "../../migrations/0004_connectors.rs"]
+mod m0004_connectors;
 
 use std::fs;
 use std::io;
@@ -30,6 +32,7 @@ const ALL: &[Migration] = &[
     Migration { number: 1, name: "first_tables", apply: m0001_first_tables::apply },
     Migration { number: 2, name: "strongroom", apply: m0002_strongroom::apply },
     Migration { number: 3, name: "gate", apply: m0003_gate::apply },
+    Migration { number: 4, name: "connectors", apply: m0004_connectors::apply },
 ];
 
 /// The newest schema that this binary knows.
