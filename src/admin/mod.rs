@@ -1,9 +1,10 @@
-//! What operators can ask: accounts, tokens, libraries, the vault, the audit log, backups, the state of the installation.
+//! What operators can ask: accounts, tokens, libraries, connectors, the vault, the audit log, backups, the state of the installation.
 
 pub mod account;
 pub mod audit;
 pub mod backup;
 pub mod ban;
+pub mod connector;
 pub mod credential;
 pub mod library;
 pub mod lifecycle;
@@ -23,6 +24,7 @@ use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::keep::PolicyKeeper;
+use crate::connector::registry::Connectors;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -33,6 +35,7 @@ use status::Look;
 /// What operators' requests go to.
 pub struct Rooms<'a> {
     pub libraries: &'a Arc<Libraries>,
+    pub connectors: &'a Arc<Connectors>,
     pub audit: &'a Audit,
     pub custody: &'a Arc<Custody>,
     pub authenticator: &'a Arc<Authenticator>,
@@ -50,8 +53,9 @@ impl std::fmt::Debug for Rooms<'_> {
 
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
-    let Rooms { libraries, audit, custody, authenticator, gate, policies, look, lifecycle } = rooms;
+    let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, look, lifecycle } = rooms;
     library::register(catalog, libraries)?;
+    connector::register(catalog, connectors)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
     retention::register(catalog, audit, custody)?;

@@ -30,6 +30,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
 use crate::config::place::Places;
+use crate::connector::registry::Connectors;
 use crate::custody::{Custody, CustodyError, Found};
 use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
@@ -190,8 +191,10 @@ impl App {
         });
         let giving_up = Arc::new(GivingUp::default());
         let policies = PolicyKeeper::new(policy, audit.clone());
+        let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(&clock)));
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
+            connectors: &connectors,
             audit: &audit,
             custody: &custody,
             authenticator: &authenticator,
