@@ -107,9 +107,9 @@ pub fn of_arguments(claims: &[Claim<'_>]) -> Vec<String> {
     for at in order {
         let alone = counts.get(plain[at].as_str()) == Some(&1);
         let name = if alone { plain[at].clone() } else { argument(&format!("{}_{}", claims[at].place, plain[at])) };
-        let free =
-            (1_usize..).map(|n| if n == 1 { name.clone() } else { numbered(&name, n) }).find(|it| !taken.contains(it));
-        let name = free.unwrap_or(name);
+        // One of so many is free: there are not more claims.
+        let mut tries = (1..=claims.len() + 1).map(|n| if n == 1 { name.clone() } else { numbered(&name, n) });
+        let name = tries.find(|it| !taken.contains(it)).unwrap_or_else(|| name.clone());
         taken.insert(name.clone());
         names[at] = name;
     }

@@ -133,7 +133,7 @@ pub enum Updated {
     /// It exposes what is exposed already.
     Same,
     /// It waits for an operator.
-    Quarantined(Change),
+    Quarantined(Box<Change>),
 }
 
 /// A change that waits for an operator.
@@ -261,7 +261,7 @@ impl Connectors {
         self.write(&record).await?;
         let digest = lock::digest(name, &import.tools);
         let change = Change { diff, digest, after: import.tools.clone(), record };
-        Ok((Updated::Quarantined(change), import))
+        Ok((Updated::Quarantined(Box::new(change)), import))
     }
 
     /// The change that waits.

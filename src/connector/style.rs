@@ -62,11 +62,11 @@ pub(super) fn in_path(style: Style, explode: bool, name: &str, parts: Parts) -> 
         (Style::Label, Parts::Fields(fields)) => format!(".{}", pairs(fields, ",").join(",")),
         (Style::Matrix, Parts::One(text)) => format!(";{name}={}", encode(&text)),
         (Style::Matrix, Parts::List(items)) if explode => {
-            list(items).iter().map(|item| format!(";{name}={item}")).collect()
+            format!(";{name}={}", list(items).join(&format!(";{name}=")))
         }
         (Style::Matrix, Parts::List(items)) => format!(";{name}={}", list(items).join(",")),
         (Style::Matrix, Parts::Fields(fields)) if explode => {
-            pairs(fields, "=").iter().map(|pair| format!(";{pair}")).collect()
+            format!(";{}", pairs(fields, "=").join(";"))
         }
         (Style::Matrix, Parts::Fields(fields)) => format!(";{name}={}", pairs(fields, ",").join(",")),
         (_, Parts::One(text)) => encode(&text),

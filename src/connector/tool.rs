@@ -201,7 +201,7 @@ fn tool(operation: Operation, name: String) -> Result<Tool, String> {
         ..
     } = operation;
     let mut parameters = operation.parameters;
-    parameters.sort_by(|one, two| (one.place, !one.required).cmp(&(two.place, !two.required)));
+    parameters.sort_by_key(|it| (it.place, !it.required));
     let flat = body.as_ref().and_then(|body| flat_body(body, &definitions));
     let names = argument_names(&parameters, body.as_ref(), flat.as_ref());
     if names.len() > bound::OPENAPI_PARAMETERS_MAX {
@@ -437,7 +437,9 @@ fn strip(schema: &mut Value, keywords: &[&str]) {
                 schemas.values_mut().for_each(|it| strip(it, keywords));
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(schemas)) => {
-                schemas.iter_mut().for_each(|it| strip(it, keywords));
+                for schema in schemas {
+                    strip(schema, keywords);
+                }
             }
             ("enum" | "const" | "default" | "required" | "dependentRequired", _) => {}
             (_, value) => strip(value, keywords),

@@ -50,7 +50,7 @@ pub(super) fn document(root: &Value) -> Result<Document, OpenApiError> {
     match server.map(path::server) {
         Some(Ok(server)) => reading.server = server,
         Some(Err(reason)) => {
-            reading.leave_out("/servers/0", false, format!("{reason}; calls go to the base URL itself"))
+            reading.leave_out("/servers/0", false, format!("{reason}; calls go to the base URL itself"));
         }
         None => {}
     }
@@ -118,7 +118,7 @@ impl Reading<'_> {
                     Err(Out { pointer, reason }) => self.leave_out(&pointer, true, reason),
                 },
                 (None, "options" | "trace") => {
-                    self.leave_out(&at, true, "the methods OPTIONS and TRACE are not called")
+                    self.leave_out(&at, true, "the methods OPTIONS and TRACE are not called");
                 }
                 _ => {}
             }

@@ -18,7 +18,7 @@ pub(super) fn of_reference(reference: &str) -> Result<String, String> {
         return Err(format!("it refers to the anchor {}; only JSON pointers are followed", short(reference)));
     }
     let decoded = percent_encoding::percent_decode_str(fragment).decode_utf8();
-    decoded.map(|pointer| pointer.into_owned()).map_err(|_| format!("{} is no reference", short(reference)))
+    decoded.map(std::borrow::Cow::into_owned).map_err(|_| format!("{} is no reference", short(reference)))
 }
 
 /// The thing that `value` is or refers to, and its pointer; `None` where nothing refers.

@@ -184,7 +184,7 @@ impl<'a> Schemas<'a> {
             ("const" | "default", _) if is_short(value) => drop(out.insert(keyword.into(), value.clone())),
             ("minimum" | "maximum", Value::Number(_)) => drop(out.insert(keyword.into(), value.clone())),
             ("exclusiveMinimum" | "exclusiveMaximum", Value::Number(_)) => {
-                drop(out.insert(keyword.into(), value.clone()))
+                drop(out.insert(keyword.into(), value.clone()));
             }
             ("multipleOf", Value::Number(number)) if number.as_f64().is_some_and(|it| it > 0.0) => {
                 out.insert(keyword.into(), value.clone());
