@@ -30,6 +30,7 @@ pub mod base; // floor 0: words that all share
 pub mod config; // 1: what was chosen
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
+pub mod openapi; // 2: a document of a REST API, read
 pub mod schema; // 2: JSON Schema with bounds
 pub mod egress; // 3: the only connections to other machines
 pub mod search; // 3: tantivy
@@ -39,6 +40,7 @@ pub mod vault; // 4: keys and credentials
 pub mod audit; // 5: what happened
 pub mod auth; // 6: who asks, and how often
 pub mod custody; // 6: keys changed, credentials kept, the database backed up
+pub mod connector; // 7: REST APIs as tools
 pub mod library; // 7: documents
 pub mod operation; // 8: what can be asked
 pub mod tool; // 9: operations for agents

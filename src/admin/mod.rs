@@ -1,4 +1,4 @@
-//! What operators can ask: accounts, tokens, libraries, the vault, the audit log, backups, the state of the installation.
+//! What operators can ask: accounts, tokens, libraries, connectors, the vault, the audit log, backups, the state of the installation.
 
 pub mod account;
 pub mod alert;
@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backup;
 pub mod ban;
 pub mod configuration;
+pub mod connector;
 pub mod credential;
 pub mod event;
 pub mod library;
@@ -27,6 +28,7 @@ use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::config::Config;
+use crate::connector::registry::Connectors;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
@@ -38,6 +40,7 @@ use status::Look;
 /// What operators' requests go to.
 pub struct Rooms<'a> {
     pub libraries: &'a Arc<Libraries>,
+    pub connectors: &'a Arc<Connectors>,
     pub audit: &'a Audit,
     pub custody: &'a Arc<Custody>,
     pub authenticator: &'a Arc<Authenticator>,
@@ -57,8 +60,10 @@ impl std::fmt::Debug for Rooms<'_> {
 
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
-    let Rooms { libraries, audit, custody, authenticator, gate, policies, alerts, config, look, lifecycle } = rooms;
+    let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, config, look, lifecycle } =
+        rooms;
     library::register(catalog, libraries)?;
+    connector::register(catalog, connectors)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
     retention::register(catalog, audit, custody)?;

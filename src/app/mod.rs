@@ -33,6 +33,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
 use crate::config::place::Places;
+use crate::connector::registry::Connectors;
 use crate::custody::{Custody, CustodyError, Found};
 use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
@@ -208,8 +209,10 @@ impl App {
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(&config, &audit, &gate, keys, &clock).await?;
         let alerts = lookout.alerts();
+        let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(&clock)));
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
+            connectors: &connectors,
             audit: &audit,
             custody: &custody,
             authenticator: &authenticator,

@@ -1,6 +1,7 @@
 //! Every limit, with its reason. Names end in their unit.
 
 mod admin;
+pub mod connector;
 mod gate;
 mod watch;
 

@@ -6,6 +6,7 @@ mod alert;
 mod audit;
 mod backup;
 mod ban;
+mod connector;
 mod credential;
 mod doctor;
 mod drain;
@@ -81,6 +82,9 @@ pub(crate) enum Command {
     /// Add, list, sync, show and remove libraries of documents
     #[command(subcommand)]
     Library(library::Library),
+    /// Call REST APIs: add, update and review connectors, say which operations agents may call
+    #[command(subcommand)]
+    Connector(connector::Connector),
     /// Search the libraries
     Search(search::Search),
     /// Read a document
@@ -211,6 +215,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         }
         Command::Stdio => block_on(stdio::stdio(context)),
         Command::Library(command) => block_on(library::run(context, command)),
+        Command::Connector(command) => block_on(connector::run(context, command)),
         Command::Search(command) => block_on(search::search(context, command)),
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Policy(command) => block_on(policy::run(context, command)),

@@ -8,6 +8,8 @@ mod m0002_strongroom;
 mod m0003_gate;
 #[path = "../../migrations/0004_classified_credentials.rs"]
 mod m0004_classified_credentials;
+#[path = "../../migrations/0005_connectors.rs"]
+mod m0005_connectors;
 
 use std::fs;
 use std::io;
@@ -33,6 +35,7 @@ const ALL: &[Migration] = &[
     Migration { number: 2, name: "strongroom", apply: m0002_strongroom::apply },
     Migration { number: 3, name: "gate", apply: m0003_gate::apply },
     Migration { number: 4, name: "classified_credentials", apply: m0004_classified_credentials::apply },
+    Migration { number: 5, name: "connectors", apply: m0005_connectors::apply },
 ];
 
 /// The newest schema that this binary knows.

@@ -50,10 +50,16 @@ pub enum Table {
     Rates,
     /// Alerts that wait to be sent. Key: sequence u64 BE. Value: `watch`.
     Alerts,
+    /// Connectors to REST APIs. Key: name. Value: `connector::record::ConnectorRecord`.
+    Connectors,
+    /// Operations of connectors, as their locks pin them. Key: connector, 0, generation u64 BE, tool. Value: `connector::record`.
+    ConnectorOperations,
+    /// Documents of connectors. Key: connector, 0, generation u64 BE, piece u32 BE. Value: a piece of the LZ4-compressed document, no format byte.
+    ConnectorDocuments,
 }
 
 /// All tables, in the order of the enum.
-pub const ALL: [Table; 21] = [
+pub const ALL: [Table; 24] = [
     Table::Meta,
     Table::Migrations,
     Table::Tokens,
@@ -75,6 +81,9 @@ pub const ALL: [Table; 21] = [
     Table::Bans,
     Table::Rates,
     Table::Alerts,
+    Table::Connectors,
+    Table::ConnectorOperations,
+    Table::ConnectorDocuments,
 ];
 
 impl Table {
@@ -101,6 +110,9 @@ impl Table {
             Self::Bans => "bans",
             Self::Rates => "rates",
             Self::Alerts => "alerts",
+            Self::Connectors => "connectors",
+            Self::ConnectorOperations => "connector_operations",
+            Self::ConnectorDocuments => "connector_documents",
         }
     }
 

@@ -17,6 +17,7 @@ mod bans;
 mod bundle;
 mod cli;
 mod client;
+mod connector;
 mod crash;
 mod credential;
 mod cross;

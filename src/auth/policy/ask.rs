@@ -102,6 +102,10 @@ impl Resource {
         Self { kind: ResourceKind::Library, name: name.into(), classification }
     }
 
+    pub fn connector(name: &str, classification: Classification) -> Self {
+        Self { kind: ResourceKind::Connector, name: name.into(), classification }
+    }
+
     pub fn credential(name: &str, classification: Classification) -> Self {
         Self { kind: ResourceKind::Credential, name: name.into(), classification }
     }

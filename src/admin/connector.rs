@@ -1,0 +1,379 @@
+//! The operations `connector.preview`, `.add`, `.list`, `.show`, `.lock`, `.update`, `.diff`, `.approve`, `.reject`,
+//! `.enable`, `.disable`, `.remove`. Looking is for operators; what agents may reach, administrators say.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::request::{Named, Nothing, Request, about, parse};
+use crate::auth::policy::ask::{ActionGroup, Resource};
+use crate::base::bound::connector as bound;
+use crate::base::classification::Classification;
+use crate::base::id::hex;
+use crate::base::refusal::{Code, Refusal};
+use crate::connector::lock;
+use crate::connector::pick::{Picks, Switches};
+use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
+use crate::connector::registry::{Change, ConnectorError, Connectors, Preview, Switch, Updated, Wanted};
+use crate::connector::shipped;
+use crate::connector::tool::{Class, Import, Tool};
+use crate::openapi::Method;
+use crate::operation::{Catalog, Cx, Effect, Kind};
+use crate::schema::NotASchema;
+
+pub(super) fn register(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+    look(catalog, connectors)?;
+    make(catalog, connectors)?;
+    change(catalog, connectors)
+}
+
+fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+    let keeper = Arc::clone(connectors);
+    let list = about::<Nothing>("connector.list", "List the connectors", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list.in_group(ActionGroup::Operate), move |cx, _| {
+        let records = keeper.list().map_err(Refusal::from);
+        let seen = records.map(|records| records.iter().filter(|it| may(cx, it)).map(facts).collect::<Vec<_>>());
+        Box::pin(async { Ok(json!({"connectors": seen?})) })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let show = about::<Named>("connector.show", "Show a connector and its operations", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(show.in_group(ActionGroup::Operate), move |cx, arguments| {
+        let shown = named(arguments).and_then(|name| {
+            let record = seen(cx, &keeper, &name)?;
+            let tools = keeper.tools(&name)?;
+            Ok(json!({"connector": facts(&record), "operations": rows(&tools, &record.switches)}))
+        });
+        Box::pin(async { shown })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let lock = about::<Named>("connector.lock", "Show the digests of a connector's operations", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(lock.in_group(ActionGroup::Operate), move |cx, arguments| {
+        let shown = named(arguments).and_then(|name| {
+            seen(cx, &keeper, &name)?;
+            let (text, digest) = keeper.lock(&name)?;
+            Ok(json!({"lock": text, "digest": digest}))
+        });
+        Box::pin(async { shown })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let diff = about::<Named>("connector.diff", "Show the change of a connector that waits", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(diff.in_group(ActionGroup::Operate), move |cx, arguments| {
+        let shown = named(arguments).and_then(|name| {
+            seen(cx, &keeper, &name)?;
+            Ok(waiting(&keeper.waiting(&name)?))
+        });
+        Box::pin(async { shown })
+    })))
+}
+
+fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+    let keeper = Arc::clone(connectors);
+    let mut preview = about::<Add>("connector.preview", "Say what a connector would expose", Effect::ReadOnly);
+    preview.argument_bytes_max = bound::DOCUMENT_ARGUMENT_BYTES_MAX;
+    catalog.add(Arc::new(Request::new(preview, move |cx, arguments| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            let wanted = wanted(cx, parse(arguments)?)?;
+            Ok(previewed(&keeper.preview(wanted).await?))
+        })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let mut add = about::<Add>("connector.add", "Add a connector", Effect::Changes);
+    add.argument_bytes_max = bound::DOCUMENT_ARGUMENT_BYTES_MAX;
+    catalog.add(Arc::new(Request::new(add, move |cx, arguments| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            let wanted = wanted(cx, parse(arguments)?)?;
+            cx.access.touch(wanted.classification);
+            Ok(previewed(&keeper.add(wanted).await?))
+        })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let mut update = about::<Update>("connector.update", "Give a connector a new document", Effect::Changes);
+    update.argument_bytes_max = bound::DOCUMENT_ARGUMENT_BYTES_MAX;
+    catalog.add(Arc::new(Request::new(update, move |cx, arguments| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Update { name, packed } = parse(arguments)?;
+            seen(cx, &keeper, &name)?;
+            let (updated, import) = keeper.update(&name, unpacked(&name, packed.as_deref())?).await?;
+            let mut result = match updated {
+                Updated::Same => json!({"waits": false}),
+                Updated::Quarantined(change) => waiting(&change),
+            };
+            result["left_out"] = left_out(&import);
+            Ok(result)
+        })
+    })))
+}
+
+fn change(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+    let keeper = Arc::clone(connectors);
+    let approve = about::<Approve>("connector.approve", "Put a connector's change in force", Effect::Changes);
+    catalog.add(Arc::new(Request::new(approve, move |cx, arguments| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Approve { name, digest } = parse(arguments)?;
+            seen(cx, &keeper, &name)?;
+            let change = keeper.approve(&name, &digest).await?;
+            Ok(json!({"connector": facts(&change.record)}))
+        })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let reject = about::<Named>("connector.reject", "Give a connector's change up", Effect::Changes);
+    catalog.add(Arc::new(Request::new(reject, move |cx, arguments| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            let name = named(arguments)?;
+            seen(cx, &keeper, &name)?;
+            Ok(json!({"connector": facts(&keeper.reject(&name).await?)}))
+        })
+    })))?;
+    for (name, title, on) in [
+        ("connector.enable", "Switch a connector or operations of it on", true),
+        ("connector.disable", "Switch a connector or operations of it off", false),
+    ] {
+        let keeper = Arc::clone(connectors);
+        let mut switch = about::<Switched>(name, title, Effect::Changes);
+        switch.idempotent = true;
+        switch.argument_bytes_max = 32 * crate::base::bound::ARGUMENT_BYTES_MAX;
+        catalog.add(Arc::new(Request::new(switch, move |cx, arguments| {
+            let keeper = Arc::clone(&keeper);
+            Box::pin(async move {
+                let Switched { name, classes, operations } = parse(arguments)?;
+                let mut record = seen(cx, &keeper, &name)?;
+                let both = [
+                    (!classes.is_empty()).then_some(Switch::Classes(classes)),
+                    (!operations.is_empty()).then_some(Switch::Operations(operations)),
+                ];
+                let mut wanted: Vec<Switch> = both.into_iter().flatten().collect();
+                if wanted.is_empty() {
+                    wanted.push(Switch::Connector);
+                }
+                for switch in wanted {
+                    record = keeper.switch(&name, switch, on).await?;
+                }
+                Ok(json!({"connector": facts(&record), "on": keeper.exposed(&record)?.len()}))
+            })
+        })))?;
+    }
+    let keeper = Arc::clone(connectors);
+    let remove = about::<Named>("connector.remove", "Remove a connector", Effect::Destroys);
+    catalog.add(Arc::new(Request::new(remove, move |cx, arguments| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            let name = named(arguments)?;
+            seen(cx, &keeper, &name)?;
+            Ok(json!({"removed": facts(&keeper.remove(&name).await?)}))
+        })
+    })))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// The instance, such as `https://api.example.com`; the document's own path comes behind it.
+    #[schemars(length(max = 512), extend("x-sekisho-field" = "other"))]
+    base_url: String,
+    /// Whether `http://` is taken, for this machine only.
+    #[serde(default)]
+    loopback_http: bool,
+    /// The `OpenAPI` document: its size (u32, little endian) and one LZ4 block, in base64. None takes the shipped one of
+    /// this name.
+    #[serde(default)]
+    packed: Option<String>,
+    #[serde(default)]
+    picks: Picked,
+    /// `tools` or `search`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    mode: Mode,
+    #[serde(default)]
+    #[schemars(with = "String")]
+    classification: Classification,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Picked {
+    #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
+    tags: Vec<String>,
+    #[schemars(length(max = 256), with = "Vec<String>")]
+    methods: Vec<Method>,
+    #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
+    paths: Vec<String>,
+    #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
+    ids: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// As in `connector.add`.
+    #[serde(default)]
+    packed: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Approve {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// As `connector.diff` tells it: what was looked at is what comes into force.
+    #[schemars(length(max = 64))]
+    digest: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Switched {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// `read`, `write`, `delete`. Neither classes nor operations: the connector as a whole.
+    #[serde(default)]
+    #[schemars(length(max = 3), with = "Vec<String>")]
+    classes: Vec<Class>,
+    #[serde(default)]
+    #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
+    operations: Vec<String>,
+}
+
+fn named(arguments: Value) -> Result<String, Refusal> {
+    parse(arguments).map(|Named { name }| name)
+}
+
+fn may(cx: &Cx, record: &ConnectorRecord) -> bool {
+    cx.access.decide(&record.resource()).is_allowed
+}
+
+/// A connector that the policy hides is as if it were not there.
+fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<ConnectorRecord, Refusal> {
+    let record = connectors.get(name)?;
+    let verdict = cx.access.decide(&record.resource());
+    if !verdict.is_allowed {
+        return Err(Refusal::from(ConnectorError::Unknown(name.to_owned())).with_private(verdict.reason()));
+    }
+    cx.access.touch(record.classification);
+    Ok(record)
+}
+
+fn wanted(cx: &Cx, add: Add) -> Result<Wanted, Refusal> {
+    let Add { name, base_url, loopback_http, packed, picks, mode, classification } = add;
+    let resource = Resource::connector(&name, classification);
+    let verdict = cx.access.decide(&resource);
+    if !verdict.is_allowed {
+        return Err(Refusal::new(Code::Forbidden, cx.access.denial(&resource)).with_private(verdict.reason()));
+    }
+    // Tools of connectors begin with their names: none may stand in for one that is there.
+    let begins = format!("{name}_");
+    let taken =
+        cx.catalog.all().into_iter().find(|it| it.about.kind == Kind::Tool && it.about.name.starts_with(&begins));
+    if let Some(taken) = taken {
+        let public = format!("The tool {} is there already; choose another name than {name}.", taken.about.name);
+        return Err(Refusal::new(Code::Conflict, public));
+    }
+    let document = unpacked(&name, packed.as_deref())?;
+    let Picked { tags, methods, paths, ids } = picks;
+    let picks = Picks { tags, methods, paths, ids };
+    Ok(Wanted { name, base_url, loopback_http, document, picks, mode, classification })
+}
+
+/// The document, or the shipped one. Its size is looked at before memory is taken for it.
+fn unpacked(name: &str, packed: Option<&str>) -> Result<Vec<u8>, Refusal> {
+    let Some(packed) = packed else {
+        let document = shipped::document(name).map(<[u8]>::to_vec);
+        return document.ok_or_else(|| {
+            let shipped = shipped::NAMES.join(", ");
+            Refusal::new(Code::Invalid, format!("No document came, and none is shipped for {name:?} (only {shipped})."))
+        });
+    };
+    let wrong = || Refusal::new(Code::Invalid, "The document is not packed as LZ4 with its size in front, in base64.");
+    let packed = STANDARD.decode(packed).map_err(|_| wrong())?;
+    let (size, block) = packed.split_first_chunk::<4>().ok_or_else(wrong)?;
+    let size = usize::try_from(u32::from_le_bytes(*size)).map_err(|_| wrong())?;
+    if size > bound::OPENAPI_DOCUMENT_BYTES_MAX {
+        let public = format!("A document may have {} bytes; this has {size}.", bound::OPENAPI_DOCUMENT_BYTES_MAX);
+        return Err(Refusal::new(Code::TooLarge, public));
+    }
+    lz4_flex::decompress(block, size).ok().filter(|document| document.len() == size).ok_or_else(wrong)
+}
+
+fn previewed(preview: &Preview) -> Value {
+    let Preview { record, import } = preview;
+    json!({
+        "connector": facts(record),
+        "server": import.server,
+        "operations": rows(&import.tools, &record.switches),
+        "left_out": left_out(import),
+        "digest": lock::digest(&record.name, &import.tools),
+    })
+}
+
+/// What was left out: operations first.
+fn left_out(import: &Import) -> Value {
+    let mut rows: Vec<&crate::openapi::LeftOut> = import.left_out.iter().collect();
+    rows.sort_by_key(|it| !it.operation);
+    json!({"items": rows, "more": import.left_out_more})
+}
+
+fn facts(record: &ConnectorRecord) -> Value {
+    let document = |facts: &DocumentFacts| {
+        json!({
+            "title": facts.title,
+            "version": facts.version,
+            "bytes": facts.bytes,
+            "sha256": hex(&facts.sha256),
+            "operations": facts.operations,
+            "left_out": facts.left_out,
+        })
+    };
+    let pending = record.pending.as_ref();
+    json!({
+        "name": record.name,
+        "base_url": record.base_url,
+        "loopback_http": record.loopback_http,
+        "enabled": record.enabled,
+        "mode": record.mode,
+        "classification": record.classification,
+        "picks": record.picks,
+        "switches": record.switches,
+        "document": document(&record.document),
+        "waits": pending.map(|it| json!({"received": it.received.rfc3339(), "document": document(&it.document)})),
+        "added": record.added.rfc3339(),
+        "changed": record.changed.rfc3339(),
+    })
+}
+
+fn rows(tools: &[Tool], switches: &Switches) -> Vec<Value> {
+    let row = |tool: &Tool| {
+        json!({
+            "name": tool.name,
+            "class": tool.class(),
+            "method": tool.method,
+            "path": tool.path,
+            "title": tool.title,
+            "deprecated": tool.deprecated,
+            "on": switches.is_on(&tool.name, tool.class()),
+        })
+    };
+    tools.iter().map(row).collect()
+}
+
+fn waiting(change: &Change) -> Value {
+    let Change { diff, digest, after, record } = change;
+    let on: Vec<&str> = after
+        .iter()
+        .filter(|tool| record.switches.is_on(&tool.name, tool.class()))
+        .filter(|tool| diff.added.iter().any(|row| row.name == tool.name))
+        .map(|tool| tool.name.as_str())
+        .collect();
+    json!({"waits": true, "digest": digest, "diff": diff, "would_be_on": on})
+}

@@ -1,0 +1,81 @@
+//! Limits of connectors: the document that describes an API, what is made of it, and what goes over the wire.
+
+/// An OpenAPI document: GitHub's, the largest that is in daily use, has 13 MB.
+pub const OPENAPI_DOCUMENT_BYTES_MAX: usize = 32 << 20;
+/// Values of a document: GitHub's has 260,000. Each takes up to 100 bytes once it is read.
+pub const OPENAPI_NODES_MAX: usize = 1_000_000;
+/// Nesting of a document: real ones reach 40. Schemas are walked recursively.
+pub const OPENAPI_DEPTH_MAX: usize = 96;
+/// Aliases of a YAML document, of each anchor too: hand-written ones repeat a few blocks.
+pub const OPENAPI_ALIASES_MAX: usize = 1_000;
+/// Events that aliases of a YAML document may repeat: what an alias bomb is measured by.
+pub const OPENAPI_ALIAS_EVENTS_MAX: usize = 100_000;
+/// Operations of one document: GitHub has 1,200, the largest cloud providers 3,000.
+pub const OPENAPI_OPERATIONS_MAX: usize = 4_000;
+/// References that are followed to one thing: real documents have chains of two or three.
+pub const OPENAPI_REFERENCES_MAX: usize = 16;
+/// Definitions that mean one another in a row about the very same value: inheritance has three or four levels.
+pub const OPENAPI_CHAIN_MAX: usize = 24;
+/// Definitions of one operation: validators walk from one into the next.
+pub const OPENAPI_DEFINITIONS_MAX: usize = 400;
+/// Values of the schema of one result. Beyond, it is not told: see [`TOOL_OUTPUT_BYTES_MAX`].
+pub const OPENAPI_RESULT_NODES_MAX: usize = 2_000;
+/// Values of the schemas of one operation, those that it refers to included. Beyond, the operation is left out.
+pub const OPENAPI_SCHEMA_NODES_MAX: usize = 20_000;
+/// All schemas of one document together, in values: an operation may share a schema with every other one.
+pub const OPENAPI_SCHEMAS_NODES_MAX: usize = 4_000_000;
+/// Parameters of one operation, and properties of one body that become arguments.
+pub const OPENAPI_PARAMETERS_MAX: usize = 256;
+/// Tags of one operation.
+pub const OPENAPI_TAGS_MAX: usize = 16;
+/// Content types and responses of one operation that are looked at.
+pub const OPENAPI_RESPONSES_MAX: usize = 64;
+/// A name in a document: of a parameter, a property, a tag. Longer ones are no names.
+pub const OPENAPI_NAME_BYTES_MAX: usize = 256;
+/// A path with its parameters, and the path of a server.
+pub const OPENAPI_PATH_BYTES_MAX: usize = 1024;
+/// A one-line text of a document that an agent reads.
+pub const OPENAPI_SUMMARY_CHARS_MAX: usize = 160;
+/// A description of an operation: two paragraphs. It is untrusted text in the agent's context, and costs tokens.
+pub const OPENAPI_DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// A description of one value in a schema.
+pub const OPENAPI_VALUE_DESCRIPTION_CHARS_MAX: usize = 300;
+/// A default, constant or enumerated value in a schema, as JSON.
+pub const OPENAPI_VALUE_BYTES_MAX: usize = 4 << 10;
+/// Things left out that a report lists; the rest is counted.
+pub const OPENAPI_LEFT_OUT_MAX: usize = 1_000;
+
+/// A connector's name: it begins the names of its tools, and leaves 39 characters for the rest.
+pub const CONNECTOR_NAME_BYTES_MAX: usize = 24;
+/// Connectors of one installation.
+pub const CONNECTORS_MAX: usize = 100;
+/// A tool's name: what clients and models take.
+pub const TOOL_NAME_CHARS_MAX: usize = 64;
+/// Hexadecimal digits of the digest that makes a shortened name unique.
+pub const TOOL_NAME_DIGEST_CHARS: usize = 8;
+/// The schema of a tool's arguments, as JSON: about 16,000 tokens. Longer ones lose their descriptions first.
+pub const TOOL_INPUT_BYTES_MAX: usize = 64 << 10;
+/// The schema of a tool's result, as JSON. A longer one is not told.
+pub const TOOL_OUTPUT_BYTES_MAX: usize = 32 << 10;
+/// A base URL, as an operator types it.
+pub const BASE_URL_BYTES_MAX: usize = 512;
+/// A URL that is asked for: what servers take at the least.
+pub const WIRE_URL_BYTES_MAX: usize = 8 << 10;
+/// One header or cookie that an argument sets.
+pub const WIRE_HEADER_BYTES_MAX: usize = 4 << 10;
+/// A body: the largest argument that is taken, and its frame.
+pub const WIRE_BODY_BYTES_MAX: usize = 8 << 20;
+/// Times that a path segment is decoded in search of a way out of its place.
+pub const SEGMENT_DECODE_ROUNDS_MAX: usize = 4;
+/// Nesting of an object that is written as `name[key][key]`.
+pub const DEEP_OBJECT_DEPTH_MAX: usize = 8;
+/// The name of an uploaded file.
+pub const FILE_NAME_CHARS_MAX: usize = 255;
+/// Values that a difference between two versions of an operation lists; the rest is counted.
+pub const DIFF_CHANGES_MAX: usize = 50;
+/// Characters of one such value, before and after.
+pub const DIFF_VALUE_CHARS_MAX: usize = 200;
+/// A document as an argument: LZ4 in base64. GitHub's needs a tenth.
+pub const DOCUMENT_ARGUMENT_BYTES_MAX: usize = 4 << 20;
+/// Picks of one kind, and operations that are switched at once.
+pub const PICKS_MAX: usize = 256;

@@ -1,0 +1,167 @@
+//! The lock: each operation's digest as text that people review, and what a changed document would change.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::tool::Tool;
+use crate::base::bound::connector as bound;
+use crate::base::id::hex;
+use crate::crypto::digest::sha256;
+
+/// One line for each operation, in the order of their names: digest, method, path, name.
+pub fn text(connector: &str, tools: &[Tool]) -> String {
+    let mut text = format!(
+        "# Operations of the connector {connector}, as Sekisho exposes them. The digest covers every word an\n# agent reads and every byte of how a call is made.\n"
+    );
+    for tool in tools {
+        // Writing to a String cannot fail.
+        let _never =
+            writeln!(text, "sha256:{} {:<6} {} {}", hex(&tool.digest()), tool.method.as_str(), tool.path, tool.name);
+    }
+    text
+}
+
+/// SHA-256 of the lock's text, in hexadecimal: who approves a change names what was looked at.
+pub fn digest(connector: &str, tools: &[Tool]) -> String {
+    hex(&sha256(&[text(connector, tools).as_bytes()]))
+}
+
+/// What a document changes of another one's tools.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Diff {
+    /// Names of tools.
+    pub added: Vec<Row>,
+    pub removed: Vec<Row>,
+    pub changed: Vec<Changed>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub name: String,
+    pub method: &'static str,
+    pub path: String,
+    pub title: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Changed {
+    pub name: String,
+    pub changes: Vec<Change>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// One value in the tool's canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Such as `/description` or `/input/properties/id/type`.
+    pub pointer: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+impl Diff {
+    pub fn between(before: &[Tool], after: &[Tool]) -> Self {
+        let by_name = |tools| -> BTreeMap<String, &Tool> {
+            Iterator::map(<&[Tool]>::into_iter(tools), |tool: &Tool| (tool.name.clone(), tool)).collect()
+        };
+        let (before, after) = (by_name(before), by_name(after));
+        let row = |tool: &Tool| Row {
+            name: tool.name.clone(),
+            method: tool.method.as_str(),
+            path: tool.path.clone(),
+            title: tool.title.clone(),
+        };
+        let only = |these: &BTreeMap<String, &Tool>, those: &BTreeMap<String, &Tool>| {
+            these.iter().filter(|(name, _)| !those.contains_key(*name)).map(|(_, tool)| row(tool)).collect()
+        };
+        let both = before.iter().filter_map(|(name, old)| Some((name, old, after.get(name)?)));
+        let changed = both.filter(|(_, old, new)| old.digest() != new.digest());
+        Self {
+            added: only(&after, &before),
+            removed: only(&before, &after),
+            changed: changed.map(|(name, old, new)| changes(name, old, new)).collect(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+}
+
+fn changes(name: &str, old: &Tool, new: &Tool) -> Changed {
+    let value = |tool: &Tool| serde_json::to_value(tool).unwrap_or_default();
+    let (old, new) = (value(old), value(new));
+    let mut found = Vec::new();
+    let mut queue = vec![(String::new(), Some(&old), Some(&new))];
+    while let Some((pointer, old, new)) = queue.pop() {
+        match (old, new) {
+            (Some(Value::Object(one)), Some(Value::Object(two))) => {
+                let names = one.keys().chain(two.keys().filter(|name| !one.contains_key(*name)));
+                let below = names.map(|name| {
+                    (format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), one.get(name), two.get(name))
+                });
+                queue.extend(below);
+            }
+            (Some(Value::Array(one)), Some(Value::Array(two))) => {
+                let below = (0..one.len().max(two.len())).map(|n| (format!("{pointer}/{n}"), one.get(n), two.get(n)));
+                queue.extend(below);
+            }
+            (old, new) if old == new => {}
+            (old, new) => found.push(Change { pointer, before: old.map(short), after: new.map(short) }),
+        }
+    }
+    found.sort_by(|one, two| one.pointer.cmp(&two.pointer));
+    let more = found.len().saturating_sub(bound::DIFF_CHANGES_MAX);
+    found.truncate(bound::DIFF_CHANGES_MAX);
+    Changed { name: name.to_owned(), changes: found, more }
+}
+
+fn short(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match text.char_indices().nth(bound::DIFF_VALUE_CHARS_MAX) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::connector::tool::import;
+    use crate::openapi;
+
+    fn tools(summary: &str, kind: &str, paths: &[&str]) -> Vec<Tool> {
+        let operation = json!({"get": {"summary": summary, "parameters": [{"name": "a", "in": "query", "schema": {"type": kind}}]}});
+        let paths: serde_json::Map<String, Value> =
+            paths.iter().map(|path| ((*path).to_owned(), operation.clone())).collect();
+        let text = json!({"openapi": "3.1.0", "paths": paths}).to_string();
+        import("zoo", openapi::read(text.as_bytes()).unwrap()).tools
+    }
+
+    #[test]
+    fn a_difference_says_what_came_what_went_and_what_changed() {
+        let (before, after) = (tools("One", "string", &["/a", "/b"]), tools("Two", "integer", &["/b", "/c"]));
+        let diff = Diff::between(&before, &after);
+        assert_eq!((diff.added[0].name.as_str(), diff.removed[0].name.as_str()), ("zoo_get_c", "zoo_get_a"));
+        let pointers: Vec<&str> = diff.changed[0].changes.iter().map(|it| it.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/description", "/input/properties/a/type", "/title"]);
+        assert_eq!(diff.changed[0].changes[1].after.as_deref(), Some("integer"));
+        assert!(Diff::between(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn the_lock_is_text_with_a_line_for_each_operation() {
+        let tools = tools("One", "string", &["/b", "/a"]);
+        let text = text("zoo", &tools);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("sha256:") && lines[0].ends_with("GET    /a zoo_get_a"), "{text}");
+        assert_ne!(digest("zoo", &tools), digest("zoo", &tools[1..]));
+    }
+}
