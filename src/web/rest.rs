@@ -35,44 +35,47 @@ pub fn is_ours(path: &str) -> bool {
 pub async fn answer(web: &Web, front: Front, known: Known, request: Request<Bytes>) -> Response<Answer> {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let found = match route::find(method, path) {
+    match route::find(method, path) {
         Found::Nothing => {
             let detail = "There is nothing here. GET /admin/openapi.json says what there is.";
-            return problem::mistaken(StatusCode::NOT_FOUND, detail, None);
+            problem::mistaken(StatusCode::NOT_FOUND, detail, None)
         }
-        Found::OtherMethod(methods) => return other_method(&methods),
-        found => found,
-    };
-    // A form that a page of another site can send without being asked has another type, or none: with it would go the
-    // password that a browser remembers.
-    if matches!(method, "POST" | "PUT") && !is_json(&parts.headers) {
-        let detail = "Send the body as application/json; where there is nothing to say, send {}.";
-        return problem::mistaken(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail, None);
-    }
-    let asked = match found {
-        Found::Operation(name) => {
-            return match object(&body) {
-                Ok(arguments) => any(web, front, known, name, Value::Object(arguments)).await,
-                Err(wrong) => wrong.told(),
-            };
+        Found::OtherMethod(methods) => other_method(&methods),
+        // A form that a page of another site can send without being asked has another type, or none: with it would go
+        // the password that a browser remembers.
+        Found::Operation(_) | Found::Route(..) if matches!(method, "POST" | "PUT") && !is_json(&parts.headers) => {
+            let detail = "Send the body as application/json; where there is nothing to say, send {}.";
+            problem::mistaken(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail, None)
         }
+        Found::Operation(name) => match object(&body) {
+            Ok(arguments) => any(web, front, known, name, Value::Object(arguments)).await,
+            Err(wrong) => wrong.told(),
+        },
         Found::Route(route, in_path) => {
-            let Some(registered) = web.pipeline.catalog().get(Kind::Admin, route.operation) else {
-                return problem::refused(&Refusal::internal(format!("there is no operation {}", route.operation)));
-            };
-            let arguments = arguments(&registered.about, route, in_path, parts.uri.query().unwrap_or_default(), &body);
-            match arguments {
-                Ok(arguments) => (route, Asked::new(Kind::Admin, route.operation, arguments, Handle::Credential)),
-                Err(wrong) => return wrong.told(),
-            }
+            let query = parts.uri.query().unwrap_or_default();
+            one(web, known, route, in_path, query, &body).await.unwrap_or_else(Wrong::told)
         }
-        Found::Nothing | Found::OtherMethod(_) => return other_method(&[]),
+    }
+}
+
+/// The operation of one route, to its end.
+async fn one(
+    web: &Web,
+    known: Known,
+    route: &'static Route,
+    in_path: Vec<(&'static str, String)>,
+    query: &str,
+    body: &Bytes,
+) -> Result<Response<Answer>, Wrong> {
+    let Some(registered) = web.pipeline.catalog().get(Kind::Admin, route.operation) else {
+        return Ok(problem::refused(&Refusal::internal(format!("there is no operation {}", route.operation))));
     };
-    let (route, asked) = asked;
-    match api::finished(&web.pipeline, known, asked).await {
+    let arguments = arguments(&registered.about, route, in_path, query, body)?;
+    let asked = Asked::new(Kind::Admin, route.operation, arguments, Handle::Credential);
+    Ok(match api::finished(&web.pipeline, known, asked).await {
         Ok(result) => done(route, result),
         Err(refusal) => problem::refused(&refusal),
-    }
+    })
 }
 
 fn done(route: &Route, mut result: Value) -> Response<Answer> {

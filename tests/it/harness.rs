@@ -226,6 +226,11 @@ impl Server {
         child.wait().unwrap().code()
     }
 
+    /// Waits until it ends by itself, and gives its exit code.
+    pub(crate) fn ended(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// Asks it to stop, and gives what it said on its standard error.
     pub(crate) fn stop(mut self) -> String {
         let mut child = self.child.take().unwrap();

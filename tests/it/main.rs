@@ -11,6 +11,7 @@
     reason = "a test ends where it is surprised, and reads the environment of its runner"
 )]
 
+mod admin;
 mod audit;
 mod backup;
 mod bans;
