@@ -14,9 +14,11 @@
 mod audit;
 mod backup;
 mod bans;
+mod becoming;
 mod bundle;
 mod cli;
 mod client;
+mod controls;
 mod crash;
 mod credential;
 mod cross;
