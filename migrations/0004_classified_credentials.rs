@@ -16,7 +16,7 @@ pub(super) fn apply(transaction: &WriteTransaction) -> Result<(), StoreError> {
         let Before { name, version, created, updated, note, source, sealed } = codec::decode(value.value())?;
         // What is sealed is bound to its row, not to the record around it.
         let classification = Classification::Internal;
-        let after = After { name, version, created, updated, note, source, sealed, classification };
+        let after = After { name, version, created, updated, note, source, classification, sealed };
         rows.push((key.value().to_vec(), codec::encode(&after)?));
     }
     for (key, value) in rows {

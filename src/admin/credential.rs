@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
-use super::request::{Named, Nothing, Request, about, done, parse};
+use super::request::{Classify, Named, Nothing, Request, about, done, level, parse};
 use crate::auth::policy::ask::Resource;
 use crate::base::bound;
-use crate::base::classification::{Classification, NotAClassification};
+use crate::base::classification::Classification;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::custody::{Custody, CustodyError};
@@ -93,20 +93,6 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
             Ok(json!({"name": name, "classification": wanted, "before": before}))
         })
     })))
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Classify {
-    #[schemars(length(max = 64))]
-    name: String,
-    /// public, internal, confidential or restricted
-    #[schemars(length(max = 16))]
-    classification: String,
-}
-
-fn level(text: &str) -> Result<Classification, Refusal> {
-    text.parse().map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))
 }
 
 #[derive(Deserialize, JsonSchema)]

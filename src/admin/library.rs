@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::request::{Classify, level};
 use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound;
-use crate::base::classification::{Classification, NotAClassification};
+use crate::base::classification::Classification;
 use crate::base::refusal::{Code, Refusal};
 use crate::library::Libraries;
 use crate::library::record::{LibraryRecord, Source};
@@ -83,20 +84,6 @@ struct Add {
     #[serde(default)]
     #[schemars(length(max = 16))]
     classification: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Classify {
-    #[schemars(length(max = 64))]
-    name: String,
-    /// public, internal, confidential or restricted
-    #[schemars(length(max = 16))]
-    classification: String,
-}
-
-fn level(text: &str) -> Result<Classification, Refusal> {
-    text.parse().map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))
 }
 
 struct LibraryRequest {

@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::request::{Nothing, Request, answering, parse, written};
+use super::request::{Nothing, Request, answering, level, parse, written};
 use crate::auth::policy::ask::{ActionGroup, Circumstances, Resource, ResourceKind};
 use crate::auth::policy::keep::{KeepError, PolicyKeeper};
 use crate::auth::policy::source::{File, PolicyError, Problem};
 use crate::auth::policy::{self, PolicyFact, Summary};
 use crate::auth::{account, token};
 use crate::base::bound;
-use crate::base::classification::{Classification, NotAClassification};
+use crate::base::classification::Classification;
 use crate::base::clock::Timestamp;
 use crate::base::principal::{Principal, Role};
 use crate::base::refusal::{Code, Refusal};
@@ -203,14 +203,9 @@ fn uid(text: &str) -> Result<u32, Refusal> {
 }
 
 fn resource_of(store: &Store, libraries: &Libraries, asked: &Explain) -> Result<Resource, Refusal> {
-    let said: Option<Classification> = asked
-        .classification
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))?;
+    let said = asked.classification.as_deref().map(level).transpose()?;
     let (kind, name) = asked.resource.split_once(':').unwrap_or((&asked.resource, ""));
-    let level = said.unwrap_or_default();
+    let otherwise = said.unwrap_or_default();
     match kind {
         "appliance" => Ok(Resource::appliance()),
         "library" => match (libraries.get(name), said) {
@@ -225,7 +220,7 @@ fn resource_of(store: &Store, libraries: &Libraries, asked: &Explain) -> Result<
             };
             Ok(Resource::credential(name, said.or(known.map(|record| record.classification)).unwrap_or_default()))
         }
-        "connector" => Ok(Resource { kind: ResourceKind::Connector, name: name.into(), classification: level }),
+        "connector" => Ok(Resource { kind: ResourceKind::Connector, name: name.into(), classification: otherwise }),
         _ => {
             let public = format!(
                 "{:?} is no resource; write appliance, library:NAME, credential:NAME or connector:NAME.",

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::base::bound;
+use crate::base::classification::{Classification, NotAClassification};
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Cx, Effect, Kind, Operation, Outcome, Output};
 
@@ -83,6 +84,22 @@ pub(super) struct Nothing {}
 pub(super) struct Named {
     #[schemars(length(max = 128))]
     pub(super) name: String,
+}
+
+/// Arguments of an operation that says how confidential something is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Classify {
+    #[schemars(length(max = 64))]
+    pub(super) name: String,
+    /// public, internal, confidential or restricted
+    #[schemars(length(max = 16))]
+    pub(super) classification: String,
+}
+
+/// A level by its name.
+pub(super) fn level(text: &str) -> Result<Classification, Refusal> {
+    text.parse().map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))
 }
 
 /// A result that says nothing but that it was done.

@@ -9,7 +9,7 @@ use crate::harness::{Installation, Reply};
 use crate::identify::{bearer, is_known, issue};
 use crate::timed::{Timed, clock};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn own(installation: &Installation) -> Client {
     Client::with(&installation.token())
@@ -119,7 +119,7 @@ fn each_rate_comes_back_when_it_said_and_not_before() {
         let refused = call();
         assert!(refused.header("ratelimit").unwrap().starts_with(&format!("\"{limit}\"")), "{refused:?}");
         let wait = wait_of(&refused);
-        timed.clock.advance(wait - Duration::from_secs(1));
+        timed.clock.advance(wait.saturating_sub(Duration::from_secs(1)));
         assert_eq!(call().status, 429, "{limit}: not yet");
         timed.clock.advance(Duration::from_secs(1));
         assert_eq!(call().status, 200, "{limit}: as it said");
@@ -189,7 +189,7 @@ fn a_token_expires_in_the_middle_of_its_use() {
     timed.clock.advance(61 * MINUTE);
     assert!(!is_known(&timed.server, &bearer(&jwt)), "an hour, and half a minute for clocks that differ");
     let session = client.begin(&timed.server);
-    timed.clock.advance(Duration::from_secs(23 * 3600));
+    timed.clock.advance(Duration::from_hours(23));
     assert_eq!(client.list(&timed.server, &session).status, 401);
     assert_eq!(client.initialize(&timed.server).status, 401);
     let expired = installation.json(&["token", "list"]);

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use sekisho::base::clock::{ManualClock, Timestamp};
 use sekisho::store::migrate::SCHEMA;
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::harness::Installation;
+use crate::identify::{basic, bearer, is_known};
 use crate::strongroom::{check, database, rows, said, tell};
+use crate::timed::Timed;
 
 /// Schema 1: no vault, entries with clear names, a library `harbour` with the document ferry.md.
 fn with_schema_1() -> Installation {
@@ -108,4 +112,45 @@ fn a_database_of_schema_2_opens_with_its_key_and_holds_its_credential() {
     check(&installation.run(&["key", "rekey", "--full"]), 0, &["written anew"]);
     let entries = installation.entries();
     assert!(entries.iter().any(|entry| entry["principal"] == "local:0" && entry["operation"] == "credential.set"));
+}
+
+/// Schema 3: accounts, tokens of each kind, sessions, a denial, bans and rates, as a server of that schema wrote them.
+/// What was shown once stands in schema-3.json, with the time at which its sessions were in use.
+#[test]
+fn a_database_of_schema_3_keeps_its_accounts_tokens_sessions_and_bans() {
+    let mut installation = Installation::bare();
+    installation.set("RATE_PER_SESSION", "2");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+    std::fs::create_dir_all(installation.data()).unwrap();
+    std::fs::copy(golden.join("schema-3.redb"), database(&installation)).unwrap();
+    let key_file = installation.data().join("vault-key");
+    std::fs::copy(golden.join("schema-3.vault-key"), &key_file).unwrap();
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    let known: Value = serde_json::from_slice(&std::fs::read(golden.join("schema-3.json")).unwrap()).unwrap();
+    let text = |name: &str| known[name].as_str().unwrap();
+    std::fs::write(installation.data().join("http-token"), text("quickstart")).unwrap();
+
+    let clock = std::sync::Arc::new(ManualClock::at(Timestamp(known["at_ms"].as_u64().unwrap())));
+    let timed = Timed::start(&installation, &clock);
+    let own = Client::with(text("quickstart"));
+    let reply = own.list(&timed.server, text("session"));
+    assert_eq!(reply.status, 200, "its session goes on: {}", reply.body);
+    assert_eq!(own.call(&timed.server, "list_libraries").status, 429, "two calls of the hour were used");
+    for (name, holds) in [("ci", true), ("jwt", true), ("gone", false), ("ended", false)] {
+        assert_eq!(is_known(&timed.server, &bearer(text(name))), holds, "{name}");
+    }
+    assert!(is_known(&timed.server, &basic("ann", text("password"))));
+    assert!(!is_known(&timed.server, &basic("bob", text("password"))), "the account is disabled");
+    let bans = installation.json(&["ban", "list"])["items"].clone();
+    assert!(bans.as_array().unwrap().iter().any(|ban| ban["name"] == "203.0.113.0/24"), "{bans}");
+    let reviewed = installation.json(&["account", "review"])["accounts"].clone();
+    let roles: Vec<_> = reviewed.as_array().unwrap().iter().map(|one| (&one["name"], &one["role"])).collect();
+    assert_eq!(roles, [(&"ann".into(), &"operator".into()), (&"bob".into(), &"reader".into())]);
+    let credential = installation.json(&["credential", "show", "harbour-master"]);
+    assert_eq!((&credential["classification"], &credential["note"]), (&"internal".into(), &"the old one".into()));
+    timed.stop();
+    let copy = installation.data().join("sekisho.redb.schema-3.copy");
+    assert!(copy.exists(), "it was copied before the migration");
+    check(&installation.run(&["audit", "verify"]), 0, &["sound"]);
+    check(&installation.run(&["key", "rekey", "--full"]), 0, &["written anew"]);
 }

@@ -228,7 +228,7 @@ impl Server {
 
     /// Waits until it ends by itself, and gives its exit code.
     pub(crate) fn ended(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        self.child.take().unwrap().wait().unwrap().code()
     }
 
     /// Asks it to stop, and gives what it said on its standard error.
@@ -481,7 +481,7 @@ impl StdioClient {
     /// Closes its input, as a client that leaves does, and gives the exit code.
     pub(crate) fn close(mut self) -> Option<i32> {
         self.input = None;
-        self.child.wait().unwrap().code()
+        self.child.take().unwrap().wait().unwrap().code()
     }
 }
 

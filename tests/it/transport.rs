@@ -19,7 +19,7 @@ use sekisho::base::clock::Timestamp;
 use sekisho::crypto::tls::authority::{Authority, Validity};
 use serde_json::{Value, json};
 
-use crate::harness::{Installation, PATIENCE, Reply, Server, base_headers, parse, signal, text};
+use crate::harness::{Installation, MODERN, PATIENCE, Reply, Server, base_headers, parse, signal, text};
 
 /// An installation with a certificate of its own authority.
 pub(crate) fn secured() -> (Installation, PathBuf) {
@@ -90,6 +90,25 @@ impl Client {
         }
     }
 
+    /// A call of a tool over TLS, with `headers` beside the usual ones.
+    pub(crate) fn call(&self, server: &Server, tool: &str, headers: &str) -> io::Result<Reply> {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}});
+        let params = json!({"name": tool, "arguments": {}, "_meta": meta});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMCP-Protocol-Version: {MODERN}\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        );
+        let mut stream = self.connect(server)?;
+        stream.write_all(head.as_bytes())?;
+        let mut bytes = Vec::new();
+        match stream.read_to_end(&mut bytes) {
+            Err(error) if bytes.is_empty() => Err(error),
+            _ if bytes.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(parse(&bytes)),
+        }
+    }
+
     fn health(&self, server: &Server) -> io::Result<u16> {
         self.fetch(server, "GET /health HTTP/1.1\r\nHost: localhost").map(|reply| reply.status)
     }
@@ -102,7 +121,7 @@ impl Client {
 }
 
 /// Looks again until it is so; a server that never gets there fails the test.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
