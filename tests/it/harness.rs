@@ -481,7 +481,7 @@ impl StdioClient {
     /// Closes its input, as a client that leaves does, and gives the exit code.
     pub(crate) fn close(mut self) -> Option<i32> {
         self.input = None;
-        self.child.take().unwrap().wait().unwrap().code()
+        self.child.wait().unwrap().code()
     }
 }
 
