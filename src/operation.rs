@@ -363,6 +363,8 @@ pub struct Registered {
     pub action: Action,
     pub operation: Arc<dyn Operation>,
     pub input: Schema,
+    /// The input schema as a client gets it: shared, for it is asked for with every call.
+    pub input_object: Arc<Map<String, Value>>,
 }
 
 impl std::fmt::Debug for Registered {
@@ -392,7 +394,8 @@ impl Catalog {
         let input = Schema::compile(&about.input)?;
         let key = (about.kind, about.name.clone());
         let action = about.action();
-        let registered = Arc::new(Registered { about, action, operation, input });
+        let input_object = Arc::new(about.input.as_object().cloned().unwrap_or_default());
+        let registered = Arc::new(Registered { about, action, operation, input, input_object });
         self.operations.write().unwrap_or_else(PoisonError::into_inner).insert(key, registered);
         Ok(())
     }

@@ -176,7 +176,7 @@ impl ServerHandler for Handler {
     }
 
     fn get_tool(&self, name: &str) -> Option<rm::Tool> {
-        self.mcp.catalog().get(Kind::Tool, name).map(|registered| reply::tool(&registered.about))
+        self.mcp.catalog().get(Kind::Tool, name).map(|registered| reply::tool_input(&registered))
     }
 
     async fn initialize(

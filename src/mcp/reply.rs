@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
-use crate::operation::{About, Block, Body, Content, Effect, Job, Marks, Output, Question, ResourceItem, Speaker};
+use crate::operation::{
+    About, Block, Body, Content, Effect, Job, Marks, Output, Question, Registered, ResourceItem, Speaker,
+};
 use crate::pipeline::ran::Ran;
 use crate::pipeline::record::Recorded;
 
@@ -187,7 +189,7 @@ pub(super) fn templates(ran: Ran) -> Result<rm::ListResourceTemplatesResult, Err
 }
 
 /// A tool as `tools/list` shows it.
-pub(super) fn tool(about: &About) -> rm::Tool {
+fn tool(about: &About) -> rm::Tool {
     let annotations = rm::ToolAnnotations::with_title(about.title.clone())
         .read_only(about.effect == Effect::ReadOnly)
         .destructive(about.effect == Effect::Destroys)
@@ -198,6 +200,11 @@ pub(super) fn tool(about: &About) -> rm::Tool {
         .with_annotations(annotations);
     tool.output_schema = about.output.as_ref().map(|schema| Arc::new(object(schema)));
     tool
+}
+
+/// What rmcp looks at before a call: the name and the input schema, and so nothing else is copied.
+pub(super) fn tool_input(registered: &Registered) -> rm::Tool {
+    rm::Tool::new(registered.about.name.clone(), "", Arc::clone(&registered.input_object))
 }
 
 /// A prompt's arguments are the properties of its input schema.
