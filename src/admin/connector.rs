@@ -16,7 +16,7 @@ use crate::base::classification::Classification;
 use crate::base::id::hex;
 use crate::base::refusal::{Code, Refusal};
 use crate::connector::find::Finder;
-use crate::connector::lock;
+use crate::connector::lock::{self, Pinned};
 use crate::connector::pick::{Picks, Switches};
 use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
 use crate::connector::registry::{Change, ConnectorError, Connectors, Preview, Switch, Updated, Wanted};
@@ -77,7 +77,10 @@ fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     catalog.add(Arc::new(Request::new(diff.in_group(ActionGroup::Operate), move |cx, arguments| {
         let shown = named(arguments).and_then(|name| {
             seen(cx, &keeper, &name)?;
-            Ok(waiting(&keeper.waiting(&name)?))
+            match keeper.waiting(&name) {
+                Err(ConnectorError::NothingPending(_)) => Ok(json!({"waits": false})),
+                found => Ok(waiting(&found?)),
+            }
         });
         Box::pin(async { shown })
     })))
@@ -342,7 +345,8 @@ fn previewed(preview: &Preview) -> Value {
         "server": import.server,
         "operations": rows(&import.tools, &record.switches),
         "left_out": left_out(import),
-        "digest": lock::digest(&record.name, &import.tools),
+        "security": import.security,
+        "digest": lock::digest(&record.name, Pinned { tools: &import.tools, security: &import.security }),
     })
 }
 

@@ -173,15 +173,17 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
         }
         Connector::Diff { name } => {
             let result = reach.ask("connector.diff", named(&name)).await?;
-            tell(context, &result, || change(&result))?;
-            Ok(NO)
+            let waits = result["waits"] == true;
+            tell(context, &result, || if waits { change(&result) } else { print::line("Nothing waits.") })?;
+            Ok(if waits { NO } else { 0 })
         }
         Connector::Approve { name, yes, digest } => {
             let digest = if let Some(digest) = digest {
                 digest
             } else {
                 let waiting = reach.ask("connector.diff", named(&name)).await?;
-                if !yes {
+                // Where nothing waits, the approval is refused.
+                if !yes && waiting["waits"] == true {
                     tell(context, &waiting, || {
                         change(&waiting)?;
                         print::line("Nothing was approved; say --yes to put this in force.")
@@ -360,7 +362,8 @@ fn change(waiting: &Value) -> Result<(), Failure> {
             print::line(&print::painted(style, &print::harmless(&line)))?;
         }
     }
-    for row in items(&diff["changed"]) {
+    let security = Some(&diff["security"]).filter(|it| !it.is_null());
+    for row in items(&diff["changed"]).iter().chain(security) {
         print::line(&print::painted(print::WARNING, &format!("~ {}", text(row, "name"))))?;
         for change in items(&row["changes"]) {
             let side =

@@ -101,8 +101,9 @@ impl Reading<'_> {
         if self.left_out.contains(&row) {
             return;
         }
-        // An operation that is missing must be in the report; a detail may be counted only.
-        if self.left_out.len() < bound::OPENAPI_LEFT_OUT_MAX || operation {
+        // An operation that is missing should be in the report; a detail may be counted only.
+        let most = if operation { bound::OPENAPI_OPERATIONS_MAX } else { bound::OPENAPI_LEFT_OUT_MAX };
+        if self.left_out.len() < most {
             self.left_out.insert(row);
         } else {
             self.left_out_more += 1;
