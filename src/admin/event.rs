@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::request::{Request, answering, parse, written};
 use crate::audit::entry::{Entry, Event, Outcome};
 use crate::audit::filter::time;
-use crate::audit::{Audit, AuditError, Numbered};
+use crate::audit::{Audit, AuditError, Numbered, word};
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
+use crate::base::severity::Severity;
 use crate::custody::CustodyError;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
@@ -33,28 +34,22 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit) -> Result<(), NotASchem
 }
 
 /// What of the log is a security event, and how much it matters.
-const KINDS: [(&str, Severity); 12] = [
+const KINDS: [(&str, Severity); 13] = [
     ("authentication_failure", Severity::Medium),
     ("access_denied", Severity::Medium),
     ("rate_limit_exceeded", Severity::Medium),
     ("suspicious_pattern", Severity::High),
     ("flagged_pattern", Severity::Low),
-    ("session_hijack", Severity::High),
+    ("session_hijack", Severity::Critical),
     ("session_ended", Severity::Low),
     ("ban", Severity::High),
     ("ban_lifted", Severity::Low),
     ("foreign_origin", Severity::Medium),
     ("vault", Severity::High),
+    ("egress_refused", Severity::High),
+    // Its own says how much it matters.
     ("alert", Severity::High),
 ];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Severity {
-    Low,
-    Medium,
-    High,
-}
 
 fn kind_names() -> Vec<&'static str> {
     KINDS.iter().map(|(kind, _)| *kind).collect()
@@ -158,23 +153,29 @@ fn look_back(audit: &Audit, asked: &List, is_cancelled: &dyn Fn() -> bool) -> Re
 
 fn event_of(entry: &Entry) -> Option<(&'static str, Severity)> {
     let kind = kind_of(entry)?;
-    KINDS.into_iter().find(|(known, _)| *known == kind)
+    let (kind, severity) = KINDS.into_iter().find(|(known, _)| *known == kind)?;
+    let of_alert = || {
+        // "ban (medium); ...": see `AlertRecord::line`.
+        let (_, rest) = entry.reason.as_deref()?.split_once(" (")?;
+        rest.split(')').next()?.parse().ok()
+    };
+    Some((kind, if kind == "alert" { of_alert().unwrap_or(severity) } else { severity }))
 }
 
 fn kind_of(entry: &Entry) -> Option<&'static str> {
     let reason = entry.reason.as_deref().unwrap_or_default();
     let operation = entry.operation.as_deref().unwrap_or_default();
-    if entry.event.as_str() == "alert" || operation == "alert" {
-        return Some("alert");
-    }
     // A refusal's reason begins with its code.
     let code = reason.split_once(": ").map_or("", |(code, _)| code);
     match (entry.event, entry.outcome) {
         (_, Outcome::Intent) => None,
+        (Event::Alert, _) => Some("alert"),
+        (Event::Egress, outcome) => (outcome == Outcome::Refused).then_some("egress_refused"),
+        (_, Outcome::Done) if operation == word::WATCH_BLOCK => Some("ban"),
         (Event::Vault, Outcome::Failed | Outcome::Refused) => Some("vault"),
         (Event::Session, Outcome::Refused) => Some("session_hijack"),
         (Event::Session, _) => reason.starts_with("ended: ").then_some("session_ended"),
-        (_, Outcome::Refused) if reason.contains("suspicious_pattern ") => Some("suspicious_pattern"),
+        (_, Outcome::Refused) if reason.contains(word::SUSPICIOUS_PATTERN) => Some("suspicious_pattern"),
         (_, Outcome::Refused) => match code {
             "unauthenticated" => Some("authentication_failure"),
             "forbidden" => Some("access_denied"),
@@ -241,7 +242,7 @@ mod tests {
             let found = event_of(&entry(event, outcome, operation, reason)).map(|(kind, _)| kind);
             assert_eq!(found, expect, "{operation} {reason}");
         };
-        use Event::{Administration, Authentication, Call, Session, Vault};
+        use Event::{Administration, Alert, Authentication, Call, Egress, Session, Vault};
         use Outcome::{Done, Failed, Intent, Refused};
         check(Authentication, Refused, "", "unauthenticated: wrong password", Some("authentication_failure"));
         check(Call, Refused, "read_document", "forbidden: denied by a.cedar#1", Some("access_denied"));
@@ -259,6 +260,9 @@ mod tests {
         check(Vault, Done, "key.rotate", "", None);
         check(Call, Refused, "read_document", "invalid: no such field", None);
         check(Call, Done, "search_documents", "classification internal", None);
-        check(Call, Done, "alert", "", Some("alert"));
+        check(Alert, Done, "alert.ban", "ban (medium)", Some("alert"));
+        check(Session, Done, "watch.block", "the session is banned", Some("ban"));
+        check(Egress, Refused, "egress.alert", "it leads to 10.0.0.1", Some("egress_refused"));
+        check(Egress, Done, "egress.alert", "connected", None);
     }
 }

@@ -1,4 +1,4 @@
-//! `connector add|list|show|lock|update|diff|approve|reject|enable|disable|remove`.
+//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|remove`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,15 @@ pub(crate) enum Connector {
     List,
     /// Show a connector and its operations
     Show { name: String },
+    /// Find operations by words
+    Find {
+        name: String,
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=50))]
+        limit: u64,
+    },
     /// Print the digest of each operation, to be kept and reviewed
     Lock { name: String },
     /// Read a new document; what it changes waits until it is approved
@@ -137,6 +146,12 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
                 operations(&result["operations"])
             })
         }
+        Connector::Find { name, words, limit } => {
+            let arguments = json!({"name": name, "query": words.join(" "), "limit": limit});
+            let result = reach.ask("connector.find", arguments).await?;
+            tell(context, &result, || operations(&result["operations"]))?;
+            Ok(if items(&result["operations"]).is_empty() { NO } else { 0 })
+        }
         Connector::Lock { name } => {
             let result = reach.ask("connector.lock", named(&name)).await?;
             tell(context, &result, || print::bytes(text(&result, "lock").as_bytes()).map(drop))
@@ -158,15 +173,17 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
         }
         Connector::Diff { name } => {
             let result = reach.ask("connector.diff", named(&name)).await?;
-            tell(context, &result, || change(&result))?;
-            Ok(NO)
+            let waits = result["waits"] == true;
+            tell(context, &result, || if waits { change(&result) } else { print::line("Nothing waits.") })?;
+            Ok(if waits { NO } else { 0 })
         }
         Connector::Approve { name, yes, digest } => {
             let digest = if let Some(digest) = digest {
                 digest
             } else {
                 let waiting = reach.ask("connector.diff", named(&name)).await?;
-                if !yes {
+                // Where nothing waits, the approval is refused.
+                if !yes && waiting["waits"] == true {
                     tell(context, &waiting, || {
                         change(&waiting)?;
                         print::line("Nothing was approved; say --yes to put this in force.")
@@ -345,7 +362,8 @@ fn change(waiting: &Value) -> Result<(), Failure> {
             print::line(&print::painted(style, &print::harmless(&line)))?;
         }
     }
-    for row in items(&diff["changed"]) {
+    let security = Some(&diff["security"]).filter(|it| !it.is_null());
+    for row in items(&diff["changed"]).iter().chain(security) {
         print::line(&print::painted(print::WARNING, &format!("~ {}", text(row, "name"))))?;
         for change in items(&row["changes"]) {
             let side =

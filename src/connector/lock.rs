@@ -6,27 +6,38 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::tool::Tool;
+use super::tool::{self, Schemes, Tool};
 use crate::base::bound::connector as bound;
 use crate::base::id::hex;
 use crate::crypto::digest::sha256;
 
-/// One line for each operation, in the order of their names: digest, method, path, name.
-pub fn text(connector: &str, tools: &[Tool]) -> String {
+/// What a lock pins.
+#[derive(Clone, Copy, Debug)]
+pub struct Pinned<'a> {
+    pub tools: &'a [Tool],
+    /// A token endpoint that changes matters as much as an operation.
+    pub security: &'a Schemes,
+}
+
+/// One line for each operation, in the order of their names: digest, method, path, name. The last one is of the
+/// security schemes.
+pub fn text(connector: &str, pinned: Pinned<'_>) -> String {
     let mut text = format!(
         "# Operations of the connector {connector}, as Sekisho exposes them. The digest covers every word an\n# agent reads and every byte of how a call is made.\n"
     );
-    for tool in tools {
+    for tool in pinned.tools {
         // Writing to a String cannot fail.
         let _never =
             writeln!(text, "sha256:{} {:<6} {} {}", hex(&tool.digest()), tool.method.as_str(), tool.path, tool.name);
     }
+    let security = tool::canonical_of(pinned.security);
+    let _never = writeln!(text, "sha256:{} security schemes", hex(&sha256(&[security.as_bytes()])));
     text
 }
 
 /// SHA-256 of the lock's text, in hexadecimal: who approves a change names what was looked at.
-pub fn digest(connector: &str, tools: &[Tool]) -> String {
-    hex(&sha256(&[text(connector, tools).as_bytes()]))
+pub fn digest(connector: &str, pinned: Pinned<'_>) -> String {
+    hex(&sha256(&[text(connector, pinned).as_bytes()]))
 }
 
 /// What a document changes of another one's tools.
@@ -36,6 +47,8 @@ pub struct Diff {
     pub added: Vec<Row>,
     pub removed: Vec<Row>,
     pub changed: Vec<Changed>,
+    /// Of the security schemes.
+    pub security: Option<Changed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,18 +77,17 @@ pub struct Change {
 }
 
 impl Diff {
-    pub fn between(before: &[Tool], after: &[Tool]) -> Self {
-        let by_name = |tools| -> BTreeMap<String, &Tool> {
-            Iterator::map(<&[Tool]>::into_iter(tools), |tool: &Tool| (tool.name.clone(), tool)).collect()
-        };
-        let (before, after) = (by_name(before), by_name(after));
+    pub fn between(before: Pinned<'_>, after: Pinned<'_>) -> Self {
+        let security = (before.security != after.security)
+            .then(|| changes("security schemes", &json(before.security), &json(after.security)));
+        let (before, after) = (by_name(before.tools), by_name(after.tools));
         let row = |tool: &Tool| Row {
             name: tool.name.clone(),
             method: tool.method.as_str(),
             path: tool.path.clone(),
             title: tool.title.clone(),
         };
-        let only = |these: &BTreeMap<String, &Tool>, those: &BTreeMap<String, &Tool>| {
+        let only = |these: &BTreeMap<&str, &Tool>, those: &BTreeMap<&str, &Tool>| {
             these.iter().filter(|(name, _)| !those.contains_key(*name)).map(|(_, tool)| row(tool)).collect()
         };
         let both = before.iter().filter_map(|(name, old)| Some((name, old, after.get(name)?)));
@@ -83,20 +95,27 @@ impl Diff {
         Self {
             added: only(&after, &before),
             removed: only(&before, &after),
-            changed: changed.map(|(name, old, new)| changes(name, old, new)).collect(),
+            changed: changed.map(|(name, old, new)| changes(name, &json(old), &json(new))).collect(),
+            security,
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty() && self.security.is_none()
     }
 }
 
-fn changes(name: &str, old: &Tool, new: &Tool) -> Changed {
-    let value = |tool: &Tool| serde_json::to_value(tool).unwrap_or_default();
-    let (old, new) = (value(old), value(new));
+fn by_name(tools: &[Tool]) -> BTreeMap<&str, &Tool> {
+    tools.iter().map(|tool| (tool.name.as_str(), tool)).collect()
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn changes(name: &str, old: &Value, new: &Value) -> Changed {
     let mut found = Vec::new();
-    let mut queue = vec![(String::new(), Some(&old), Some(&new))];
+    let mut queue = vec![(String::new(), Some(old), Some(new))];
     while let Some((pointer, old, new)) = queue.pop() {
         match (old, new) {
             (Some(Value::Object(one)), Some(Value::Object(two))) => {
@@ -133,35 +152,45 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::connector::tool::import;
+    use crate::connector::tool::{Import, import};
     use crate::openapi;
 
-    fn tools(summary: &str, kind: &str, paths: &[&str]) -> Vec<Tool> {
+    fn zoo(summary: &str, kind: &str, paths: &[&str], token_url: &str) -> Import {
         let operation = json!({"get": {"summary": summary, "parameters": [{"name": "a", "in": "query", "schema": {"type": kind}}]}});
         let paths: serde_json::Map<String, Value> =
             paths.iter().map(|path| ((*path).to_owned(), operation.clone())).collect();
-        let text = json!({"openapi": "3.1.0", "paths": paths}).to_string();
-        import("zoo", openapi::read(text.as_bytes()).unwrap()).tools
+        let flows = json!({"clientCredentials": {"tokenUrl": token_url, "scopes": {}}});
+        let components = json!({"securitySchemes": {"oauth": {"type": "oauth2", "flows": flows}}});
+        let text = json!({"openapi": "3.1.0", "paths": paths, "components": components}).to_string();
+        import("zoo", openapi::read(text.as_bytes()).unwrap())
+    }
+
+    fn pinned(import: &Import) -> Pinned<'_> {
+        Pinned { tools: &import.tools, security: &import.security }
     }
 
     #[test]
     fn a_difference_says_what_came_what_went_and_what_changed() {
-        let (before, after) = (tools("One", "string", &["/a", "/b"]), tools("Two", "integer", &["/b", "/c"]));
-        let diff = Diff::between(&before, &after);
+        let before = zoo("One", "string", &["/a", "/b"], "https://zoo.example/token");
+        let after = zoo("Two", "integer", &["/b", "/c"], "https://evil.example/token");
+        let diff = Diff::between(pinned(&before), pinned(&after));
         assert_eq!((diff.added[0].name.as_str(), diff.removed[0].name.as_str()), ("zoo_get_c", "zoo_get_a"));
         let pointers: Vec<&str> = diff.changed[0].changes.iter().map(|it| it.pointer.as_str()).collect();
         assert_eq!(pointers, ["/description", "/input/properties/a/type", "/title"]);
         assert_eq!(diff.changed[0].changes[1].after.as_deref(), Some("integer"));
-        assert!(Diff::between(&before, &before).is_empty());
+        let security = diff.security.unwrap();
+        assert_eq!(security.changes[0].after.as_deref(), Some("https://evil.example/token"));
+        assert!(Diff::between(pinned(&before), pinned(&before)).is_empty());
     }
 
     #[test]
-    fn the_lock_is_text_with_a_line_for_each_operation() {
-        let tools = tools("One", "string", &["/b", "/a"]);
-        let text = text("zoo", &tools);
+    fn the_lock_is_text_with_a_line_for_each_operation_and_one_for_the_security_schemes() {
+        let zoo = zoo("One", "string", &["/b", "/a"], "https://zoo.example/token");
+        let text = text("zoo", pinned(&zoo));
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("sha256:") && lines[0].ends_with("GET    /a zoo_get_a"), "{text}");
-        assert_ne!(digest("zoo", &tools), digest("zoo", &tools[1..]));
+        let fewer = Pinned { tools: &zoo.tools[1..], ..pinned(&zoo) };
+        assert_ne!(digest("zoo", pinned(&zoo)), digest("zoo", fewer));
     }
 }

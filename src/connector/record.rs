@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pick::{Picks, Switches};
+use super::tool::Schemes;
 use crate::auth::policy::ask::Resource;
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
@@ -64,6 +65,16 @@ pub struct DocumentFacts {
     /// Operations that were picked, and that could not be expressed.
     pub operations: u64,
     pub left_out: u64,
+    /// The security schemes ([`super::tool::Schemes`]) as canonical JSON.
+    pub security: String,
+}
+
+impl DocumentFacts {
+    /// How the API wants to know its caller.
+    pub fn schemes(&self) -> Schemes {
+        // It was written by us; what is no JSON any more asks for nothing.
+        serde_json::from_str(&self.security).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

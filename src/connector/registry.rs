@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::base_url::{BaseUrl, BaseUrlError};
-use super::lock::{self, Diff};
+use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
 use super::pick::{NotAGlob, Picks, Switches};
 use super::record::{self, ConnectorRecord, DocumentFacts, Mode, OperationRecord, Pending};
@@ -179,8 +179,10 @@ impl Connectors {
 
     /// The lock's text and its digest.
     pub fn lock(&self, name: &str) -> Result<(String, String), ConnectorError> {
-        let tools = self.tools(name)?;
-        Ok((lock::text(name, &tools), lock::digest(name, &tools)))
+        let record = self.get(name)?;
+        let (tools, security) = (self.stored(name, record.generation)?, record.document.schemes());
+        let pinned = Pinned { tools: &tools, security: &security };
+        Ok((lock::text(name, pinned), lock::digest(name, pinned)))
     }
 
     /// The approved document as it came.
@@ -245,7 +247,9 @@ impl Connectors {
         let mut record = self.get(name)?;
         let (import, facts) = read(name.to_owned(), document.clone(), record.picks.clone()).await?;
         let before = self.stored(name, record.generation)?;
-        let diff = Diff::between(&before, &import.tools);
+        let schemes = record.document.schemes();
+        let after = Pinned { tools: &import.tools, security: &import.security };
+        let diff = Diff::between(Pinned { tools: &before, security: &schemes }, after);
         let generation = record.generation.saturating_add(1);
         record.pending = None;
         if diff.is_empty() {
@@ -259,7 +263,7 @@ impl Connectors {
         self.keep(name, generation, &document, &import.tools).await?;
         record.pending = Some(Pending { generation, document: facts, received: self.clock.now() });
         self.write(&record).await?;
-        let digest = lock::digest(name, &import.tools);
+        let digest = lock::digest(name, Pinned { tools: &import.tools, security: &import.security });
         let change = Change { diff, digest, after: import.tools.clone(), record };
         Ok((Updated::Quarantined(Box::new(change)), import))
     }
@@ -269,7 +273,10 @@ impl Connectors {
         let record = self.get(name)?;
         let Some(pending) = &record.pending else { return Err(ConnectorError::NothingPending(name.into())) };
         let (before, after) = (self.stored(name, record.generation)?, self.stored(name, pending.generation)?);
-        let (diff, digest) = (Diff::between(&before, &after), lock::digest(name, &after));
+        let schemes = (record.document.schemes(), pending.document.schemes());
+        let pinned = Pinned { tools: &after, security: &schemes.1 };
+        let diff = Diff::between(Pinned { tools: &before, security: &schemes.0 }, pinned);
+        let digest = lock::digest(name, pinned);
         Ok(Change { diff, digest, after, record })
     }
 
@@ -433,6 +440,11 @@ async fn read(name: String, document: Vec<u8>, picks: Picks) -> Result<(Import, 
             return Err(ConnectorError::NothingPicked);
         }
         let left_out = import.left_out.iter().filter(|it| it.operation).count();
+        let (security, most) = (tool::canonical_of(&import.security), bound::SECURITY_BYTES_MAX);
+        if security.len() > most {
+            let what = "bytes of security schemes";
+            return Err(OpenApiError::TooLarge { what, found: security.len(), most }.into());
+        }
         let facts = DocumentFacts {
             title: import.title.clone(),
             version: import.version.clone(),
@@ -440,6 +452,7 @@ async fn read(name: String, document: Vec<u8>, picks: Picks) -> Result<(Import, 
             sha256: sha256(&[&document]),
             operations: import.tools.len() as u64,
             left_out: left_out as u64,
+            security,
         };
         Ok((import, facts))
     };

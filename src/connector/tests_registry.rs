@@ -156,3 +156,20 @@ async fn what_cannot_be_added_leaves_nothing() {
     assert_eq!(rows(&world), (0, 0));
     assert!(matches!(connectors.get("zoo").unwrap_err(), ConnectorError::Unknown(_)));
 }
+
+#[tokio::test]
+async fn a_token_endpoint_that_changes_waits_like_an_operation() {
+    let world = world();
+    let with = |url: &str| {
+        let mut value: Value = serde_json::from_slice(&document("One", &["/a"])).unwrap();
+        let flows = json!({"password": {"tokenUrl": url, "scopes": {}}});
+        value["components"] = json!({"securitySchemes": {"oauth": {"type": "oauth2", "flows": flows}}});
+        value.to_string().into_bytes()
+    };
+    world.connectors.add(wanted(with("https://zoo.example/token"))).await.unwrap();
+    let (updated, _) = world.connectors.update("zoo", with("https://evil.example/token")).await.unwrap();
+    assert!(matches!(updated, Updated::Quarantined(_)));
+    let record = world.connectors.get("zoo").unwrap();
+    assert!(record.document.security.contains("zoo.example") && !record.document.security.contains("evil.example"));
+    assert!(!record.document.schemes().is_empty());
+}

@@ -1,5 +1,7 @@
 //! From an operation to a tool: what an agent gives, what it gets, and how each argument goes over the wire.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +10,8 @@ use super::object;
 use crate::base::bound::connector as bound;
 use crate::crypto::digest::{Hash, sha256};
 use crate::openapi::{
-    Body, Document, Encoding, Form, LeftOut, Media, Method, Operation, Parameter, PathTemplate, Place, Style,
+    Body, Document, Encoding, Form, LeftOut, Media, Method, Operation, Parameter, PathTemplate, Place, SecurityScheme,
+    Style,
 };
 use crate::schema::Schema;
 
@@ -119,10 +122,15 @@ impl Tool {
     }
 
     pub fn canonical(&self) -> String {
-        let mut out = String::new();
-        canonical(&serde_json::to_value(self).unwrap_or_default(), &mut out);
-        out
+        canonical_of(self)
     }
+}
+
+/// JSON without white space, keys in the order of their bytes.
+pub(super) fn canonical_of<T: Serialize>(value: &T) -> String {
+    let mut out = String::new();
+    canonical(&serde_json::to_value(value).unwrap_or_default(), &mut out);
+    out
 }
 
 fn canonical(value: &Value, out: &mut String) {
@@ -155,6 +163,9 @@ fn canonical(value: &Value, out: &mut String) {
     }
 }
 
+/// How the API wants to know its caller, by the names that tools refer to.
+pub type Schemes = BTreeMap<String, SecurityScheme>;
+
 /// A document's tools, in the order of their names, and what was left out on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Import {
@@ -163,7 +174,7 @@ pub struct Import {
     /// As the document writes it; calls go to the base URL.
     pub server: Option<String>,
     pub tools: Vec<Tool>,
-    pub security: std::collections::BTreeMap<String, crate::openapi::SecurityScheme>,
+    pub security: Schemes,
     pub left_out: Vec<LeftOut>,
     pub left_out_more: usize,
 }

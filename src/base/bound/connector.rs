@@ -22,8 +22,9 @@ pub const OPENAPI_DEFINITIONS_MAX: usize = 400;
 pub const OPENAPI_RESULT_NODES_MAX: usize = 2_000;
 /// Values of the schemas of one operation, those that it refers to included. Beyond, the operation is left out.
 pub const OPENAPI_SCHEMA_NODES_MAX: usize = 20_000;
-/// All schemas of one document together, in values: an operation may share a schema with every other one.
-pub const OPENAPI_SCHEMAS_NODES_MAX: usize = 4_000_000;
+/// All schemas of one document together, in values: each operation has its own copy of what others use too. GitHub's
+/// have a fifth of it.
+pub const OPENAPI_SCHEMAS_NODES_MAX: usize = 2_000_000;
 /// Parameters of one operation, and properties of one body that become arguments.
 pub const OPENAPI_PARAMETERS_MAX: usize = 256;
 /// Tags of one operation.
@@ -42,7 +43,8 @@ pub const OPENAPI_DESCRIPTION_CHARS_MAX: usize = 1_000;
 pub const OPENAPI_VALUE_DESCRIPTION_CHARS_MAX: usize = 300;
 /// A default, constant or enumerated value in a schema, as JSON.
 pub const OPENAPI_VALUE_BYTES_MAX: usize = 4 << 10;
-/// Things left out that a report lists; the rest is counted.
+/// Parts of operations left out that a report lists; the rest is counted. Whole operations are listed up to
+/// [`OPENAPI_OPERATIONS_MAX`].
 pub const OPENAPI_LEFT_OUT_MAX: usize = 1_000;
 
 /// A connector's name: it begins the names of its tools, and leaves 39 characters for the rest.
@@ -79,3 +81,9 @@ pub const DIFF_VALUE_CHARS_MAX: usize = 200;
 pub const DOCUMENT_ARGUMENT_BYTES_MAX: usize = 4 << 20;
 /// Picks of one kind, and operations that are switched at once.
 pub const PICKS_MAX: usize = 256;
+/// Words of a question for operations; more say nothing new.
+pub const FIND_WORDS_MAX: usize = 32;
+/// Operations that one search gives: an agent reads ten.
+pub const FIND_HITS_MAX: usize = 50;
+/// Security schemes of a document, as JSON: one or two are usual.
+pub const SECURITY_BYTES_MAX: usize = 64 << 10;
