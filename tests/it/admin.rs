@@ -11,7 +11,7 @@ use sekisho::web::route::{ROUTES, Route};
 use serde_json::{Value, json};
 
 use crate::client::{Client, behind_a_proxy};
-use crate::harness::{Installation, PATIENCE, Reply, Server, base_headers, text};
+use crate::harness::{Installation, PATIENCE, Reply, Server, text};
 use crate::strongroom::{check, files_below, told};
 
 const PASSWORD: &str = "correct horse battery staple";
