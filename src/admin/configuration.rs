@@ -30,17 +30,17 @@ pub(super) fn register(catalog: &Catalog, config: &Arc<Config>) -> Result<(), No
 struct Settings {
     /// The configuration file; it need not exist.
     file: String,
-    settings: Vec<Setting>,
+    settings: Vec<InForce>,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Setting {
+struct InForce {
     /// Dotted, such as http.listen.
     setting: String,
     /// What is in force; null where nothing is set.
     value: Value,
     default: Value,
-    /// default, file, environment or command_line.
+    /// `default`, `file`, `environment` or `command_line`.
     source: String,
     /// The environment variable that it comes from.
     variable: Option<String>,
@@ -64,7 +64,7 @@ fn settings(config: &Config) -> Result<Value, Refusal> {
                 "command_line"
             }
         };
-        Setting { setting: dotted, value, default: setting.default, source: source.into(), variable }
+        InForce { setting: dotted, value, default: setting.default, source: source.into(), variable }
     });
     written(&Settings { file: config.origins.file().display().to_string(), settings: settings.collect() })
 }

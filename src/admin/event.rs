@@ -238,12 +238,13 @@ mod tests {
 
     #[test]
     fn what_the_gate_did_is_an_event_and_daily_work_and_mistakes_are_none() {
+        use Event::{Administration, Alert, Authentication, Call, Egress, Session, Vault};
+        use Outcome::{Done, Failed, Intent, Refused};
+
         let check = |event, outcome, operation, reason, expect: Option<&str>| {
             let found = event_of(&entry(event, outcome, operation, reason)).map(|(kind, _)| kind);
             assert_eq!(found, expect, "{operation} {reason}");
         };
-        use Event::{Administration, Alert, Authentication, Call, Egress, Session, Vault};
-        use Outcome::{Done, Failed, Intent, Refused};
         check(Authentication, Refused, "", "unauthenticated: wrong password", Some("authentication_failure"));
         check(Call, Refused, "read_document", "forbidden: denied by a.cedar#1", Some("access_denied"));
         check(Call, Refused, "read_document", "too_many_requests: x", Some("rate_limit_exceeded"));

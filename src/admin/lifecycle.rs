@@ -36,12 +36,12 @@ pub(super) fn register(catalog: &Catalog, lifecycle: &Arc<dyn Lifecycle>) -> Res
     })))?;
     let life = Arc::clone(lifecycle);
     let title = "Let no new call begin, finish those under way, and end the server";
-    let mut drain = answering::<Drain, Draining>("drain", title, Effect::Changes).in_group(ActionGroup::Operate);
+    let mut drain = answering::<Drain, Leaving>("drain", title, Effect::Changes).in_group(ActionGroup::Operate);
     (drain.idempotent, drain.urgent) = (true, true);
     catalog.add(Arc::new(Request::new(drain, move |_, arguments| {
         let answer = parse(arguments).and_then(|Drain { timeout_seconds }| {
             let in_flight = life.drain(Duration::from_secs(timeout_seconds))?;
-            written(&Draining { draining: true, in_flight, timeout_seconds, process: std::process::id() })
+            written(&Leaving { draining: true, in_flight, timeout_seconds, process: std::process::id() })
         });
         Box::pin(async { answer })
     })))
@@ -61,7 +61,7 @@ fn usual_seconds() -> u64 {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Draining {
+struct Leaving {
     draining: bool,
     /// Calls that are under way now.
     in_flight: usize,

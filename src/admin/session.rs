@@ -74,13 +74,13 @@ fn rows_max() -> usize {
 
 #[derive(Serialize, JsonSchema)]
 struct Sessions {
-    items: Vec<Session>,
+    items: Vec<Fact>,
     /// How many sessions there are, of all principals.
     all: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Session {
+struct Fact {
     /// The beginning of its id, by which it is named.
     session: String,
     principal: String,
@@ -125,8 +125,8 @@ fn which(end: End) -> Result<Which, Refusal> {
     }
 }
 
-fn facts(session: &Listed) -> Session {
-    Session {
+fn facts(session: &Listed) -> Fact {
+    Fact {
         session: session.short.clone(),
         principal: session.principal.to_string(),
         shown: session.credential.to_string(),

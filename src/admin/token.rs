@@ -103,7 +103,7 @@ struct Tokens {
 struct Revoked {
     /// As it was named.
     revoked: String,
-    /// api_key or jwt.
+    /// `api_key` or `jwt`.
     kind: String,
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Failure;
@@ -116,13 +116,12 @@ async fn run(
             "Authentication is off (http.authentication = \"none\"): whoever reaches the port reads every library.",
         );
     }
+    // Before anybody is told that we serve, and stops us for it.
+    let stops = Stops::heed()?;
     print::line(&format!("Serving MCP at {url}"))?;
 
     tokio::select! {
-        stopped = wait_for_stop() => {
-            stopped?;
-            print::error_line("Stopping: calls under way finish first.");
-        }
+        () = stops.asked() => print::error_line("Stopping: calls under way finish first."),
         () = app.drained() => print::error_line("Drained, as an operator asked."),
     }
     app.stopping().cancel();
@@ -187,20 +186,30 @@ fn sweep_sessions(mcp: McpHttp, stop: CancellationToken) -> tokio::task::JoinHan
     })
 }
 
-async fn wait_for_stop() -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, heeded from when this is made: one that comes before anybody waits for it is not lost.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn heed() -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(Failure::internal);
+        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
     }
-    // The second one means now.
-    tokio::spawn(async move {
+
+    async fn asked(mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        std::process::exit(130);
-    });
-    Ok(())
+        // The second one means now.
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            std::process::exit(130);
+        });
+    }
 }

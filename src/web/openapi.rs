@@ -64,6 +64,7 @@ fn document(catalog: &Catalog) -> Result<Value, Refusal> {
                 "account": {"type": "http", "scheme": "basic", "description": "An account's name and password."},
                 "token": {"type": "http", "scheme": "bearer", "description": "A token that was issued for an account."},
             },
+            "responses": REFUSALS.iter().map(|code| (code.as_str().to_owned(), refusal(*code))).collect::<Map<_, _>>(),
             "schemas": schemas.all,
         },
     }))
@@ -183,20 +184,32 @@ fn responses(schemas: &mut Schemas, route: &Route, about: &About) -> Value {
     Value::Object(responses)
 }
 
-/// Any operation may be refused in these ways.
+/// How an operation may be refused.
+const REFUSALS: [Code; 9] = [
+    Code::Invalid,
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::NotFound,
+    Code::Conflict,
+    Code::TooLarge,
+    Code::TooManyRequests,
+    Code::Internal,
+    Code::Busy,
+];
+
+/// What only reads is in conflict with nothing.
 fn refusals(responses: &mut Map<String, Value>, effect: Effect) {
-    let mut codes = vec![Code::Invalid, Code::Unauthenticated, Code::Forbidden, Code::NotFound, Code::TooLarge];
-    if effect != Effect::ReadOnly {
-        codes.push(Code::Conflict);
+    for code in REFUSALS.into_iter().filter(|code| effect != Effect::ReadOnly || *code != Code::Conflict) {
+        let reference = format!("#/components/responses/{}", code.as_str());
+        responses.insert(code.http_status().to_string(), json!({"$ref": reference}));
     }
-    codes.extend([Code::TooManyRequests, Code::Internal, Code::Busy]);
-    for code in codes {
-        let refusal = json!({
-            "description": format!("Refused: {}.", code.as_str().replace('_', " ")),
-            "content": {problem::MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        });
-        responses.insert(code.http_status().to_string(), refusal);
-    }
+}
+
+fn refusal(code: Code) -> Value {
+    json!({
+        "description": format!("Refused: {}.", code.as_str().replace('_', " ")),
+        "content": {problem::MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    })
 }
 
 fn any_operation(names: &[String]) -> Value {
