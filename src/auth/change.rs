@@ -1,6 +1,7 @@
 //! Changes of accounts: committed one at a time, after which nothing that was remembered counts.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -269,6 +270,7 @@ impl Authenticator {
         let committed = self.store.commit(Batch::puts(rows)).await;
         // Also after an error: what was refused as not durable may be there all the same.
         self.cache.clear();
+        self.generation.fetch_add(1, Ordering::AcqRel);
         committed?;
         Ok(())
     }

@@ -10,17 +10,18 @@ pub mod jwt_key;
 pub mod policy;
 pub mod quota;
 pub mod session;
+pub mod standing;
 pub mod token;
 mod basic;
 mod cache;
 mod foreign;
 mod jwks;
 mod jwt;
-mod standing;
 mod used;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -114,6 +115,8 @@ pub struct Authenticator {
     used: Used,
     /// Of the environment; never stored.
     visitor: Option<AccountRecord>,
+    /// How often accounts and tokens were changed since the start.
+    generation: AtomicU64,
     /// Held from the look at the store to the commit by whatever changes accounts and tokens: rows replace what was
     /// there.
     change: tokio::sync::Mutex<()>,
@@ -145,6 +148,7 @@ impl Authenticator {
             jwks: settings.jwks_file.clone().map(|path| Jwks::new(path, Arc::clone(&clock))),
             used: Used::default(),
             visitor: visitor.transpose()?,
+            generation: AtomicU64::default(),
             change: tokio::sync::Mutex::default(),
             settings,
             clock,

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{ClientState, Mcp};
 use crate::auth::policy::ask::Resource;
 use crate::auth::session::{Handle, Sessions};
+use crate::auth::standing::Standing;
 use crate::base::bound;
 use crate::operation::{Change, Kind};
 use crate::pipeline::Pipeline;
@@ -37,6 +38,7 @@ pub(super) async fn forward(mcp: &Mcp, known: &Known, handle: &Handle, cx: &Subs
     let mut changes = mcp.catalog().changes();
     let mut ended = std::pin::pin!(ended(pipeline.sessions(), &known.principal().credential, handle, true));
     let sink = cx.sink().clone();
+    let mut standing = Standing::default();
     let mut looks = tokio::time::interval(Duration::from_secs(bound::STREAM_LOOK_SECONDS));
     loop {
         let change = tokio::select! {
@@ -45,7 +47,7 @@ pub(super) async fn forward(mcp: &Mcp, known: &Known, handle: &Handle, cx: &Subs
             _ = looks.tick() => None,
             change = changes.recv() => Some(change),
         };
-        if !pipeline.holds(known) {
+        if !pipeline.holds(known, &mut standing) {
             return;
         }
         let Some(change) = change else { continue };
@@ -90,6 +92,7 @@ pub(super) fn forward_to_legacy(mcp: &Arc<Mcp>, known: Known, peer: Peer<RoleSer
     let mut changes = mcp.catalog().changes();
     let pipeline = Arc::clone(mcp.pipeline());
     tokio::spawn(async move {
+        let mut standing = Standing::default();
         loop {
             let change = match tokio::time::timeout(LOOK, changes.recv()).await {
                 Err(_) if peer.is_transport_closed() => return,
@@ -98,7 +101,7 @@ pub(super) fn forward_to_legacy(mcp: &Arc<Mcp>, known: Known, peer: Peer<RoleSer
                 Ok(Err(RecvError::Lagged(_))) => Change::Resources(None),
                 Ok(Ok(change)) => change,
             };
-            if !pipeline.holds(&known) || !may_hear(&pipeline, &known, &change) {
+            if !pipeline.holds(&known, &mut standing) || !may_hear(&pipeline, &known, &change) {
                 continue;
             }
             let sent = match change {

@@ -26,6 +26,7 @@ use crate::auth::gate::Gate;
 use crate::auth::policy::ask::Resource;
 use crate::auth::policy::{Access, Policy};
 use crate::auth::session::{Handle, Restored, Sessions};
+use crate::auth::standing::Standing;
 use crate::auth::{Authenticator, Evidence};
 use crate::base::clock::Clock;
 use crate::base::principal::Principal;
@@ -177,13 +178,15 @@ impl Pipeline {
     }
 
     /// Whether somebody who was recognised once would be let in now: of streams that live longer than their request.
-    pub fn holds(&self, known: &Known) -> bool {
+    pub fn holds(&self, known: &Known, standing: &mut Standing) -> bool {
         let Gate { sessions, bans, .. } = &self.gate;
         let (principal, via) = (known.principal(), known.via());
         let is_banned = !via.is_at_this_machine()
             && (bans.of_principal(principal).is_some() || via.address().and_then(|at| bans.of_address(at)).is_some());
         // A store that cannot be read vouches for nobody.
-        !is_banned && !sessions.is_denied(&principal.credential) && self.authenticator.holds(principal).unwrap_or(false)
+        !is_banned
+            && !sessions.is_denied(&principal.credential)
+            && self.authenticator.still_holds(principal, standing).unwrap_or(false)
     }
 
     /// An address was shut out: an entry of its own, not folded.

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 
 use crate::harness::Installation;
 use crate::identify::{PASSWORD, add, basic};
+use crate::strongroom::until;
 use crate::transport::{Client, secured};
 
 /// A request with a password from an address that a trusted proxy names; gives its status.
@@ -37,12 +38,17 @@ fn wrong_passwords_of_one_address_for_many_names_keep_nobody_else_out() {
         while !statuses.contains(&503) {
             statuses.push(answers.recv_timeout(crate::harness::PATIENCE).unwrap());
         }
-        let own = ask(&client, &server, "203.0.113.8", "ann", PASSWORD);
-        assert!(own != 503 && own != 401, "another address is looked at: {own}");
+        // A machine with other work may need longer for those before it than anybody is let wait: it comes again.
+        let own = until("another address is looked at", || {
+            Some(ask(&client, &server, "203.0.113.8", "ann", PASSWORD)).filter(|status| *status != 503)
+        });
+        assert_ne!(own, 401, "with the right password");
         while statuses.len() < 72 {
             statuses.push(answers.recv_timeout(crate::harness::PATIENCE).unwrap());
         }
         assert!(statuses.iter().all(|status| [401, 503].contains(status)), "{statuses:?}");
         assert!(statuses.contains(&401), "its own share is looked at too: {statuses:?}");
+        let refused = statuses.iter().filter(|status| **status == 503).count();
+        assert!(refused > 72 - 64, "with all places its own, no more than that would have been refused: {statuses:?}");
     });
 }

@@ -108,3 +108,5 @@ pub const JWKS_KEYS_MAX: usize = 64;
 pub const JWKS_LOOK_MS: u64 = 2_000;
 /// How often it is looked whether the credential behind an open stream still holds.
 pub const STREAM_LOOK_SECONDS: u64 = 5;
+/// Of those looks, so many in turn only ask whether anything was changed: what expires is found within a minute.
+pub const STREAM_LOOKS_AT_CHANGES_ONLY: u32 = 12;
