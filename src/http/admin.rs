@@ -39,7 +39,7 @@ where
         return rest::refused(&refusal);
     }
     let evidence = Evidence::Http {
-        peer: peer.address,
+        peer: client,
         is_private,
         authorization: authorization(&parts.headers),
         certificate: peer.certificate.clone(),
