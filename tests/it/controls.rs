@@ -73,6 +73,14 @@ const CONTROLS: &[&str] = &[
     "http: sizes of headers and bodies",
     "http: connections",
     "http: security headers",
+    "watch: suspicious_patterns",
+    "watch: rate_limit_attempts",
+    "watch: session hijack",
+    "watch: webhook, mail, syslog",
+    "watch: storms",
+    "admin: http",
+    "admin: roles",
+    "admin: drain",
 ];
 
 /// Control, case, and the test that shows it as `file::function`.
@@ -509,6 +517,55 @@ const TABLE: &[(&str, Case, &str)] = &[
         Becoming,
         "transport::strict_transport_security_is_said_over_tls_for_names_that_are_ours_alone",
     ),
+    ("watch: suspicious_patterns", Valid, "inspect::a_query_may_speak_of_attacks_and_a_name_may_not_be_one"),
+    (
+        "watch: suspicious_patterns",
+        Invalid,
+        "watch::whoever_attacks_again_and_again_is_blocked_for_a_time_and_a_restart_does_not_help",
+    ),
+    (
+        "watch: suspicious_patterns",
+        Becoming,
+        "watch::whoever_attacks_again_and_again_is_blocked_for_a_time_and_a_restart_does_not_help",
+    ),
+    (
+        "watch: rate_limit_attempts",
+        Valid,
+        "watch::whoever_tries_more_than_the_rate_is_blocked_also_where_the_tries_were_refused",
+    ),
+    (
+        "watch: rate_limit_attempts",
+        Invalid,
+        "watch::whoever_tries_more_than_the_rate_is_blocked_also_where_the_tries_were_refused",
+    ),
+    (
+        "watch: rate_limit_attempts",
+        Becoming,
+        "watch::whoever_tries_more_than_the_rate_is_blocked_also_where_the_tries_were_refused",
+    ),
+    ("watch: session hijack", Valid, "watch::somebody_elses_session_alerts"),
+    ("watch: session hijack", Invalid, "watch::somebody_elses_session_alerts"),
+    ("watch: session hijack", Becoming, "watch::somebody_elses_session_alerts"),
+    ("watch: webhook, mail, syslog", Valid, "watch::an_alert_is_signed_and_tried_again_and_survives_a_kill_in_between"),
+    ("watch: webhook, mail, syslog", Invalid, "watch::a_place_that_is_dead_holds_up_no_other"),
+    (
+        "watch: webhook, mail, syslog",
+        Becoming,
+        "watch::an_alert_is_signed_and_tried_again_and_survives_a_kill_in_between",
+    ),
+    ("watch: storms", Valid, "watch::a_storm_is_one_alert_with_a_count"),
+    ("watch: storms", Invalid, "watch::a_storm_is_one_alert_with_a_count"),
+    ("watch: storms", Becoming, "watch::a_storm_is_one_alert_with_a_count"),
+    ("admin: http", Valid, "admin::every_route_does_what_its_operation_does_as_the_document_says_and_is_recorded"),
+    ("admin: http", Invalid, "admin::nobody_administers_in_the_clear_from_another_machine"),
+    ("admin: http", Invalid, "admin::a_page_of_another_site_changes_nothing"),
+    ("admin: http", Becoming, "admin::administration_over_http_can_be_switched_off"),
+    ("admin: roles", Valid, "admin::every_route_does_what_its_operation_does_as_the_document_says_and_is_recorded"),
+    ("admin: roles", Invalid, "admin::whoever_has_no_account_or_not_the_role_is_refused_with_an_entry"),
+    ("admin: roles", Becoming, "admin::tokens_of_an_account_administer_until_its_role_changes_or_it_is_disabled"),
+    ("admin: drain", Valid, "admin::a_drained_server_begins_nothing_finishes_what_is_under_way_and_ends"),
+    ("admin: drain", Invalid, "admin::a_drain_waits_no_longer_than_it_was_told_and_only_a_server_is_drained"),
+    ("admin: drain", Becoming, "admin::a_drained_server_begins_nothing_finishes_what_is_under_way_and_ends"),
 ];
 
 /// What is wrong with a table, given whether a test exists.
