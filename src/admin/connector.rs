@@ -1,4 +1,4 @@
-//! The operations `connector.preview`, `.add`, `.list`, `.show`, `.lock`, `.update`, `.diff`, `.approve`, `.reject`,
+//! The operations `connector.preview`, `.add`, `.list`, `.show`, `.find`, `.lock`, `.update`, `.diff`, `.approve`, `.reject`,
 //! `.enable`, `.disable`, `.remove`. Looking is for operators; what agents may reach, administrators say.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
 use crate::base::id::hex;
 use crate::base::refusal::{Code, Refusal};
+use crate::connector::find::Finder;
 use crate::connector::lock;
 use crate::connector::pick::{Picks, Switches};
 use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
@@ -48,6 +49,18 @@ fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
             Ok(json!({"connector": facts(&record), "operations": rows(&tools, &record.switches)}))
         });
         Box::pin(async { shown })
+    })))?;
+    let keeper = Arc::clone(connectors);
+    let find = about::<Find>("connector.find", "Find operations of a connector by words", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(find.in_group(ActionGroup::Operate), move |cx, arguments| {
+        let found = parse(arguments).and_then(|Find { name, query, limit }| {
+            let record = seen(cx, &keeper, &name)?;
+            let tools = keeper.tools(&name)?;
+            let places = Finder::new(&tools).find(&query, limit);
+            let found: Vec<Tool> = places.into_iter().filter_map(|place| tools.get(place).cloned()).collect();
+            Ok(json!({"operations": rows(&found, &record.switches)}))
+        });
+        Box::pin(async { found })
     })))?;
     let keeper = Arc::clone(connectors);
     let lock = about::<Named>("connector.lock", "Show the digests of a connector's operations", Effect::ReadOnly);
@@ -220,6 +233,22 @@ struct Update {
     /// As in `connector.add`.
     #[serde(default)]
     packed: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Find {
+    #[schemars(length(max = 64))]
+    name: String,
+    #[schemars(length(max = 500))]
+    query: String,
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 50))]
+    limit: usize,
+}
+
+fn ten() -> usize {
+    10
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! `connector add|list|show|lock|update|diff|approve|reject|enable|disable|remove`.
+//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|remove`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,15 @@ pub(crate) enum Connector {
     List,
     /// Show a connector and its operations
     Show { name: String },
+    /// Find operations by words
+    Find {
+        name: String,
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=50))]
+        limit: u64,
+    },
     /// Print the digest of each operation, to be kept and reviewed
     Lock { name: String },
     /// Read a new document; what it changes waits until it is approved
@@ -136,6 +145,12 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
                 print::line("")?;
                 operations(&result["operations"])
             })
+        }
+        Connector::Find { name, words, limit } => {
+            let arguments = json!({"name": name, "query": words.join(" "), "limit": limit});
+            let result = reach.ask("connector.find", arguments).await?;
+            tell(context, &result, || operations(&result["operations"]))?;
+            Ok(if items(&result["operations"]).is_empty() { NO } else { 0 })
         }
         Connector::Lock { name } => {
             let result = reach.ask("connector.lock", named(&name)).await?;

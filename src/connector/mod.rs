@@ -5,6 +5,7 @@ pub mod registry;
 pub mod record;
 pub mod pick;
 pub mod lock;
+pub mod find;
 pub mod shipped;
 pub mod base_url;
 pub mod name;

@@ -212,7 +212,8 @@ impl Reading<'_> {
         };
         match body::body(self.root, declared, &at, schemas).map_err(many)? {
             Ok(body) => Ok(Some(body)),
-            Err(no) if no.required => Err(Out { pointer: at, reason: no.reason }),
+            // Documents say `required` by accident: what is made to send a body makes no sense without one.
+            Err(no) if no.required || method != Method::Delete => Err(Out { pointer: at, reason: no.reason }),
             Err(no) => {
                 self.leave_out(&at, false, no.reason);
                 Ok(None)

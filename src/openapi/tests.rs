@@ -5,7 +5,20 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::base::bound::connector as bound;
-use crate::schema::Schema;
+
+/// Rooms of one floor do not know each other, so the validator is asked directly.
+struct Schema(jsonschema::Validator);
+
+impl Schema {
+    fn compile(schema: &Value) -> Option<Self> {
+        jsonschema::options().with_pattern_options(jsonschema::PatternOptions::regex()).build(schema).ok().map(Self)
+    }
+
+    /// The pointer of the first mismatch.
+    fn check(&self, value: &Value) -> Result<(), String> {
+        self.0.iter_errors(value).next().map_or(Ok(()), |error| Err(error.instance_path().as_str().to_owned()))
+    }
+}
 
 fn document(openapi: &str, paths: Value, components: Value) -> Document {
     let text = json!({"openapi": openapi, "info": {"title": "T", "version": "1"}, "servers": [{"url": "https://h/v1"}],
@@ -113,7 +126,7 @@ fn a_cycle_through_properties_stays_and_one_that_stands_still_is_cut() {
     let (operation, _) = body_of("3.1.0", json!({"$ref": "#/components/schemas/Tree"}), tree);
     let schema = compiled(&operation);
     schema.check(&json!({"left": {"left": {"n": 1}}})).unwrap();
-    assert_eq!(schema.check(&json!({"left": {"left": {"n": "x"}}})).unwrap_err().pointer, "/left/left/n");
+    assert_eq!(schema.check(&json!({"left": {"left": {"n": "x"}}})).unwrap_err(), "/left/left/n");
 
     // Inheritance as many documents have it: the parent names its children, and each child the parent.
     let pets = json!({
@@ -166,6 +179,7 @@ fn one_bad_operation_costs_no_other() {
         ("/../a", json!({"get": good})),
         ("/b/{id}", json!({"get": good})),
         ("/c", json!({"post": {"requestBody": {"required": true, "content": {"text/xml": {}}}}})),
+        ("/j", json!({"put": {"requestBody": {"content": {"text/plain": {}}}}})),
         ("/d", json!({"get": {"parameters": [{"$ref": "other.yaml#/x"}]}})),
         ("/e", json!({"get": {"servers": [{"url": "https://elsewhere.example/v1"}]}})),
         (
@@ -313,7 +327,7 @@ proptest! {
         for operation in document.operations.iter().filter(|it| it.body.is_some()) {
             let mut schema = operation.body.as_ref().unwrap().schema.clone();
             schema["$defs"] = Value::Object(operation.definitions.clone());
-            prop_assert!(Schema::compile(&schema).is_ok(), "{}", schema);
+            prop_assert!(Schema::compile(&schema).is_some(), "{}", schema);
         }
     }
 

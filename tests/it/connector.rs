@@ -40,6 +40,12 @@ fn the_shipped_connector_is_shown_first_and_added_when_that_is_said() {
     check(&installation.run(&[&add[..], &["--yes"]].concat()), 73, &["there is a connector \"iconect\" already"]);
     check(&installation.run(&["connector", "list"]), 0, &["iconect", BASE, "141 operations"]);
 
+    check(
+        &installation.run(&["connector", "find", "iconect", "who", "is", "logged", "in"]),
+        0,
+        &["iconect_get_current_user"],
+    );
+    check(&installation.run(&["connector", "find", "iconect", "zeppelin"]), 1, &[]);
     check(&installation.run(&["connector", "enable", "iconect", "--writes"]), 0, &["123 of 141 operations are on"]);
     check(&installation.run(&["connector", "disable", "iconect", "--operation", "list_clients"]), 0, &["122 of 141"]);
     check(

@@ -79,3 +79,7 @@ pub const DIFF_VALUE_CHARS_MAX: usize = 200;
 pub const DOCUMENT_ARGUMENT_BYTES_MAX: usize = 4 << 20;
 /// Picks of one kind, and operations that are switched at once.
 pub const PICKS_MAX: usize = 256;
+/// Words of a question for operations; more say nothing new.
+pub const FIND_WORDS_MAX: usize = 32;
+/// Operations that one search gives: an agent reads ten.
+pub const FIND_HITS_MAX: usize = 50;
