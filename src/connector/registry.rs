@@ -209,6 +209,7 @@ impl Connectors {
             classification,
             picks,
             switches: Switches::default(),
+            binding: None,
             generation: 1,
             document,
             pending: None,
