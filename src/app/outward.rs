@@ -157,6 +157,11 @@ impl Lookout {
         Ok(Self { audit: audit.clone(), egress, outward, watch, feed })
     }
 
+    /// The way out, for others too.
+    pub(super) fn egress(&self) -> &Arc<Egress> {
+        &self.egress
+    }
+
     pub(super) fn alerts(&self) -> Arc<dyn Alerts> {
         Arc::new(Kept { watch: Arc::clone(&self.watch), audit: self.audit.clone() })
     }

@@ -118,8 +118,7 @@ impl Client {
                 call.meter.note(format!("status {}", answered.status.as_u16()));
                 let after = retry::retry_after(&answered.headers, self.clock.now());
                 let next = |headers: &HeaderMap, body: Option<&Value>| next(tool, &request.url, headers, body);
-                let reader =
-                    Reader { connector: name, tool, output: call.operation.output.as_ref(), next: &next };
+                let reader = Reader { connector: name, tool, output: call.operation.output.as_ref(), next: &next };
                 Ok(reader.read(&answered, after.map(whole_seconds)))
             }
             Err(unsent) => {
@@ -224,29 +223,34 @@ fn note_files(meter: &Meter, files: &[SentFile]) {
 fn left_alone(meter: &Meter, name: &str, left: Duration) -> Reply {
     let seconds = whole_seconds(left);
     meter.note("not sent: the circuit breaker is open");
-    let text =
-        format!("{name} failed several times in a row, so nothing is sent to it for a while. Come back in {seconds} s.");
+    let text = format!(
+        "{name} failed several times in a row, so nothing is sent to it for a while. Come back in {seconds} s."
+    );
     Reply::failure(text, json!({"refused": "circuit breaker open", "retry_after_seconds": seconds}))
 }
 
 /// In our own words: what a resolver or a TLS library says is for the log.
 fn unanswered(name: &str, tool: &Tool, unsent: &Unsent) -> Reply {
     let (reason, text) = match unsent {
-        Unsent::Refused(_) => {
-            ("not allowed", format!("Sekisho's settings do not let calls go to {name}; an operator finds the reason in the audit log."))
-        }
+        Unsent::Refused(_) => (
+            "not allowed",
+            format!("Sekisho's settings do not let calls go to {name}; an operator finds the reason in the audit log."),
+        ),
         Unsent::Unreached(_) => ("not reached", format!("{name} cannot be reached; nothing was sent.")),
         Unsent::Interrupted(_) if tool.method.is_idempotent() => {
             ("no answer", format!("{name} gave no whole answer in time; this can be called again."))
         }
         Unsent::Interrupted(_) => (
             "no answer",
-            format!("{name} gave no whole answer in time, and it is not known whether this was carried out. Look first, then call again."),
+            format!(
+                "{name} gave no whole answer in time, and it is not known whether this was carried out. Look first, then call again."
+            ),
         ),
         Unsent::Redirected(_) => ("redirected", format!("{name} answered with a redirect that is not followed.")),
-        Unsent::TooLarge(bytes_max) => {
-            ("too large", format!("The answer of {name} has more than {bytes_max} bytes and is not passed on; ask for less."))
-        }
+        Unsent::TooLarge(bytes_max) => (
+            "too large",
+            format!("The answer of {name} has more than {bytes_max} bytes and is not passed on; ask for less."),
+        ),
     };
     Reply::failure(text, json!({"refused": reason}))
 }

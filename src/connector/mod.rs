@@ -2,6 +2,7 @@
 //! there are ([`registry`]). [`client`] calls, by a way that is injected: nothing here opens a connection.
 
 pub mod registry;
+pub mod change;
 pub mod record;
 pub mod pick;
 pub mod lock;

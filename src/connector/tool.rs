@@ -231,7 +231,8 @@ fn tool(operation: Operation, name: String) -> Result<Tool, String> {
         (false, false) if description.starts_with(&summary) => description,
         (false, false) => format!("{}. {description}", summary.trim_end_matches('.')),
     };
-    let answers = responses.into_iter().map(|it| Answer { status: it.status, content_types: it.content_types }).collect();
+    let answers =
+        responses.into_iter().map(|it| Answer { status: it.status, content_types: it.content_types }).collect();
     Ok(Tool {
         name,
         title,
