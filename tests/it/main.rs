@@ -11,6 +11,7 @@
     reason = "a test ends where it is surprised, and reads the environment of its runner"
 )]
 
+mod api;
 mod audit;
 mod backup;
 mod bans;
@@ -18,6 +19,7 @@ mod bundle;
 mod cli;
 mod client;
 mod connector;
+mod connector_call;
 mod crash;
 mod credential;
 mod cross;
