@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::api::{Answer, Api, Seen};
-use crate::harness::{Installation, Server, text, write};
+use crate::harness::{Installation, Server, request, text, write};
 use crate::strongroom::{check, files_below, told};
 
 /// Found nowhere but in requests to the API.
@@ -358,12 +358,10 @@ fn a_slow_answer_ends_with_the_time_of_the_call() {
     installation.verify();
 }
 
-/// Everything below the installation, its log and its audit log in every form, and what metrics say.
+/// Everything below the installation, its log, its database and what was exported of its audit log.
 fn holds_nowhere(installation: &Installation, secrets: &[&str]) {
-    let bundle = text(&installation.run(&["--json", "audit", "tail", "-n", "1000"]).stdout);
-    let files = files_below(&installation.data()).into_iter().filter(|file| !file.ends_with("control.sock"));
-    let all = files.map(|file| std::fs::read(file).unwrap_or_default()).chain([bundle.into_bytes()]);
-    for bytes in all {
+    let files = files_below(&installation.data()).into_iter().chain(files_below(&installation.folder("out")));
+    for bytes in files.map(|file| std::fs::read(file).unwrap()) {
         for secret in secrets {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "{secret:?} was found");
@@ -373,7 +371,11 @@ fn holds_nowhere(installation: &Installation, secrets: &[&str]) {
 
 #[test]
 fn a_bound_credential_goes_to_the_api_and_nowhere_else() {
-    let installation = Installation::new();
+    let mut installation = Installation::new();
+    installation.set("AUDIT_ARGUMENTS", "sealed");
+    installation.set("AUDIT_LEVEL", "all");
+    installation.set("LOG_LEVEL", "debug");
+    installation.set("METRICS_LISTEN", "127.0.0.1:0");
     let server = installation.serve();
     let api = Api::start();
     zoo(&installation, &api, &[]);
@@ -422,6 +424,15 @@ fn a_bound_credential_goes_to_the_api_and_nowhere_else() {
     // An argument of the same name is none of the operation's, so nobody can set or double it.
     let result = server.call("zoo_list_cats", json!({"key": "mine"}));
     assert_eq!(result["isError"], true, "{result}");
+
+    let address = server.said.iter().find_map(|line| line.strip_prefix("Metrics at http://")).unwrap();
+    let address = address.trim_end_matches("/metrics").parse().unwrap();
+    let metrics = request(address, "GET", "/metrics", &[("Host", "localhost")], "").body;
+    assert!(metrics.contains("zoo_list_cats") && !metrics.contains(CANARY), "{metrics}");
+    let entries = text(&installation.run(&["--json", "audit", "tail", "-n", "1000"]).stdout);
+    assert!(entries.contains("zoo_list_cats") && !entries.contains(CANARY), "{entries}");
+    let bundle = installation.folder("out").join("bundle.tar");
+    check(&installation.run(&["audit", "export", bundle.to_str().unwrap(), "--personal"]), 0, &[]);
 
     api.seen();
     check(&installation.run(&["vault", "seal"]), 0, &[]);
@@ -553,15 +564,19 @@ fn of_an_upload_the_log_knows_name_size_and_digest_and_nothing_of_its_content() 
     assert_eq!((&sent["fileContent"], &sent["mimeType"]), (&json!(content), &json!("application/octet-stream")));
     let entry = last_entry(&installation, "iconect_upload_file");
     let reason = entry["reason"].as_str().unwrap();
-    let digest = "d9bea11a9fd8d65c3a0c5ab21db97bbfed9d5c8bbb10b6e1ac6d7d0b5b0ae05b";
-    assert!(reason.contains("file report.pdf, 25 bytes, sha256 ") && reason.len() > digest.len(), "{entry}");
+    let noted = "file report.pdf, 25 bytes, sha256 6ace48664a463727d156c5067e5f5d43e54e6fc4609cdb4290386dc0ca58ef51";
+    assert!(reason.contains(noted), "{entry}");
     for (name, content, project) in
         [("..", content, id), ("a/b", content, id), ("a", "no base64", id), ("a", "aGk", id), ("a", content, "7")]
     {
         failed(&server, &api, "iconect_upload_file", file(name, content, project), &["argument"], 0);
     }
-    let entries = text(&installation.run(&["--json", "audit", "tail", "-n", "1000", "--personal"]).stdout);
-    assert!(!entries.contains(content), "{entries}");
+    let bundle = installation.folder("out").join("bundle.tar");
+    check(&installation.run(&["audit", "export", bundle.to_str().unwrap(), "--personal"]), 0, &[]);
+    let disclosed = text(&std::fs::read(&bundle).unwrap());
+    // The arguments are kept, and the place of the content is.
+    assert!(disclosed.contains("fileContent") && disclosed.contains("bytes of JSON]"), "nothing was disclosed");
+    assert!(!disclosed.contains(content), "the content is in the bundle");
     assert_eq!(server.terminate(), Some(0));
     holds_nowhere(&installation, &[content, "content-that-is-in-no-log"]);
 }
