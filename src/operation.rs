@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::policy::Access;
 use crate::auth::policy::ask::{Action, ActionGroup, Resource};
 use crate::base::bound;
+use crate::base::budget::Meter;
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
@@ -68,6 +69,10 @@ pub struct About {
     pub at_machine: bool,
     /// How long it may work; `None` takes the configured time.
     pub budget: Option<Duration>,
+    /// What it always touches: for whoever may not touch that, it is not there.
+    pub resource: Option<Resource>,
+    /// Arguments that hold the content of files: no entry keeps it.
+    pub content_arguments: Vec<String>,
 }
 
 impl About {
@@ -90,12 +95,20 @@ impl About {
             quotes: false,
             at_machine: false,
             budget: None,
+            resource: None,
+            content_arguments: Vec::new(),
         }
     }
 
     pub fn in_group(mut self, action_group: ActionGroup) -> Self {
         self.action_group = action_group;
         self
+    }
+
+    /// Whether whoever has `access` may call it: it, and on what it always touches. It is not listed otherwise.
+    pub fn is_open_to(&self, access: &Access) -> bool {
+        let access = access.with_action(&self.action());
+        access.may(&Resource::appliance()) && self.resource.as_ref().is_none_or(|resource| access.may(resource))
     }
 
     /// The action that policies speak about. A prompt may have a tool's name, so its own is marked.
@@ -307,6 +320,8 @@ pub struct Cx {
     /// The state of that `Ask`, opened.
     pub state: Option<Vec<u8>>,
     pub used: Arc<UsedSecrets>,
+    /// Counts what this call uses.
+    pub meter: Arc<Meter>,
 }
 
 /// The secrets that a call has used, so that its result is searched for them. They are wiped with the call.
@@ -410,9 +425,8 @@ impl Catalog {
 
     /// The operations of `kind` that whoever has `access` may call, by name.
     pub fn visible(&self, kind: Kind, access: &Access) -> Vec<Arc<About>> {
-        let appliance = Resource::appliance();
         let of_kind = self.all().into_iter().filter(|registered| registered.about.kind == kind);
-        let allowed = of_kind.filter(|registered| access.with_action(&registered.action).may(&appliance));
+        let allowed = of_kind.filter(|registered| registered.about.is_open_to(access));
         allowed.map(|registered| Arc::clone(&registered.about)).collect()
     }
 

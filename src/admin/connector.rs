@@ -14,7 +14,9 @@ use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
 use crate::base::id::hex;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, whole_seconds};
+use crate::connector::breaker::Standing;
+use crate::connector::client::Client;
 use crate::connector::find::Finder;
 use crate::connector::lock::{self, Pinned};
 use crate::connector::pick::{Picks, Switches};
@@ -26,13 +28,17 @@ use crate::openapi::Method;
 use crate::operation::{Catalog, Cx, Effect, Kind};
 use crate::schema::NotASchema;
 
-pub(super) fn register(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
-    look(catalog, connectors)?;
+pub(super) fn register(
+    catalog: &Catalog,
+    connectors: &Arc<Connectors>,
+    client: &Arc<Client>,
+) -> Result<(), NotASchema> {
+    look(catalog, connectors, client)?;
     make(catalog, connectors)?;
     change(catalog, connectors)
 }
 
-fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+fn look(catalog: &Catalog, connectors: &Arc<Connectors>, client: &Arc<Client>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(connectors);
     let list = about::<Nothing>("connector.list", "List the connectors", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(list.in_group(ActionGroup::Operate), move |cx, _| {
@@ -40,13 +46,14 @@ fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
         let seen = records.map(|records| records.iter().filter(|it| may(cx, it)).map(facts).collect::<Vec<_>>());
         Box::pin(async { Ok(json!({"connectors": seen?})) })
     })))?;
-    let keeper = Arc::clone(connectors);
+    let (keeper, calls) = (Arc::clone(connectors), Arc::clone(client));
     let show = about::<Named>("connector.show", "Show a connector and its operations", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(show.in_group(ActionGroup::Operate), move |cx, arguments| {
         let shown = named(arguments).and_then(|name| {
             let record = seen(cx, &keeper, &name)?;
             let tools = keeper.tools(&name)?;
-            Ok(json!({"connector": facts(&record), "operations": rows(&tools, &record.switches)}))
+            let breaker = breaker(calls.breakers().standing(&name));
+            Ok(json!({"connector": facts(&record), "breaker": breaker, "operations": rows(&tools, &record.switches)}))
         });
         Box::pin(async { shown })
     })))?;
@@ -93,7 +100,7 @@ fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     catalog.add(Arc::new(Request::new(preview, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let wanted = wanted(cx, parse(arguments)?)?;
+            let wanted = wanted(cx, &keeper, parse(arguments)?)?;
             Ok(previewed(&keeper.preview(wanted).await?))
         })
     })))?;
@@ -103,7 +110,7 @@ fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     catalog.add(Arc::new(Request::new(add, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let wanted = wanted(cx, parse(arguments)?)?;
+            let wanted = wanted(cx, &keeper, parse(arguments)?)?;
             cx.access.touch(wanted.classification);
             Ok(previewed(&keeper.add(wanted).await?))
         })
@@ -287,7 +294,7 @@ fn may(cx: &Cx, record: &ConnectorRecord) -> bool {
 }
 
 /// A connector that the policy hides is as if it were not there.
-fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<ConnectorRecord, Refusal> {
+pub(super) fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<ConnectorRecord, Refusal> {
     let record = connectors.get(name)?;
     let verdict = cx.access.decide(&record.resource());
     if !verdict.is_allowed {
@@ -297,7 +304,7 @@ fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<ConnectorRecord,
     Ok(record)
 }
 
-fn wanted(cx: &Cx, add: Add) -> Result<Wanted, Refusal> {
+fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
     let Add { name, base_url, loopback_http, packed, picks, mode, classification } = add;
     let resource = Resource::connector(&name, classification);
     let verdict = cx.access.decide(&resource);
@@ -306,9 +313,10 @@ fn wanted(cx: &Cx, add: Add) -> Result<Wanted, Refusal> {
     }
     // Tools of connectors begin with their names: none may stand in for one that is there.
     let begins = format!("{name}_");
+    let known = connectors.get(&name).is_ok();
     let taken =
         cx.catalog.all().into_iter().find(|it| it.about.kind == Kind::Tool && it.about.name.starts_with(&begins));
-    if let Some(taken) = taken {
+    if let Some(taken) = taken.filter(|_| !known) {
         let public = format!("The tool {} is there already; choose another name than {name}.", taken.about.name);
         return Err(Refusal::new(Code::Conflict, public));
     }
@@ -357,7 +365,18 @@ fn left_out(import: &Import) -> Value {
     json!({"items": rows, "more": import.left_out_more})
 }
 
-fn facts(record: &ConnectorRecord) -> Value {
+/// How the connector's API stands: after failures in a row calls are refused for a while.
+fn breaker(standing: Standing) -> Value {
+    let mut shown = json!({"state": standing.as_str()});
+    match standing {
+        Standing::Closed { failures } => shown["failures"] = failures.into(),
+        Standing::Open { left } => shown["seconds_left"] = whole_seconds(left).into(),
+        Standing::Trial => {}
+    }
+    shown
+}
+
+pub(super) fn facts(record: &ConnectorRecord) -> Value {
     let document = |facts: &DocumentFacts| {
         json!({
             "title": facts.title,
@@ -369,6 +388,11 @@ fn facts(record: &ConnectorRecord) -> Value {
         })
     };
     let pending = record.pending.as_ref();
+    // Not "credential": what has that name is masked on its way out.
+    let binding = record
+        .binding
+        .as_ref()
+        .map(|it| json!({"name": it.credential, "as": it.scheme.to_string(), "origin": it.origin}));
     json!({
         "name": record.name,
         "base_url": record.base_url,
@@ -378,6 +402,7 @@ fn facts(record: &ConnectorRecord) -> Value {
         "classification": record.classification,
         "picks": record.picks,
         "switches": record.switches,
+        "binding": binding,
         "document": document(&record.document),
         "waits": pending.map(|it| json!({"received": it.received.rfc3339(), "document": document(&it.document)})),
         "added": record.added.rfc3339(),

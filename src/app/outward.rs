@@ -23,7 +23,8 @@ use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::config::Config;
 use crate::config::target::Endpoint;
-use crate::egress::{Egress, Purpose, SystemResolver, Witness};
+use crate::egress::resolve::SystemResolver;
+use crate::egress::{Egress, Purpose, Witness};
 use crate::store::StoreError;
 use crate::watch::Watch;
 use crate::watch::alert::AlertRecord;
@@ -154,6 +155,11 @@ impl Lookout {
         let shutter = Arc::new(Shutter { gate: gate.clone(), audit: audit.clone() });
         let watch = Watch::open(audit.clone(), config.watch.clone(), shutter, places).await?;
         Ok(Self { audit: audit.clone(), egress, outward, watch, feed })
+    }
+
+    /// The way out, for others too.
+    pub(super) fn egress(&self) -> &Arc<Egress> {
+        &self.egress
     }
 
     pub(super) fn alerts(&self) -> Arc<dyn Alerts> {

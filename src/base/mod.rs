@@ -1,6 +1,7 @@
 //! Words that every room shares: limits, time, ids, secrets, principals, refusals, severities.
 
 pub mod bound;
+pub mod budget;
 pub mod classification;
 pub mod clock;
 pub mod id;

@@ -1,4 +1,4 @@
-//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|remove`.
+//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|bind|remove`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,16 @@ pub(crate) enum Connector {
     Enable(Switched),
     /// Switch a connector off, or kinds of its operations, or single ones
     Disable(Switched),
+    /// Say with which credential of the vault a connector calls its API
+    Bind {
+        name: String,
+        /// The credential's name in the vault
+        #[arg(long, value_name = "NAME")]
+        credential: Option<String>,
+        /// How it is shown: none, basic (the credential is name:password), bearer, header:NAME or query:NAME
+        #[arg(long = "as", value_name = "WAY")]
+        way: String,
+    },
     /// Forget a connector
     Remove { name: String },
 }
@@ -142,6 +152,7 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
             let result = reach.ask("connector.show", named(&name)).await?;
             tell(context, &result, || {
                 facts(&result["connector"])?;
+                breaker(&result["breaker"])?;
                 print::line("")?;
                 operations(&result["operations"])
             })
@@ -204,6 +215,21 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
         }
         Connector::Enable(switched) => switch(context, reach, "connector.enable", switched).await,
         Connector::Disable(switched) => switch(context, reach, "connector.disable", switched).await,
+        Connector::Bind { name, credential, way } => {
+            let arguments = json!({"name": name, "credential": credential, "as": way});
+            let result = reach.ask("connector.bind", arguments).await?;
+            tell(context, &result, || {
+                let binding = &result["connector"]["binding"];
+                print::line(&match binding["name"].as_str() {
+                    Some(bound) => format!(
+                        "{name} calls {} with the credential {bound}, as {}.",
+                        text(binding, "origin"),
+                        text(binding, "as")
+                    ),
+                    None => format!("{name} calls its API without a credential."),
+                })
+            })
+        }
         Connector::Remove { name } => {
             let result = reach.ask("connector.remove", named(&name)).await?;
             tell(context, &result, || print::line(&format!("Removed {name}.")))
@@ -308,6 +334,11 @@ fn list(connectors: &Value) -> Result<(), Failure> {
 
 fn facts(connector: &Value) -> Result<(), Failure> {
     let document = &connector["document"];
+    let bound = &connector["binding"];
+    let binding = match bound["name"].as_str() {
+        Some(name) => format!("the credential {name}, as {}", text(bound, "as")),
+        None => "no credential".to_owned(),
+    };
     let api = print::harmless(&format!("{} {}", text(document, "title"), text(document, "version")));
     for (key, value) in [
         ("name", text(connector, "name").to_owned()),
@@ -315,11 +346,23 @@ fn facts(connector: &Value) -> Result<(), Failure> {
         ("API", api),
         ("mode", text(connector, "mode").to_owned()),
         ("level", text(connector, "classification").to_owned()),
+        ("carries", binding),
         ("document", format!("sha256:{}", text(document, "sha256"))),
     ] {
         print::line(&format!("{} {value}", print::painted(print::FAINT, &format!("{key:<9}"))))?;
     }
     Ok(())
+}
+
+/// Only where there is something to say: most APIs answer.
+fn breaker(breaker: &Value) -> Result<(), Failure> {
+    let said = match text(breaker, "state") {
+        "open" => format!("failed repeatedly; nothing is sent to it for {} s", breaker["seconds_left"]),
+        "half-open" => "failed repeatedly; the next call tries it again".to_owned(),
+        _ if breaker["failures"] != 0 => format!("{} calls in a row failed", breaker["failures"]),
+        _ => return Ok(()),
+    };
+    print::line(&format!("{} {}", print::painted(print::FAINT, "API state"), print::painted(print::WARNING, &said)))
 }
 
 fn operations(rows: &Value) -> Result<(), Failure> {

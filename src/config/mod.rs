@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod env;
+pub mod execution;
 pub mod file;
 pub mod import;
 mod line;
@@ -34,6 +35,7 @@ pub struct Config {
     pub rate: Rate,
     pub ban: Ban,
     pub limits: Limits,
+    pub tool_execution: execution::ToolExecution,
     pub audit: Audit,
     pub vault: Vault,
     pub policy: Policy,
@@ -234,6 +236,7 @@ impl Config {
             rate: check.rates(&raw.rate),
             ban: check.ban(&raw.ban),
             limits: check.limits(&raw.limits),
+            tool_execution: check.tool_execution(&raw.tool_execution),
             audit: check.audit(&raw.audit),
             vault: Vault {
                 key_file: check.path("vault.key_file", raw.vault.key_file.as_deref()),

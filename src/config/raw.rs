@@ -8,8 +8,10 @@ pub mod watch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod execution;
 mod gate;
 
+pub use execution::ToolExecution;
 pub use gate::{Admin, Auth, AuthScheme, Ban, Bind, Rate, Session, WhenFull};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +31,8 @@ pub struct Raw {
     pub ban: Ban,
     /// What one call, and all calls together, may use.
     pub limits: Limits,
+    /// What one call of an agent may use beside the time of limits.call_timeout_ms.
+    pub tool_execution: ToolExecution,
     /// What is written into the audit log, how long it is kept, and where its checkpoints go.
     pub audit: Audit,
     /// The vault: where its secret comes from, and how old its keys may grow.

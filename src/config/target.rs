@@ -114,7 +114,8 @@ impl HostPattern {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Labels of letters, digits, `-` and `_`, of at most 63 characters.
+pub fn is_name(name: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     name.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(good))
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::style::{self, Parts};
 use super::tool::{BodyPlan, Property, Shape};
+use super::upload::{is_file_name, is_media_type};
 use super::wire::{SentFile, WireBody, WireError};
 use crate::base::bound::connector as bound;
 use crate::base::id::hex;
@@ -175,18 +176,13 @@ impl File {
         let refused = |reason: &str| WireError::refused(argument, reason);
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let name = text("name").unwrap_or_default();
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let length = 1..=bound::FILE_NAME_CHARS_MAX;
-        if !length.contains(&name.len()) || !name.bytes().all(good) || name == "." || name == ".." {
+        if !is_file_name(name) {
             return Err(refused(
                 "a file's name has 1 to 255 letters, digits, dots, hyphens and underscores, and is not `.` or `..`",
             ));
         }
         let media_type = text("media_type").unwrap_or("application/octet-stream");
-        let token = |part: &str| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
-        };
-        if !media_type.split_once('/').is_some_and(|(one, two)| token(one) && token(two)) {
+        if !is_media_type(media_type) {
             return Err(refused("a file's media type is such as application/pdf"));
         }
         // With padding, without line breaks: one content has one form.

@@ -1,7 +1,8 @@
 //! REST APIs as policed tools: what a document becomes ([`tool`]), what a call becomes ([`wire`]), and which connectors
-//! there are ([`registry`]). Nothing here sends.
+//! there are ([`registry`]). [`client`] calls, by a way that is injected: nothing here opens a connection.
 
 pub mod registry;
+pub mod change;
 pub mod record;
 pub mod pick;
 pub mod lock;
@@ -11,6 +12,16 @@ pub mod base_url;
 pub mod name;
 pub mod tool;
 pub mod wire;
+pub mod upload;
+pub mod binding;
+pub mod upstream;
+pub mod authorise;
+pub mod breaker;
+pub mod client;
+pub mod reply;
+mod fault;
+mod next;
+mod retry;
 mod form;
 mod object;
 mod segment;

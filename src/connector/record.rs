@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::binding::Binding;
 use super::pick::{Picks, Switches};
 use super::tool::Schemes;
 use crate::auth::policy::ask::Resource;
@@ -26,6 +27,8 @@ pub struct ConnectorRecord {
     pub classification: Classification,
     pub picks: Picks,
     pub switches: Switches,
+    /// With which credential its calls prove who asks.
+    pub binding: Option<Binding>,
     /// Rows of operations and documents of this generation are the approved ones.
     pub generation: u64,
     pub document: DocumentFacts,
@@ -86,6 +89,8 @@ pub struct Pending {
 
 impl Record for ConnectorRecord {
     const TABLE: &'static str = "connectors";
+    /// 1 had no binding, and was in no version that anybody runs.
+    const FORMAT: u8 = 2;
 }
 
 impl ConnectorRecord {

@@ -1,9 +1,10 @@
 //! The connectors of this installation: kept with their locks, changed by operators, quarantined when a document changes.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::base_url::{BaseUrl, BaseUrlError};
+use super::change::News;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
 use super::pick::{NotAGlob, Picks, Switches};
@@ -23,9 +24,10 @@ use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefi
 /// All connectors.
 pub struct Connectors {
     store: Store,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Names that are worked on. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
+    pub(super) news: OnceLock<Arc<dyn News>>,
 }
 
 impl std::fmt::Debug for Connectors {
@@ -149,7 +151,7 @@ pub struct Change {
 
 impl Connectors {
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, busy: Mutex::default() }
+        Self { store, clock, busy: Mutex::default(), news: OnceLock::new() }
     }
 
     /// All connectors, by name.
@@ -211,6 +213,7 @@ impl Connectors {
             classification,
             picks,
             switches: Switches::default(),
+            binding: None,
             generation: 1,
             document,
             pending: None,
@@ -237,6 +240,7 @@ impl Connectors {
         self.forget(&record.name, 0..u64::MAX).await?;
         self.keep(&record.name, record.generation, &document, &preview.import.tools).await?;
         self.write(record).await?;
+        self.publish(&record.name).await;
         Ok(preview)
     }
 
@@ -296,6 +300,7 @@ impl Connectors {
             change.record.switches.on.retain(|tool| names.contains(tool.as_str()));
             change.record.switches.off.retain(|tool| names.contains(tool.as_str()));
             self.write(&change.record).await?;
+            self.publish(name).await;
             self.forget(name, 0..pending.generation).await?;
         }
         Ok(change)
@@ -313,41 +318,18 @@ impl Connectors {
         Ok(record)
     }
 
-    /// Switches a connector, classes of its operations, or single ones.
-    pub async fn switch(&self, name: &str, switch: Switch, on: bool) -> Result<ConnectorRecord, ConnectorError> {
-        let _busy = self.occupy(name)?;
-        let mut record = self.get(name)?;
-        match switch {
-            Switch::Connector => record.enabled = on,
-            Switch::Classes(classes) => classes.into_iter().for_each(|class| record.switches.set_class(class, on)),
-            Switch::Operations(wanted) => {
-                let tools = self.stored(name, record.generation)?;
-                for wanted in wanted {
-                    let tool = tools.iter().find(|tool| tool.name == wanted || tool.id.as_ref() == Some(&wanted));
-                    let tool = tool.ok_or_else(|| ConnectorError::NoOperation {
-                        connector: name.into(),
-                        operation: wanted.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect(),
-                    })?;
-                    record.switches.set_tool(&tool.name, on);
-                }
-            }
-        }
-        record.changed = self.clock.now();
-        self.write(&record).await?;
-        Ok(record)
-    }
-
     /// Forgets a connector.
     pub async fn remove(&self, name: &str) -> Result<ConnectorRecord, ConnectorError> {
         let _busy = self.occupy(name)?;
         let record = self.get(name)?;
         // First the name, durably: what a crash leaves behind nobody sees, and the next `add` takes away.
         self.store.commit(Batch::puts(vec![Put::delete(Table::Connectors, name)])).await?;
+        self.publish(name).await;
         self.forget(name, 0..u64::MAX).await?;
         Ok(record)
     }
 
-    fn stored(&self, name: &str, generation: u64) -> Result<Vec<Tool>, ConnectorError> {
+    pub(super) fn stored(&self, name: &str, generation: u64) -> Result<Vec<Tool>, ConnectorError> {
         let from = record::generation_prefix(name, generation);
         let to = record::generation_prefix(name, generation.saturating_add(1));
         let rows = self
@@ -367,7 +349,7 @@ impl Connectors {
             .collect()
     }
 
-    async fn write(&self, record: &ConnectorRecord) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, record: &ConnectorRecord) -> Result<(), StoreError> {
         let row = Put::new(Table::Connectors, record.name.as_str(), codec::encode(record)?);
         self.store.commit(Batch::puts(vec![row])).await.map(drop)
     }
@@ -409,7 +391,7 @@ impl Connectors {
         Ok(())
     }
 
-    fn occupy(&self, name: &str) -> Result<Busy<'_>, ConnectorError> {
+    pub(super) fn occupy(&self, name: &str) -> Result<Busy<'_>, ConnectorError> {
         let fresh = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         if fresh {
             Ok(Busy { connectors: self, name: name.to_owned() })
@@ -420,7 +402,7 @@ impl Connectors {
 }
 
 /// A name that is worked on; free again when this is dropped.
-struct Busy<'a> {
+pub(super) struct Busy<'a> {
     connectors: &'a Connectors,
     name: String,
 }

@@ -12,6 +12,7 @@ use super::wire::{Ready, WireError, WireRequest};
 use crate::base::id::hex;
 use crate::crypto::digest::sha256;
 use crate::openapi;
+use crate::schema::Schema;
 
 const ICONECT: &str = include_str!("../../assets/connectors/iconect.yaml");
 const FIXTURE: &str = include_str!("../../tests/fixtures/iconect-wire.json");
@@ -43,7 +44,13 @@ fn sample(schema: &Value, definitions: &Value) -> Value {
     match (kind, schema["format"].as_str()) {
         ("string", Some("date-time")) => json!("2026-01-02T03:04:05+01:00"),
         ("string", Some("email")) => json!("someone@example.com"),
-        ("string", _) => json!("Größe & more=1 #2"),
+        ("string", _) if schema["contentEncoding"] == "base64" => json!("aGVsbG8="),
+        ("string", _) => {
+            let fitting = Schema::compile(schema).unwrap();
+            let uuid = "01890a5d-ac96-774b-bcce-b302099a8057";
+            let texts = ["Größe & more=1 #2", "report-1.pdf", "application/pdf", uuid].map(Value::from);
+            texts.into_iter().find(|text| fitting.check(text).is_ok()).unwrap()
+        }
         ("number" | "integer", _) => schema.get("minimum").cloned().unwrap_or(json!(7)),
         ("boolean", _) => json!(true),
         ("array", _) => json!([sample(&schema["items"], definitions), sample(&schema["items"], definitions)]),

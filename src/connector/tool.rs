@@ -85,7 +85,8 @@ pub struct Property {
 pub struct Answer {
     /// `200`, `4XX`, `default`.
     pub status: String,
-    pub content_type: Option<String>,
+    /// Without their parameters; an answer may have any of them. Empty: the document does not say.
+    pub content_types: Vec<String>,
 }
 
 /// What calling a tool does to the world, by its method.
@@ -241,7 +242,8 @@ fn tool(operation: Operation, name: String) -> Result<Tool, String> {
         (false, false) if description.starts_with(&summary) => description,
         (false, false) => format!("{}. {description}", summary.trim_end_matches('.')),
     };
-    let answers = responses.into_iter().map(|it| Answer { status: it.status, content_type: it.content_type }).collect();
+    let answers =
+        responses.into_iter().map(|it| Answer { status: it.status, content_types: it.content_types }).collect();
     Ok(Tool {
         name,
         title,

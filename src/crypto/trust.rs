@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::tls::TlsError;
+use crate::base::secret::Secret;
+use crate::config::raw::TlsVersion;
 
 /// Why nobody can be trusted.
 #[derive(Debug, thiserror::Error)]
@@ -16,17 +18,65 @@ pub enum TrustError {
     File(#[from] TlsError),
     #[error("the system's store of authorities holds no certificate that can be used{0}; name one in egress.ca_file")]
     Empty(String),
+    #[error("expected PEM with certificates of authorities, found: {0}")]
+    Authorities(String),
+    #[error("the client certificate cannot be used: {0}")]
+    Identity(String),
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
+}
+
+/// Who is trusted, who we are, and what is the least that is spoken.
+#[derive(Debug)]
+pub struct Trust<'a> {
+    /// PEM file with authorities, in the place of the system's.
+    pub ca_file: Option<&'a Path>,
+    /// PEM with authorities, in the place of all others.
+    pub ca: Option<&'a [u8]>,
+    /// PEM of our certificate and those above it, and of its key.
+    pub identity: Option<(&'a [u8], &'a Secret)>,
+    pub version_min: TlsVersion,
 }
 
 /// A client configuration for TLS 1.3 and 1.2 that trusts the authorities in `ca_file` and no others, or those of the
 /// system. Reads files: keep what it gives.
 pub fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
+    client_for(&Trust { ca_file, ca: None, identity: None, version_min: TlsVersion::Tls12 })
+}
+
+/// A client configuration. Reads files: keep what it gives.
+pub fn client_for(trust: &Trust<'_>) -> Result<Arc<ClientConfig>, TrustError> {
+    // Of TLS 1.2 this provider has ECDHE with AES-GCM and ChaCha20-Poly1305, and nothing else.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-    Ok(Arc::new(builder.with_root_certificates(roots(ca_file)?).with_no_client_auth()))
+    let versions: &[_] = match trust.version_min {
+        TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+    };
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
+    let roots = match trust.ca {
+        Some(pem) => authorities(pem)?,
+        None => roots(trust.ca_file)?,
+    };
+    let builder = builder.with_root_certificates(roots);
+    let Some((chain, key)) = trust.identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let wrong = |reason: String| TrustError::Identity(reason);
+    let chain = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(format!("expected PEM with certificates, found: {error}")))?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret())
+        .map_err(|error| wrong(format!("expected PEM with a private key, found: {error}")))?;
+    Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| wrong(error.to_string()))?))
+}
+
+/// Those in `pem`, all of them usable.
+fn authorities(pem: &[u8]) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    let wrong = |reason: String| TrustError::Authorities(reason);
+    for authority in CertificateDer::pem_slice_iter(pem) {
+        let authority = authority.map_err(|error| wrong(error.to_string()))?;
+        roots.add(authority).map_err(|error| wrong(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(wrong("no certificate".into())) } else { Ok(roots) }
 }
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TrustError> {

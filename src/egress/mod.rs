@@ -5,30 +5,35 @@
 //! environment, and no redirect is followed.
 
 pub mod address;
-pub mod http;
+pub mod error;
+pub mod exchange;
+pub mod resolve;
+pub mod route;
+pub mod stream;
+pub mod url;
+mod hop;
 
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::base::bound;
 use crate::config;
-use crate::config::target::{Endpoint, HostPattern};
+use crate::config::target::{Endpoint, HostPattern, Url};
 use crate::crypto::trust;
 use address::Reach;
+use error::EgressError;
+use resolve::Resolve;
+use route::Route;
+use stream::Stream;
 
 /// For what a connection is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,10 @@ pub enum Purpose {
     Alert,
     /// A checkpoint goes out.
     Checkpoint,
+    /// A call of a connector, or its login.
+    Connector,
+    /// Keys of an authorization server are fetched.
+    Keys,
 }
 
 impl Purpose {
@@ -45,6 +54,8 @@ impl Purpose {
         match self {
             Self::Alert => "egress.alert",
             Self::Checkpoint => "egress.checkpoint",
+            Self::Connector => "egress.connector",
+            Self::Keys => "egress.keys",
         }
     }
 }
@@ -54,41 +65,6 @@ impl Purpose {
 pub trait Witness: Send + Sync {
     fn connected(&self, purpose: Purpose, target: &Endpoint, address: SocketAddr);
     fn refused(&self, purpose: Purpose, target: &Endpoint, reason: &str);
-}
-
-/// Looks names up; the system's resolver outside of tests.
-pub trait Resolve: Send + Sync {
-    /// Addresses of a host that is no address itself.
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
-}
-
-/// The resolver of this machine.
-#[derive(Debug, Default)]
-pub struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|found| found.ip()).collect()) })
-    }
-}
-
-/// Why there is no connection, or no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum EgressError {
-    #[error("{target}: refused: {reason}")]
-    Refused { target: String, reason: String },
-    #[error("{target}: the name was not found: {error}")]
-    NotFound { target: String, error: io::Error },
-    #[error("{target}: no connection: {error}")]
-    Connect { target: String, error: io::Error },
-    #[error("{target}: no TLS: {error}")]
-    Tls { target: String, error: io::Error },
-    #[error(transparent)]
-    Trust(#[from] trust::TrustError),
-    #[error("{target}: no answer within {} s", bound::EGRESS_TOTAL_MS / 1000)]
-    Timeout { target: String },
-    #[error("{target}: {reason}")]
-    Exchange { target: String, reason: String },
 }
 
 /// Opens connections to other machines.
@@ -141,6 +117,15 @@ impl Egress {
     /// A TCP connection to one of the target's addresses.
     pub async fn tcp(&self, purpose: Purpose, target: &Endpoint) -> Result<Stream, EgressError> {
         let addresses = self.addresses(purpose, target).await?;
+        self.connect_to(purpose, target, addresses).await
+    }
+
+    async fn connect_to(
+        &self,
+        purpose: Purpose,
+        target: &Endpoint,
+        addresses: Vec<IpAddr>,
+    ) -> Result<Stream, EgressError> {
         let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
@@ -165,10 +150,19 @@ impl Egress {
 
     /// Goes on under TLS, where the other end was asked for it in its own protocol.
     pub async fn secure(&self, stream: Stream, target: &Endpoint) -> Result<Stream, EgressError> {
+        self.secure_with(self.client()?, stream, target).await
+    }
+
+    async fn secure_with(
+        &self,
+        client: Arc<ClientConfig>,
+        stream: Stream,
+        target: &Endpoint,
+    ) -> Result<Stream, EgressError> {
         let failed = |error| EgressError::Tls { target: target.to_string(), error };
         let Stream::Plain(stream) = stream else { return Ok(stream) };
         let name = ServerName::try_from(target.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
-        let connector = TlsConnector::from(self.client()?);
+        let connector = TlsConnector::from(client);
         let limit = Duration::from_millis(bound::EGRESS_TLS_MS);
         let stream = within(limit, connector.connect(name, stream)).await.map_err(failed)?;
         Ok(Stream::Tls(Box::new(stream)))
@@ -206,13 +200,7 @@ impl Egress {
         };
         let standing = self.standing(&target.host).map_err(|reason| refuse(reason.to_owned()))?;
         let literal = target.address();
-        let mut addresses = if let Some(address) = literal {
-            vec![address]
-        } else {
-            let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
-            let found = within(limit, self.resolver.resolve(&target.host)).await;
-            found.map_err(|error| EgressError::NotFound { target: target.to_string(), error })?
-        };
+        let mut addresses = self.look_up(target).await?;
         for address in &addresses {
             let denied = match address::reach(*address) {
                 Reach::Public => false,
@@ -224,7 +212,7 @@ impl Egress {
                     "it leads to {address}, which is not on the internet; write the host into egress.allowed_hosts in full"
                 )));
             }
-            if self.blocked.iter().any(|pattern| pattern.matches(&address.to_canonical().to_string())) {
+            if self.is_blocked(&address.to_canonical().to_string()) {
                 return Err(refuse(format!("it leads to {address}, which is in egress.blocked_hosts")));
             }
         }
@@ -232,8 +220,46 @@ impl Egress {
         Ok(addresses)
     }
 
+    /// As [`Self::addresses`], for a route: what is not on the internet is reached by its networks alone.
+    async fn route_addresses(&self, purpose: Purpose, route: &Route, url: &Url) -> Result<Vec<IpAddr>, EgressError> {
+        let target = &url.endpoint;
+        let refuse = |reason: String| {
+            self.witness.refused(purpose, target, &reason);
+            EgressError::Refused { target: target.to_string(), reason }
+        };
+        if !route.hosts.iter().any(|pattern| pattern.matches(&target.host)) || self.is_blocked(&target.host) {
+            self.standing(&target.host).map_err(|reason| refuse(reason.to_owned()))?;
+        }
+        let mut addresses = self.look_up(target).await?;
+        for address in &addresses {
+            let is_named = route.networks.iter().any(|network| network.contains(*address))
+                || route.cleartext_loopback && address.to_canonical().is_loopback();
+            if !is_named && address::reach(*address) != Reach::Public {
+                return Err(refuse(format!("it leads to {address}, which is not on the internet")));
+            }
+            if self.is_blocked(&address.to_canonical().to_string()) {
+                return Err(refuse(format!("it leads to {address}, which is in egress.blocked_hosts")));
+            }
+        }
+        addresses.truncate(bound::EGRESS_ADDRESSES_MAX);
+        Ok(addresses)
+    }
+
+    async fn look_up(&self, target: &Endpoint) -> Result<Vec<IpAddr>, EgressError> {
+        if let Some(address) = target.address() {
+            return Ok(vec![address]);
+        }
+        let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
+        let found = within(limit, self.resolver.resolve(&target.host)).await;
+        found.map_err(|error| EgressError::NotFound { target: target.to_string(), error })
+    }
+
+    fn is_blocked(&self, host: &str) -> bool {
+        self.blocked.iter().any(|pattern| pattern.matches(host))
+    }
+
     fn standing(&self, host: &str) -> Result<Standing, &'static str> {
-        if self.blocked.iter().any(|pattern| pattern.matches(host)) {
+        if self.is_blocked(host) {
             return Err("it is in egress.blocked_hosts");
         }
         if self.configured.iter().any(|configured| configured == host) {
@@ -253,54 +279,6 @@ impl Egress {
 /// Waits for so long.
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
-}
-
-/// A connection, under TLS or not.
-#[derive(Debug)]
-pub enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Stream {
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Plain(stream) => stream.peer_addr(),
-            Self::Tls(stream) => stream.get_ref().0.peer_addr(),
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -126,7 +127,7 @@ async fn a_name_is_looked_up_once_for_a_connection() {
 }
 
 /// What the server answers to a post.
-async fn posted(answer: &'static [u8]) -> Result<http::Answer, EgressError> {
+async fn posted(answer: &'static [u8]) -> Result<exchange::Answer, EgressError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port())).unwrap();
     let serving = tokio::spawn(async move {

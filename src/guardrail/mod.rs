@@ -142,9 +142,14 @@ impl Guardrail {
     }
 
     /// Looks at each text in `arguments`, by the class that `schema` and its name give it; texts without either are
-    /// `outer`. Names of fields that hold texts are looked at where they are names of filters.
+    /// `outer`. Names of fields that hold texts are looked at where they are names of filters. Where `schema` itself has
+    /// the annotation, all texts are prose but for those whose own schema says otherwise.
     pub fn inspect(&self, schema: &Value, outer: FieldClass, arguments: &Value, lengths: Option<Lengths>) -> Inspected {
         let mut inspected = Inspected::default();
+        // Another API's arguments: its names mean there what they mean there. What reaches an interpreter, each says.
+        let named = schema.get(field::ANNOTATION).is_none();
+        let lengths = lengths.filter(|_| named);
+        let outer = if named { outer } else { FieldClass::FreeText };
         let mut stack = vec![Place { value: arguments, schema, class: outer, pointer: String::new(), name: "" }];
         while let Some(place) = stack.pop() {
             match place.value {
@@ -163,7 +168,12 @@ impl Guardrail {
                     for (name, value) in fields {
                         let schema = property(place.schema, name);
                         let pointer = pointed(&place.pointer, name);
-                        let class = match field_of(name, schema, place.class) {
+                        let field = if named || schema.get(field::ANNOTATION).is_some() {
+                            field_of(name, schema, place.class)
+                        } else {
+                            Field::Text(place.class)
+                        };
+                        let class = match field {
                             Field::Text(class) => class,
                             Field::Filter => {
                                 let odd = value.as_object().into_iter().flatten().any(|(name, _)| {

@@ -121,7 +121,9 @@ pub(super) fn responses(
         let Ok((value, at)) = pointer::follow(root, value, &pointer::below(&at, status)) else { continue };
         let content = value.get("content").and_then(Value::as_object);
         let json = content.into_iter().flatten().find(|(media, _)| is_json(media));
-        let first = content.into_iter().flatten().next();
+        let essences = content.into_iter().flatten().map(|(media, _)| essence(media));
+        let known = |it: &String| is_media_type(it) || it.ends_with("/*");
+        let content_types = essences.filter(known).take(bound::OPENAPI_CONTENT_TYPES_MAX).collect();
         let mut schema = None;
         if let Some((media, object)) = json.filter(|_| !promised && status.starts_with('2')) {
             promised = true;
@@ -138,7 +140,7 @@ pub(super) fn responses(
         made.push(Response {
             status: status.clone(),
             description: clean::field(value, "description", bound::OPENAPI_VALUE_DESCRIPTION_CHARS_MAX),
-            content_type: json.or(first).map(|(media, _)| essence(media)).filter(|it| is_media_type(it) || it == "*/*"),
+            content_types,
             schema,
         });
     }

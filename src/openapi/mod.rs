@@ -247,7 +247,8 @@ pub struct Response {
     /// `200`, `4XX`, `default`.
     pub status: String,
     pub description: String,
-    pub content_type: Option<String>,
+    /// Without their parameters; an answer may have any of them.
+    pub content_types: Vec<String>,
     /// JSON Schema with its own `$defs`, for JSON only.
     pub schema: Option<Value>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::identify::Known;
-use super::inspect::Checked;
+use super::inspect::{Checked, unknown};
 use super::request::Asked;
 use crate::auth::Authenticator;
 use crate::auth::policy::Access;
@@ -88,6 +88,14 @@ pub(super) fn authorize(checked: Checked, access: Option<Access>, standing: Stan
     let verdict = access.decide(&appliance);
     if !verdict.is_allowed {
         return Err(Refusal::new(Code::Forbidden, access.denial(&appliance)).with_private(verdict.reason()));
+    }
+    if let Some(resource) = &about.resource {
+        let verdict = access.decide(resource);
+        if !verdict.is_allowed {
+            // Not that it is there and closed: what may not be called is not listed either.
+            return Err(unknown(&asked).with_private(verdict.reason()));
+        }
+        access.touch(resource.classification);
     }
     if asked.resent && !about.idempotent {
         let public = format!(

@@ -19,6 +19,7 @@ use super::ran::Ran;
 use super::redact::Redactor;
 use super::request::Asked;
 use crate::base::bound;
+use crate::base::budget::Meter;
 use crate::base::id::{hex, random_bytes};
 use crate::base::principal::Principal;
 use crate::base::refusal::{Code, Refusal};
@@ -37,6 +38,7 @@ pub(super) struct Shared<'a> {
     pub(super) limits: config::Limits,
     pub(super) redactor: &'a Arc<Redactor>,
     pub(super) used: &'a Arc<UsedSecrets>,
+    pub(super) meter: &'a Arc<Meter>,
 }
 
 pub(super) async fn dispatch(shared: &Shared<'_>, allowed: Allowed) -> Result<(Kind, Ran), Refusal> {
@@ -50,7 +52,8 @@ pub(super) async fn dispatch(shared: &Shared<'_>, allowed: Allowed) -> Result<(K
     let redactor = Arc::clone(shared.redactor);
     let caller = Arc::new(Guarded { caller, waiting: Arc::clone(&waiting), redactor, used: Arc::clone(&used) });
     let catalog = Arc::clone(shared.catalog);
-    let cx = Cx { principal, access, catalog, caller, cancel: cancel.clone(), answers, state, used };
+    let meter = Arc::clone(shared.meter);
+    let cx = Cx { principal, access, catalog, caller, cancel: cancel.clone(), answers, state, used, meter };
     let budget = about.budget.unwrap_or(shared.limits.call_timeout);
     let run: BoxFuture<'_, Result<Outcome, Refusal>> = match &completion {
         None => registered.operation.run(&cx, arguments),

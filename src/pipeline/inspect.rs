@@ -36,16 +36,29 @@ pub(super) struct Look<'a> {
     pub(super) settings: &'a config::Inspect,
 }
 
-/// `measure` is given the arguments as JSON text, and whether they are secret, for the audit entry.
+/// What an entry may have of the arguments.
+pub(super) struct Measured<'a> {
+    /// As JSON text.
+    pub(super) bytes: &'a [u8],
+    /// The same without the content of files.
+    pub(super) kept: &'a [u8],
+    pub(super) is_secret: bool,
+}
+
+/// `measure` is told of the arguments, for the audit entry.
 pub(super) fn inspect(
     look: &Look<'_>,
     admitted: Admitted,
-    measure: impl FnOnce(&[u8], bool),
+    measure: impl FnOnce(&Measured<'_>),
 ) -> Result<Checked, Refusal> {
     let asked = admitted.asked();
     let bytes = Zeroizing::new(serde_json::to_vec(&asked.arguments).map_err(Refusal::internal)?);
     let found = look.catalog.get(asked.kind, &asked.name);
-    measure(&bytes, found.as_ref().is_some_and(|registered| registered.about.secret_arguments));
+    let about = found.as_ref().map(|registered| &registered.about);
+    let is_secret = about.is_some_and(|about| about.secret_arguments);
+    let kept = about.and_then(|about| without_content(&asked.arguments, &about.content_arguments));
+    let kept = kept.map(|kept| kept.to_string());
+    measure(&Measured { bytes: &bytes, kept: kept.as_ref().map_or(&bytes, |kept| kept.as_bytes()), is_secret });
     let registered = found.ok_or_else(|| unknown(asked))?;
     let about = &registered.about;
     let bytes_max = argument_bytes_max(about, look.settings);
@@ -65,6 +78,20 @@ pub(super) fn inspect(
     let findings = suspicious(look, about, asked)?;
     let (principal, asked, permit) = admitted.into_parts();
     Ok(Checked { principal, asked, permit, registered, findings })
+}
+
+/// The arguments with the size of each file in the place of its content; `None` where there are no files.
+fn without_content(arguments: &Value, content: &[String]) -> Option<Value> {
+    if content.is_empty() {
+        return None;
+    }
+    let mut kept = arguments.clone();
+    for name in content {
+        if let Some(value) = kept.get_mut(name) {
+            *value = format!("[{} bytes of JSON]", value.to_string().len()).into();
+        }
+    }
+    Some(kept)
 }
 
 /// The setting is what agents' operations get that declare nothing of their own.
@@ -138,7 +165,7 @@ fn suspicious(look: &Look<'_>, about: &About, asked: &Asked) -> Result<Vec<Findi
     }
 }
 
-fn unknown(asked: &Asked) -> Refusal {
+pub(super) fn unknown(asked: &Asked) -> Refusal {
     let name: String = asked.name.chars().take(crate::base::bound::AUDIT_NAME_CHARS_MAX).collect();
     let public = match asked.kind {
         Kind::Tool => format!("Unknown tool: {name}. tools/list names those that there are."),

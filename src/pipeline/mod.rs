@@ -28,6 +28,7 @@ use crate::auth::policy::{Access, Policy};
 use crate::auth::session::{Handle, Restored, Sessions};
 use crate::auth::standing::Standing;
 use crate::auth::{Authenticator, Evidence};
+use crate::base::budget::Meter;
 use crate::base::clock::Clock;
 use crate::base::principal::Principal;
 use crate::base::refusal::Refusal;
@@ -251,21 +252,26 @@ impl Pipeline {
         let mut draft = self.draft(event, known.via());
         record::describe(&mut draft, known.principal());
         draft.operation = Some(asked.label());
-        draft.target = asked.target();
         // On a full disk whoever stands at this machine makes room; nobody else uses up what was kept for that.
         let registered = self.catalog.get(asked.kind, &asked.name);
+        // Of what leads elsewhere only where to is told: its arguments may be personal.
+        let resource = registered.as_ref().and_then(|registered| registered.about.resource.as_ref());
+        draft.target = resource.map_or_else(|| asked.target(), |resource| Some(resource.name.to_string()));
         draft.urgent =
             known.via().is_at_this_machine() && registered.as_ref().is_some_and(|registered| registered.about.urgent);
         let access = registered.as_ref().map(|registered| self.access_to(&known, registered));
         let mut findings = Vec::new();
-        let result = self.steps(known, access.clone(), asked, &mut draft, &mut findings).await;
+        // Administration works through whole libraries; what it may use is its administrator's business.
+        let budget = self.config.tool_execution.budget.filter(|_| asked.kind != Kind::Admin);
+        let meter = Arc::new(Meter::new(budget));
+        let result = self.steps(known, access.clone(), asked, &mut draft, &mut findings, &meter).await;
         // A name that somebody made up is no label.
         let operation = registered.as_ref().map_or("unknown", |registered| registered.about.name.as_str());
         if let Err(stopped) = &result {
             self.report(&draft, stopped.refusal());
         }
         let touched = access.and_then(|access| access.touched()).map(|level| format!("classification {level}"));
-        let notes = record::Notes { touched, findings };
+        let notes = record::Notes { touched, findings, said: meter.notes() };
         let (recorded, outcome) =
             record::record(&self.audit, &self.metrics, self.config.audit.all, draft, notes, result).await;
         self.metrics.called(operation, outcome.as_str(), self.clock.monotonic().saturating_sub(begun));
@@ -294,6 +300,7 @@ impl Pipeline {
         asked: Asked,
         draft: &mut Draft,
         findings: &mut Vec<Finding>,
+        meter: &Arc<Meter>,
     ) -> Result<record::Finished, record::Stopped> {
         self.is_open_to(&known)?;
         let standing = authorize::Standing::of(&self.authenticator, &known, asked.kind)?;
@@ -301,11 +308,11 @@ impl Pipeline {
         draft.session = Some(admitted.session().short().to_owned());
         self.record_turn(&mut admitted, draft).await?;
         let look = inspect::Look { catalog: &self.catalog, guardrail: &self.guardrail, settings: &self.config.inspect };
-        let mut checked = inspect::inspect(&look, admitted, |bytes, is_secret| {
-            draft.argument_bytes = bytes.len() as u64;
-            if !is_secret {
-                draft.argument_digest = self.audit.digest(bytes);
-                draft.personal.arguments = self.config.audit.arguments.then(|| record::cut(bytes));
+        let mut checked = inspect::inspect(&look, admitted, |measured| {
+            draft.argument_bytes = measured.bytes.len() as u64;
+            if !measured.is_secret {
+                draft.argument_digest = self.audit.digest(measured.bytes);
+                draft.personal.arguments = self.config.audit.arguments.then(|| record::cut(measured.kept));
             }
         })?;
         findings.append(&mut checked.findings);
@@ -323,6 +330,7 @@ impl Pipeline {
             limits: self.config.limits,
             redactor: &self.redactor,
             used: &used,
+            meter,
         };
         let ran = match dispatch::dispatch(&shared, allowed).await? {
             (kind, Ran::Task(job)) => (kind, Ran::Task(self.searched(job, Arc::clone(&used)))),

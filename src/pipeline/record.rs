@@ -70,13 +70,15 @@ pub(super) struct Notes {
     /// The classification of what was touched.
     pub(super) touched: Option<String>,
     pub(super) findings: Vec<Finding>,
+    /// What the call noted itself.
+    pub(super) said: Vec<String>,
 }
 
 impl Notes {
     fn written(&self) -> Option<String> {
         let found: Vec<String> = self.findings.iter().map(ToString::to_string).collect();
         let flagged = (!found.is_empty()).then(|| format!("flagged: {}", found.join("; ")));
-        let notes: Vec<String> = self.touched.iter().cloned().chain(flagged).collect();
+        let notes: Vec<String> = self.touched.iter().cloned().chain(flagged).chain(self.said.iter().cloned()).collect();
         (!notes.is_empty()).then(|| notes.join("; "))
     }
 }
@@ -109,7 +111,11 @@ pub(super) async fn record(
         }
         Err(Stopped(refusal)) => {
             let outcome = if refusal.code == Code::Cancelled { Outcome::Undelivered } else { Outcome::Refused };
-            let reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
+            let mut reason = format!("{}: {}", refusal.code.as_str(), refusal.private);
+            for note in &notes.said {
+                reason.push_str("; ");
+                reason.push_str(note);
+            }
             (outcome, Some(reason), false, Err(refusal))
         }
     };

@@ -1,5 +1,6 @@
 //! What agents can ask: the library's tools, its resources, prompts, and the protocol's own lists.
 
+pub mod connector;
 pub mod libraries;
 pub mod list;
 pub mod prompt;

@@ -15,7 +15,6 @@ use crate::base::refusal::{Code, Refusal};
 use crate::library::Libraries;
 use crate::library::page::{self, Page};
 use crate::library::record::DocumentRecord;
-use crate::library::view::View;
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
 
 #[derive(Debug)]
@@ -103,8 +102,8 @@ impl ReadDocument {
         Self { about, libraries }
     }
 
-    async fn read(&self, libraries: View, asked: Arguments) -> Result<Answer, Refusal> {
-        let (document, markdown) = document_of(libraries, &asked.library, &asked.path).await?;
+    async fn read(&self, cx: &Cx, asked: Arguments) -> Result<Answer, Refusal> {
+        let (document, markdown) = document_of(cx, &self.libraries, &asked.library, &asked.path).await?;
         let (start, end) = range(&document, &markdown, &asked)?;
         let page = page::page(&markdown, &document, start, end, asked.tokens_max);
         let first = asked.cursor.is_none();
@@ -130,7 +129,7 @@ impl Operation for ReadDocument {
 
     fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
-            let answer = self.read(self.libraries.seen_by(&cx.access), arguments(value)?).await?;
+            let answer = self.read(cx, arguments(value)?).await?;
             let mut text = answer.markdown.clone();
             if let Some(next) = &answer.next {
                 text.push_str("\n\n[The document goes on: call read_document again with cursor ");
@@ -144,13 +143,17 @@ impl Operation for ReadDocument {
 
 /// Large documents are decompressed away from the threads that serve.
 pub(super) async fn document_of(
-    libraries: View,
+    cx: &Cx,
+    libraries: &Arc<Libraries>,
     library: &str,
     path: &str,
 ) -> Result<(DocumentRecord, String), Refusal> {
-    let (library, path) = (library.to_owned(), path.to_owned());
-    let read = tokio::task::spawn_blocking(move || libraries.document(&library, &path));
-    Ok(read.await.map_err(Refusal::internal)??)
+    cx.meter.read_file()?;
+    let (library, path, seen) = (library.to_owned(), path.to_owned(), libraries.seen_by(&cx.access));
+    let read = tokio::task::spawn_blocking(move || seen.document(&library, &path));
+    let (document, markdown) = read.await.map_err(Refusal::internal)??;
+    cx.meter.hold(markdown.len())?;
+    Ok((document, markdown))
 }
 
 fn range(document: &DocumentRecord, markdown: &str, asked: &Arguments) -> Result<(usize, usize), Refusal> {

@@ -128,7 +128,7 @@ impl Shelf for LibraryShelf {
             let missing =
                 || Refusal::new(Code::NotFound, format!("{uri} names no document: write sekisho://LIBRARY/PATH."));
             let (library, path) = uri::parse(uri).ok_or_else(missing)?;
-            let read = document_of(self.libraries.seen_by(&cx.access), &library, &path).await;
+            let read = document_of(cx, &self.libraries, &library, &path).await;
             let (_, markdown) = read.map_err(|refusal| {
                 if refusal.code == Code::NotFound { refusal.with_data(json!({"uri": uri})) } else { refusal }
             })?;

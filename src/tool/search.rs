@@ -126,6 +126,11 @@ impl Operation for SearchDocuments {
             let text = query.clone();
             let query_of = Query { text, libraries, path_prefix, facets, limit, offset };
             let found = self.libraries.seen_by(&cx.access).search(query_of).await?;
+            for hit in &found.hits {
+                // Its passage was read for the words that are shown of it.
+                cx.meter.read_file()?;
+                cx.meter.hold(hit.snippet.len())?;
+            }
             let reached = offset + found.hits.len();
             let more = !found.hits.is_empty()
                 && found.hits.len() == limit

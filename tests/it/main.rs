@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod api;
 mod audit;
 mod backup;
 mod bans;
@@ -20,6 +21,7 @@ mod bundle;
 mod cli;
 mod client;
 mod connector;
+mod connector_call;
 mod controls;
 mod crash;
 mod credential;

@@ -87,3 +87,40 @@ pub const FIND_WORDS_MAX: usize = 32;
 pub const FIND_HITS_MAX: usize = 50;
 /// Security schemes of a document, as JSON: one or two are usual.
 pub const SECURITY_BYTES_MAX: usize = 64 << 10;
+/// Content types of one response that are remembered.
+pub const OPENAPI_CONTENT_TYPES_MAX: usize = 16;
+
+// Calls.
+
+/// What an entry says of a call beside its end: the credential, the files, the requests.
+pub const CALL_NOTES_MAX: usize = 32;
+/// Arguments of an operation without a body: a long query and its names.
+pub const CALL_ARGUMENT_BYTES_MAX: usize = 64 << 10;
+/// Arguments of an operation with a body, in JSON: a file of 4 MiB in base64 and what stands beside it.
+pub const CALL_BODY_ARGUMENT_BYTES_MAX: usize = 6 << 20;
+/// An answer of an API, in bytes: ten times what a result may have by default, so that what is cut is told.
+pub const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// An answer that is neither JSON nor text and is passed on in base64: it fits a result of the default size.
+pub const ANSWER_BINARY_BYTES_MAX: usize = 512 << 10;
+/// Characters of another machine's word on an error: its code, its message.
+pub const ANSWER_MESSAGE_CHARS_MAX: usize = 1_000;
+/// Details of another machine's error, as JSON; longer ones are left out.
+pub const ANSWER_DETAILS_BYTES_MAX: usize = 8 << 10;
+/// Redirects that one call of an operation that reads follows: APIs have one, to a name with a slash or to a store.
+pub const REDIRECTS_MAX: u32 = 3;
+/// Attempts of one call of an idempotent operation: more only make an outage worse.
+pub const CALL_ATTEMPTS_MAX: u32 = 3;
+/// The first wait before another attempt; it doubles, and between half and all of it is waited.
+pub const CALL_RETRY_MS: u64 = 200;
+/// What must be left of a call's time for another attempt to be worth its while.
+pub const CALL_RETRY_LEFT_MS_MIN: u64 = 50;
+/// The longest `Retry-After` that is believed: a day.
+pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
+/// Failures in a row after which a connector's API is left alone for a while.
+pub const BREAKER_FAILURES_MAX: u32 = 5;
+/// How long it is left alone before one call tries it again.
+pub const BREAKER_OPEN_MS: u64 = 30_000;
+/// A header or parameter that carries a credential.
+pub const BINDING_NAME_BYTES_MAX: usize = 64;
+/// Operations that one search of an agent gives unless it asks for more.
+pub const FIND_HITS_DEFAULT: usize = 8;

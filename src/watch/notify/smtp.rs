@@ -21,7 +21,8 @@ use crate::base::bound;
 use crate::base::id::{hex, random_bytes};
 use crate::config;
 use crate::config::raw::watch::SmtpSecurity;
-use crate::egress::{Egress, Purpose, Stream};
+use crate::egress::stream::Stream;
+use crate::egress::{Egress, Purpose};
 
 /// A mail server and whom mail goes to.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ impl Smtp {
 
     /// A connection on which the server's greeting comes next.
     async fn connect(&self) -> Result<Greeted, String> {
-        let (server, told) = (&self.smtp.server, |error: crate::egress::EgressError| error.to_string());
+        let (server, told) = (&self.smtp.server, |error: crate::egress::error::EgressError| error.to_string());
         match self.smtp.security {
             SmtpSecurity::Tls => {
                 let stream = self.egress.tls(Purpose::Alert, server).await.map_err(told)?;

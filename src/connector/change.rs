@@ -1,0 +1,68 @@
+//! What an operator switches and binds, and who hears of every change that agents can see.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::base_url::BaseUrl;
+use super::binding::{Binding, Scheme};
+use super::record::ConnectorRecord;
+use super::registry::{ConnectorError, Connectors, Switch};
+use crate::base::bound::connector as bound;
+
+/// Hears of each connector that came, went, or is called otherwise than before; injected by `app`. The change is done
+/// when it has been heard.
+pub trait News: Send + Sync {
+    fn changed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()>;
+}
+
+impl Connectors {
+    /// Who hears of changes from now on; the first one stays.
+    pub fn tell(&self, news: Arc<dyn News>) {
+        self.news.get_or_init(|| news);
+    }
+
+    pub(super) async fn publish(&self, name: &str) {
+        if let Some(news) = self.news.get() {
+            news.changed(name).await;
+        }
+    }
+
+    /// Switches a connector, classes of its operations, or single ones.
+    pub async fn switch(&self, name: &str, switch: Switch, on: bool) -> Result<ConnectorRecord, ConnectorError> {
+        let _busy = self.occupy(name)?;
+        let mut record = self.get(name)?;
+        match switch {
+            Switch::Connector => record.enabled = on,
+            Switch::Classes(classes) => classes.into_iter().for_each(|class| record.switches.set_class(class, on)),
+            Switch::Operations(wanted) => {
+                let tools = self.stored(name, record.generation)?;
+                for wanted in wanted {
+                    let tool = tools.iter().find(|tool| tool.name == wanted || tool.id.as_ref() == Some(&wanted));
+                    let tool = tool.ok_or_else(|| ConnectorError::NoOperation {
+                        connector: name.into(),
+                        operation: wanted.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect(),
+                    })?;
+                    record.switches.set_tool(&tool.name, on);
+                }
+            }
+        }
+        record.changed = self.clock.now();
+        self.write(&record).await?;
+        self.publish(name).await;
+        Ok(record)
+    }
+
+    /// Binds a credential to a connector and to the origin that it has, or takes the binding away.
+    pub async fn bind(&self, name: &str, bound: Option<(String, Scheme)>) -> Result<ConnectorRecord, ConnectorError> {
+        let _busy = self.occupy(name)?;
+        let mut record = self.get(name)?;
+        let base = BaseUrl::parse(&record.base_url, record.loopback_http)?;
+        let origin = base.origin().to_owned();
+        record.binding = bound.map(|(credential, scheme)| Binding { credential, scheme, origin });
+        record.changed = self.clock.now();
+        self.write(&record).await?;
+        self.publish(name).await;
+        Ok(record)
+    }
+}

@@ -1,0 +1,256 @@
+//! One call of an operation: the request is made, the credential added, sent, perhaps sent again, and the answer read.
+//!
+//! The only retries are of idempotent methods, and of a call that the API refused as unauthenticated where whoever
+//! authorises has something newer. Everything happens within the call's time and its budget of requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::authorise::Authorise;
+use super::base_url::BaseUrl;
+use super::breaker::{Breakers, Pass};
+use super::next::next;
+use super::record::ConnectorRecord;
+use super::reply::{Reader, Reply};
+use super::tool::Tool;
+use super::upstream::{Answered, Outgoing, Unsent, Upstream};
+use super::wire::{Ready, SentFile, WireRequest};
+use super::{retry, upload};
+use crate::base::bound::connector as bound;
+use crate::base::budget::Meter;
+use crate::base::clock::Clock;
+use crate::base::id::{hex, random_bytes};
+use crate::base::principal::Principal;
+use crate::base::refusal::{Refusal, whole_seconds};
+use crate::base::secret::Secret;
+use crate::schema::{NotASchema, Schema};
+
+/// Calls operations of connectors.
+pub struct Client {
+    upstream: Arc<dyn Upstream>,
+    authorise: Arc<dyn Authorise>,
+    breakers: Breakers,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("breakers", &self.breakers).finish_non_exhaustive()
+    }
+}
+
+/// An operation whose schemas are compiled.
+#[derive(Debug)]
+pub struct Callable {
+    ready: Ready,
+    output: Option<Schema>,
+}
+
+impl Callable {
+    pub fn new(tool: Tool) -> Result<Self, NotASchema> {
+        let output = tool.output.as_ref().map(Schema::compile).transpose()?;
+        Ok(Self { ready: Ready::new(tool)?, output })
+    }
+
+    pub fn tool(&self) -> &Tool {
+        self.ready.tool()
+    }
+}
+
+/// What is called, by whom, and what the call may use.
+pub struct Call<'a> {
+    pub connector: &'a ConnectorRecord,
+    pub operation: &'a Callable,
+    pub principal: &'a Principal,
+    pub meter: &'a Meter,
+    /// Is told each secret that the request carries, in each of its forms, before it is sent.
+    pub used: &'a (dyn Fn(&Secret) -> Result<(), Refusal> + Send + Sync),
+    /// All of it, waits included.
+    pub time: Duration,
+}
+
+impl std::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Call").field(&self.operation.tool().name).finish()
+    }
+}
+
+impl Client {
+    pub fn new(upstream: Arc<dyn Upstream>, authorise: Arc<dyn Authorise>, clock: Arc<dyn Clock>) -> Self {
+        Self { upstream, authorise, breakers: Breakers::new(Arc::clone(&clock)), clock }
+    }
+
+    pub fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
+    /// Calls an operation. What the API answered is a reply, its errors too; a refusal is Sekisho's own.
+    pub async fn call(&self, call: Call<'_>, mut arguments: Value) -> Result<Reply, Refusal> {
+        let until = Instant::now() + call.time;
+        let tool = call.operation.tool();
+        let name = &call.connector.name;
+        let base = BaseUrl::parse(&call.connector.base_url, call.connector.loopback_http).map_err(Refusal::internal)?;
+        if arguments.is_object() {
+            note_files(call.meter, &upload::prepare(tool, &mut arguments)?);
+        }
+        let request = call.operation.ready.request(&base, &arguments, &random_bytes::<16>)?;
+        drop(arguments);
+        if let Some(body) = &request.body {
+            call.meter.hold(body.bytes.len())?;
+            note_files(call.meter, &body.files);
+        }
+        let pass = match self.breakers.enter(name) {
+            Ok(pass) => pass,
+            Err(left) => return Ok(left_alone(call.meter, name, left)),
+        };
+        let (sent, attempts) = self.attempts(&call, &base, &request, until).await?;
+        if attempts > 1 {
+            call.meter.note(format!("{attempts} attempts"));
+        }
+        self.tell(pass, &sent);
+        match sent {
+            Ok(answered) => {
+                call.meter.hold(answered.body.len())?;
+                call.meter.note(format!("status {}", answered.status.as_u16()));
+                let after = retry::retry_after(&answered.headers, self.clock.now());
+                let next = |headers: &HeaderMap, body: Option<&Value>| next(tool, &request.url, headers, body);
+                let reader = Reader { connector: name, tool, output: call.operation.output.as_ref(), next: &next };
+                Ok(reader.read(&answered, after.map(whole_seconds)))
+            }
+            Err(unsent) => {
+                call.meter.note(unsent.to_string());
+                Ok(unanswered(name, tool, &unsent))
+            }
+        }
+    }
+
+    async fn attempts(
+        &self,
+        call: &Call<'_>,
+        base: &BaseUrl,
+        request: &WireRequest,
+        until: Instant,
+    ) -> Result<(Result<Answered, Unsent>, u32), Refusal> {
+        let (mut attempt, mut is_renewed) = (1, false);
+        loop {
+            let sent = self.attempt(call, base, request, until).await?;
+            let unauthenticated = matches!(&sent, Ok(answered) if answered.status == StatusCode::UNAUTHORIZED);
+            if unauthenticated && !is_renewed && self.authorise.renew(call.connector, call.principal).await? {
+                is_renewed = true;
+                continue;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(wait) = retry::wait(request.method, &sent, attempt, left, self.clock.now()) else {
+                return Ok((sent, attempt));
+            };
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        base: &BaseUrl,
+        request: &WireRequest,
+        until: Instant,
+    ) -> Result<Result<Answered, Unsent>, Refusal> {
+        call.meter.request()?;
+        let authority = self.authorise.authorise(call.connector, call.principal, base.origin()).await?;
+        for secret in &authority.secrets {
+            (call.used)(secret)?;
+        }
+        if let Some(note) = &authority.note {
+            call.meter.note_once(note);
+        }
+        let outgoing = Outgoing {
+            method: http::Method::from_bytes(request.method.as_str().as_bytes()).map_err(Refusal::internal)?,
+            url: request.url.clone(),
+            headers: headers(request)?,
+            authority,
+            body: request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default(),
+            time: until.saturating_duration_since(Instant::now()),
+            answer_bytes_max: bound::ANSWER_BYTES_MAX,
+            redirects_max: if request.method.is_safe() { bound::REDIRECTS_MAX } else { 0 },
+        };
+        let sent = self.upstream.send(call.connector, outgoing).await;
+        if let Ok(answered) = &sent {
+            for _ in 1..answered.requests {
+                call.meter.request()?;
+            }
+        }
+        Ok(sent)
+    }
+
+    fn tell(&self, pass: Pass<'_>, sent: &Result<Answered, Unsent>) {
+        match sent {
+            Ok(answered) if retry::is_outage(answered.status) => pass.failed(),
+            Err(unsent) if unsent.is_failure() => pass.failed(),
+            // What our own settings refuse says nothing of the API.
+            Err(Unsent::Refused(_)) => {}
+            Ok(_) | Err(_) => pass.answered(),
+        }
+    }
+}
+
+fn headers(request: &WireRequest) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(Refusal::internal)?;
+        headers.append(name, HeaderValue::from_str(value).map_err(Refusal::internal)?);
+    }
+    if let Some(body) = &request.body {
+        let value = HeaderValue::from_str(&body.content_type).map_err(Refusal::internal)?;
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/*;q=0.8, */*;q=0.5"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Ok(headers)
+}
+
+/// Name, size and digest: the content is nobody's business.
+fn note_files(meter: &Meter, files: &[SentFile]) {
+    for file in files {
+        let name = if file.name.is_empty() { "without a name" } else { &file.name };
+        meter.note(format!("file {name}, {} bytes, sha256 {}", file.bytes, hex(&file.sha256)));
+    }
+}
+
+fn left_alone(meter: &Meter, name: &str, left: Duration) -> Reply {
+    let seconds = whole_seconds(left);
+    meter.note("not sent: the circuit breaker is open");
+    let text = format!(
+        "{name} failed several times in a row, so nothing is sent to it for a while. Come back in {seconds} s."
+    );
+    Reply::failure(text, json!({"refused": "circuit breaker open", "retry_after_seconds": seconds}))
+}
+
+/// In our own words: what a resolver or a TLS library says is for the log.
+fn unanswered(name: &str, tool: &Tool, unsent: &Unsent) -> Reply {
+    let (reason, text) = match unsent {
+        Unsent::Refused(_) => (
+            "not allowed",
+            format!("Sekisho's settings do not let calls go to {name}; an operator finds the reason in the audit log."),
+        ),
+        Unsent::Unreached(_) => ("not reached", format!("{name} cannot be reached; nothing was sent.")),
+        Unsent::Interrupted(_) if tool.method.is_idempotent() => {
+            ("no answer", format!("{name} gave no whole answer in time; this can be called again."))
+        }
+        Unsent::Interrupted(_) => (
+            "no answer",
+            format!(
+                "{name} gave no whole answer in time, and it is not known whether this was carried out. Look first, then call again."
+            ),
+        ),
+        Unsent::Redirected(_) => ("redirected", format!("{name} answered with a redirect that is not followed.")),
+        Unsent::TooLarge(bytes_max) => (
+            "too large",
+            format!("The answer of {name} has more than {bytes_max} bytes and is not passed on; ask for less."),
+        ),
+    };
+    Reply::failure(text, json!({"refused": reason}))
+}

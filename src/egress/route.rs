@@ -1,0 +1,75 @@
+//! What one connector, or one setting, is allowed beyond the rules for all: its hosts, its networks, whom it trusts.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::ClientConfig;
+
+use crate::base::network::Network;
+use crate::base::secret::Secret;
+use crate::config::raw::TlsVersion;
+use crate::config::target::HostPattern;
+use crate::crypto::trust::{self, Trust, TrustError};
+
+/// A way out that an operator made. Keep one for as long as it is as it is: its TLS configuration, and so its resumed
+/// sessions, live in it.
+pub struct Route {
+    /// For entries and errors: the connector's name, or the setting's.
+    pub name: String,
+    /// Hosts that the operator named with it. Others are reached only if `egress.allowed_hosts` has them; in
+    /// `egress.blocked_hosts` all are refused.
+    pub hosts: Vec<HostPattern>,
+    /// Networks that are not on the internet and may be reached all the same.
+    pub networks: Vec<Network>,
+    /// PEM with the authorities whose certificates are trusted, in the place of all others.
+    pub ca: Option<Vec<u8>>,
+    pub client_certificate: Option<ClientCertificate>,
+    /// TLS 1.2 is the least that there is.
+    pub tls_min: TlsVersion,
+    /// Whether `http://` to this machine is taken, and this machine reached. Never to another.
+    pub cleartext_loopback: bool,
+    tls: OnceLock<Arc<ClientConfig>>,
+}
+
+/// Who we are to the other machine.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// PEM, our own certificate first.
+    pub chain: Vec<u8>,
+    /// PEM: PKCS#8, PKCS#1 or SEC1.
+    pub key: Secret,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("name", &self.name).field("hosts", &self.hosts).finish_non_exhaustive()
+    }
+}
+
+impl Route {
+    /// Leads nowhere but to what `egress.allowed_hosts` names, on the internet, under TLS 1.2 at least.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            hosts: Vec::new(),
+            networks: Vec::new(),
+            ca: None,
+            client_certificate: None,
+            tls_min: TlsVersion::Tls12,
+            cleartext_loopback: false,
+            tls: OnceLock::new(),
+        }
+    }
+
+    /// Made at the first use: it may read the system's store of authorities.
+    pub(super) fn client(&self, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
+        if let Some(client) = self.tls.get() {
+            return Ok(Arc::clone(client));
+        }
+        let identity = self.client_certificate.as_ref().map(|certificate| (&*certificate.chain, &certificate.key));
+        let trust = Trust { ca_file, ca: self.ca.as_deref(), identity, version_min: self.tls_min };
+        let made = trust::client_for(&trust)?;
+        Ok(Arc::clone(self.tls.get_or_init(|| made)))
+    }
+}
