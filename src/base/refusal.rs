@@ -56,7 +56,7 @@ impl Refusal {
 
     /// Whole seconds until it is worth asking again (RFC 9110, section 10.2.3), none of which is too early.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|span| span.as_secs() + 1)
+        self.retry_after.map(whole_seconds)
     }
 
     /// The header fields that tell an HTTP client when to come back: names in lower case, and values. For a limit those
