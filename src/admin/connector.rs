@@ -204,6 +204,10 @@ struct Add {
     /// Whether `http://` is taken, for this machine only.
     #[serde(default)]
     loopback_http: bool,
+    /// Networks that are not on the internet and that its host may be in, such as `10.0.0.0/8`.
+    #[serde(default)]
+    #[schemars(length(max = 16), extend("x-sekisho-field" = "other"))]
+    networks: Vec<String>,
     /// The `OpenAPI` document: its size (u32, little endian) and one LZ4 block, in base64. None takes the shipped one of
     /// this name.
     #[serde(default)]
@@ -302,7 +306,7 @@ pub(super) fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<Conne
 }
 
 fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
-    let Add { name, base_url, loopback_http, packed, picks, mode, classification } = add;
+    let Add { name, base_url, loopback_http, networks, packed, picks, mode, classification } = add;
     let resource = Resource::connector(&name, classification);
     let verdict = cx.access.decide(&resource);
     if !verdict.is_allowed {
@@ -320,7 +324,7 @@ fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal>
     let document = unpacked(&name, packed.as_deref())?;
     let Picked { tags, methods, paths, ids } = picks;
     let picks = Picks { tags, methods, paths, ids };
-    Ok(Wanted { name, base_url, loopback_http, document, picks, mode, classification })
+    Ok(Wanted { name, base_url, loopback_http, networks, document, picks, mode, classification })
 }
 
 /// The document, or the shipped one. Its size is looked at before memory is taken for it.
@@ -393,6 +397,7 @@ pub(super) fn facts(record: &ConnectorRecord) -> Value {
         "name": record.name,
         "base_url": record.base_url,
         "loopback_http": record.loopback_http,
+        "networks": record.networks,
         "enabled": record.enabled,
         "mode": record.mode,
         "classification": record.classification,
