@@ -16,7 +16,6 @@ use crate::base::classification::Classification;
 use crate::base::id::hex;
 use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::connector::breaker::Standing;
-use crate::connector::client::Client;
 use crate::connector::find::Finder;
 use crate::connector::lock;
 use crate::connector::pick::{Picks, Switches};
@@ -28,17 +27,13 @@ use crate::openapi::Method;
 use crate::operation::{Catalog, Cx, Effect, Kind};
 use crate::schema::NotASchema;
 
-pub(super) fn register(
-    catalog: &Catalog,
-    connectors: &Arc<Connectors>,
-    client: &Arc<Client>,
-) -> Result<(), NotASchema> {
-    look(catalog, connectors, client)?;
+pub(super) fn register(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+    look(catalog, connectors)?;
     make(catalog, connectors)?;
     change(catalog, connectors)
 }
 
-fn look(catalog: &Catalog, connectors: &Arc<Connectors>, client: &Arc<Client>) -> Result<(), NotASchema> {
+fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(connectors);
     let list = about::<Nothing>("connector.list", "List the connectors", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(list.in_group(ActionGroup::Operate), move |cx, _| {
@@ -46,13 +41,13 @@ fn look(catalog: &Catalog, connectors: &Arc<Connectors>, client: &Arc<Client>) -
         let seen = records.map(|records| records.iter().filter(|it| may(cx, it)).map(facts).collect::<Vec<_>>());
         Box::pin(async { Ok(json!({"connectors": seen?})) })
     })))?;
-    let (keeper, calls) = (Arc::clone(connectors), Arc::clone(client));
+    let keeper = Arc::clone(connectors);
     let show = about::<Named>("connector.show", "Show a connector and its operations", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(show.in_group(ActionGroup::Operate), move |cx, arguments| {
         let shown = named(arguments).and_then(|name| {
             let record = seen(cx, &keeper, &name)?;
             let tools = keeper.tools(&name)?;
-            let breaker = breaker(calls.breakers().standing(&name));
+            let breaker = keeper.standing(&name).map(breaker);
             Ok(json!({"connector": facts(&record), "breaker": breaker, "operations": rows(&tools, &record.switches)}))
         });
         Box::pin(async { shown })

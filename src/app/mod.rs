@@ -211,25 +211,22 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(&config, &audit, &gate, keys.clone(), &clock).await?;
-        let alerts = lookout.alerts();
-        let (connectors, client, tools) = upstream::open(&config, lookout.egress(), keys, &clock, &catalog);
+        let connectors = upstream::open(&config, lookout.egress(), keys, &clock, &catalog).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,
-            client: &client,
             audit: &audit,
             custody: &custody,
             authenticator: &authenticator,
             gate: &gate,
             policies: &policies,
-            alerts: &alerts,
+            alerts: &lookout.alerts(),
             config: &config,
             look: facts.clone(),
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
         catalog.add(Arc::new(Describe::default()))?;
-        tools.publish_all().await?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let mut app = Self {

@@ -12,7 +12,7 @@ use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
 use crate::connector::client::Client;
 use crate::connector::record::ConnectorRecord;
-use crate::connector::registry::Connectors;
+use crate::connector::registry::{ConnectorError, Connectors};
 use crate::connector::upstream::{Answered, Outgoing, Unsent, Upstream};
 use crate::egress::error::EgressError;
 use crate::egress::exchange::{Credential, Exchange, Limits};
@@ -22,22 +22,23 @@ use crate::operation::Catalog;
 use crate::tool::connector::ConnectorTools;
 use crate::watch::notify::Keys;
 
-/// The connectors, what calls them, and what lists their tools; it hears of every change.
-pub(super) fn open(
+/// The connectors, whose tools are listed, and listed anew with every change.
+pub(super) async fn open(
     config: &Config,
     egress: &Arc<Egress>,
     keys: Keys,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-) -> (Arc<Connectors>, Arc<Client>, Arc<ConnectorTools>) {
+) -> Result<Arc<Connectors>, ConnectorError> {
     let Keys { store, vault } = keys;
     let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock)));
     let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
     let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)));
     let time = config.tool_execution.connector_timeout;
-    let tools = Arc::new(ConnectorTools::new(catalog, &connectors, Arc::clone(&client), time));
+    let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, time));
     connectors.tell(Arc::clone(&tools) as _);
-    (connectors, client, tools)
+    tools.publish_all().await?;
+    Ok(connectors)
 }
 
 struct Outbound {

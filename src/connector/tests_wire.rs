@@ -136,7 +136,7 @@ fn all_operations_of_iconect_are_asked_for_as_the_api_wants_it() {
             match (kind.as_str(), &arguments[argument]) {
                 ("object", value) => pairs.push((wire.clone(), value.to_string())),
                 ("array", value) => {
-                    pairs.extend(value.as_array().unwrap().iter().map(|item| (wire.clone(), plain(item))))
+                    pairs.extend(value.as_array().unwrap().iter().map(|item| (wire.clone(), plain(item))));
                 }
                 (_, value) => pairs.push((wire.clone(), plain(value))),
             }
