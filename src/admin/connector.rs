@@ -16,7 +16,6 @@ use crate::base::classification::Classification;
 use crate::base::id::hex;
 use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::connector::breaker::Standing;
-use crate::connector::client::Client;
 use crate::connector::find::Finder;
 use crate::connector::lock::{self, Pinned};
 use crate::connector::pick::{Picks, Switches};
@@ -28,17 +27,13 @@ use crate::openapi::Method;
 use crate::operation::{Catalog, Cx, Effect, Kind};
 use crate::schema::NotASchema;
 
-pub(super) fn register(
-    catalog: &Catalog,
-    connectors: &Arc<Connectors>,
-    client: &Arc<Client>,
-) -> Result<(), NotASchema> {
-    look(catalog, connectors, client)?;
+pub(super) fn register(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+    look(catalog, connectors)?;
     make(catalog, connectors)?;
     change(catalog, connectors)
 }
 
-fn look(catalog: &Catalog, connectors: &Arc<Connectors>, client: &Arc<Client>) -> Result<(), NotASchema> {
+fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(connectors);
     let list = about::<Nothing>("connector.list", "List the connectors", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(list.in_group(ActionGroup::Operate), move |cx, _| {
@@ -46,13 +41,13 @@ fn look(catalog: &Catalog, connectors: &Arc<Connectors>, client: &Arc<Client>) -
         let seen = records.map(|records| records.iter().filter(|it| may(cx, it)).map(facts).collect::<Vec<_>>());
         Box::pin(async { Ok(json!({"connectors": seen?})) })
     })))?;
-    let (keeper, calls) = (Arc::clone(connectors), Arc::clone(client));
+    let keeper = Arc::clone(connectors);
     let show = about::<Named>("connector.show", "Show a connector and its operations", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(show.in_group(ActionGroup::Operate), move |cx, arguments| {
         let shown = named(arguments).and_then(|name| {
             let record = seen(cx, &keeper, &name)?;
             let tools = keeper.tools(&name)?;
-            let breaker = breaker(calls.breakers().standing(&name));
+            let breaker = keeper.standing(&name).map(breaker);
             Ok(json!({"connector": facts(&record), "breaker": breaker, "operations": rows(&tools, &record.switches)}))
         });
         Box::pin(async { shown })
@@ -207,6 +202,10 @@ struct Add {
     /// Whether `http://` is taken, for this machine only.
     #[serde(default)]
     loopback_http: bool,
+    /// Networks that are not on the internet and that its host may be in, such as `10.0.0.0/8`.
+    #[serde(default)]
+    #[schemars(length(max = 16), extend("x-sekisho-field" = "other"))]
+    networks: Vec<String>,
     /// The `OpenAPI` document: its size (u32, little endian) and one LZ4 block, in base64. None takes the shipped one of
     /// this name.
     #[serde(default)]
@@ -305,7 +304,7 @@ pub(super) fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<Conne
 }
 
 fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
-    let Add { name, base_url, loopback_http, packed, picks, mode, classification } = add;
+    let Add { name, base_url, loopback_http, networks, packed, picks, mode, classification } = add;
     let resource = Resource::connector(&name, classification);
     let verdict = cx.access.decide(&resource);
     if !verdict.is_allowed {
@@ -323,7 +322,7 @@ fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal>
     let document = unpacked(&name, packed.as_deref())?;
     let Picked { tags, methods, paths, ids } = picks;
     let picks = Picks { tags, methods, paths, ids };
-    Ok(Wanted { name, base_url, loopback_http, document, picks, mode, classification })
+    Ok(Wanted { name, base_url, loopback_http, networks, document, picks, mode, classification })
 }
 
 /// The document, or the shipped one. Its size is looked at before memory is taken for it.
@@ -397,6 +396,7 @@ pub(super) fn facts(record: &ConnectorRecord) -> Value {
         "name": record.name,
         "base_url": record.base_url,
         "loopback_http": record.loopback_http,
+        "networks": record.networks,
         "enabled": record.enabled,
         "mode": record.mode,
         "classification": record.classification,

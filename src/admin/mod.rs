@@ -29,7 +29,6 @@ use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::config::Config;
-use crate::connector::client::Client;
 use crate::connector::registry::Connectors;
 use crate::custody::Custody;
 use crate::library::Libraries;
@@ -43,7 +42,6 @@ use status::Look;
 pub struct Rooms<'a> {
     pub libraries: &'a Arc<Libraries>,
     pub connectors: &'a Arc<Connectors>,
-    pub client: &'a Arc<Client>,
     pub audit: &'a Audit,
     pub custody: &'a Arc<Custody>,
     pub authenticator: &'a Arc<Authenticator>,
@@ -63,10 +61,10 @@ impl std::fmt::Debug for Rooms<'_> {
 
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
-    let Rooms { libraries, connectors, client, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
+    let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
     let Rooms { config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;
-    connector::register(catalog, connectors, client)?;
+    connector::register(catalog, connectors)?;
     binding::register(catalog, connectors, custody)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;

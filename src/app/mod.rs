@@ -34,7 +34,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
 use crate::config::place::Places;
-use crate::connector::registry::{ConnectorError, Connectors};
+use crate::connector::registry::ConnectorError;
 use crate::custody::{Custody, CustodyError, Found};
 use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
@@ -50,7 +50,7 @@ use crate::store::table::Table;
 use crate::store::{Batch, Opened, Put, Store, StoreError};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metric::Metrics;
-use crate::tool::{self, connector::ConnectorTools, shelf::Shelves};
+use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
 use crate::watch::notify::Keys;
@@ -211,29 +211,22 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(&config, &audit, &gate, keys.clone(), &clock).await?;
-        let alerts = lookout.alerts();
-        let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(&clock)));
-        let client = upstream::client(lookout.egress(), keys, &clock);
-        let time = config.tool_execution.connector_timeout;
-        let tools = Arc::new(ConnectorTools::new(&catalog, &connectors, Arc::clone(&client), time));
-        connectors.tell(Arc::clone(&tools) as _);
+        let connectors = upstream::open(&config, lookout.egress(), keys, &clock, &catalog).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,
-            client: &client,
             audit: &audit,
             custody: &custody,
             authenticator: &authenticator,
             gate: &gate,
             policies: &policies,
-            alerts: &alerts,
+            alerts: &lookout.alerts(),
             config: &config,
             look: facts.clone(),
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
         catalog.add(Arc::new(Describe::default()))?;
-        tools.publish_all().await?;
         let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let mut app = Self {

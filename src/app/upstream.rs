@@ -6,22 +6,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 
 use crate::base::clock::Clock;
+use crate::base::network::Network;
+use crate::config::Config;
 use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
 use crate::connector::client::Client;
 use crate::connector::record::ConnectorRecord;
+use crate::connector::registry::{ConnectorError, Connectors};
 use crate::connector::upstream::{Answered, Outgoing, Unsent, Upstream};
 use crate::egress::error::EgressError;
 use crate::egress::exchange::{Credential, Exchange, Limits};
 use crate::egress::route::Route;
 use crate::egress::{Egress, Purpose};
+use crate::operation::Catalog;
+use crate::tool::connector::ConnectorTools;
 use crate::watch::notify::Keys;
 
-/// The client of all connectors.
-pub(super) fn client(egress: &Arc<Egress>, keys: Keys, clock: &Arc<dyn Clock>) -> Arc<Client> {
-    let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
+/// The connectors, whose tools are listed, and listed anew with every change.
+pub(super) async fn open(
+    config: &Config,
+    egress: &Arc<Egress>,
+    keys: Keys,
+    clock: &Arc<dyn Clock>,
+    catalog: &Arc<Catalog>,
+) -> Result<Arc<Connectors>, ConnectorError> {
     let Keys { store, vault } = keys;
-    Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)))
+    let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock)));
+    let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
+    let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)));
+    let time = config.tool_execution.connector_timeout;
+    let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, time));
+    connectors.tell(Arc::clone(&tools) as _);
+    tools.publish_all().await?;
+    Ok(connectors)
 }
 
 struct Outbound {
@@ -31,18 +48,20 @@ struct Outbound {
     routes: Mutex<HashMap<String, (Made, Arc<Route>)>>,
 }
 
-/// What a route is made of: the host and whether it may be reached in the clear.
+/// What a route is made of: the host, whether it may be reached in the clear, and where it may be.
 #[derive(Clone, PartialEq, Eq)]
 struct Made {
     host: String,
     loopback_http: bool,
+    networks: Vec<String>,
 }
 
 impl Outbound {
     fn route(&self, connector: &ConnectorRecord, url: &str) -> Result<Arc<Route>, Unsent> {
         let uri: http::Uri = url.parse().map_err(|_| Unsent::Refused("the URL is none".into()))?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let made = Made { host, loopback_http: connector.loopback_http };
+        let (loopback_http, networks) = (connector.loopback_http, connector.networks.clone());
+        let made = Made { host, loopback_http, networks };
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, route)) = routes.get(&connector.name).filter(|(known, _)| *known == made) {
             return Ok(Arc::clone(route));
@@ -50,6 +69,7 @@ impl Outbound {
         let mut route = Route::new(connector.name.as_str());
         route.hosts.extend(HostPattern::parse(&made.host));
         route.cleartext_loopback = made.loopback_http;
+        route.networks.extend(made.networks.iter().filter_map(|network| Network::parse(network)));
         let route = Arc::new(route);
         routes.insert(connector.name.clone(), (made, Arc::clone(&route)));
         Ok(route)

@@ -84,6 +84,9 @@ pub(crate) struct Add {
     /// Take an http:// URL of this machine
     #[arg(long)]
     loopback_http: bool,
+    /// Let its host be in this network, which is not on the internet, such as 10.0.0.0/8 (may be given again)
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<String>,
     /// Take only operations with this tag (may be given again)
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -247,6 +250,7 @@ async fn add(context: &Context, reach: &Reach, add: Add) -> Result<u8, Failure> 
         "name": add.name,
         "base_url": add.base_url,
         "loopback_http": add.loopback_http,
+        "networks": add.network,
         "picks": {"tags": add.tag, "methods": methods, "paths": add.path, "ids": add.id},
         "mode": mode,
         "classification": add.classification,

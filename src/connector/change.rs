@@ -6,20 +6,29 @@ use futures::future::BoxFuture;
 
 use super::base_url::BaseUrl;
 use super::binding::{Binding, Scheme};
+use super::breaker::Standing;
 use super::record::ConnectorRecord;
 use super::registry::{ConnectorError, Connectors, Switch};
 use crate::base::bound::connector as bound;
 
-/// Hears of each connector that came, went, or is called otherwise than before; injected by `app`. The change is done
+/// Whoever calls connectors. Hears of each that came, went, or is called otherwise than before; injected by `app`. The change is done
 /// when it has been heard.
 pub trait News: Send + Sync {
     fn changed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()>;
+
+    /// How the API of a connector stood at the last calls.
+    fn standing(&self, name: &str) -> Standing;
 }
 
 impl Connectors {
     /// Who hears of changes from now on; the first one stays.
     pub fn tell(&self, news: Arc<dyn News>) {
         self.news.get_or_init(|| news);
+    }
+
+    /// How the API of a connector stood at the last calls; `None` where nobody calls.
+    pub fn standing(&self, name: &str) -> Option<Standing> {
+        self.news.get().map(|news| news.standing(name))
     }
 
     pub(super) async fn publish(&self, name: &str) {

@@ -111,7 +111,7 @@ impl Client {
         if attempts > 1 {
             call.meter.note(format!("{attempts} attempts"));
         }
-        self.tell(pass, &sent);
+        tell(pass, &sent);
         match sent {
             Ok(answered) => {
                 call.meter.hold(answered.body.len())?;
@@ -185,15 +185,15 @@ impl Client {
         }
         Ok(sent)
     }
+}
 
-    fn tell(&self, pass: Pass<'_>, sent: &Result<Answered, Unsent>) {
-        match sent {
-            Ok(answered) if retry::is_outage(answered.status) => pass.failed(),
-            Err(unsent) if unsent.is_failure() => pass.failed(),
-            // What our own settings refuse says nothing of the API.
-            Err(Unsent::Refused(_)) => {}
-            Ok(_) | Err(_) => pass.answered(),
-        }
+fn tell(pass: Pass<'_>, sent: &Result<Answered, Unsent>) {
+    match sent {
+        Ok(answered) if retry::is_outage(answered.status) => pass.failed(),
+        Err(unsent) if unsent.is_failure() => pass.failed(),
+        // What our own settings refuse says nothing of the API.
+        Err(Unsent::Refused(_)) => {}
+        Ok(_) | Err(_) => pass.answered(),
     }
 }
 

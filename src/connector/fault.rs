@@ -26,35 +26,35 @@ pub(super) fn reply(connector: &str, answered: &Answered, retry_after_seconds: O
     }
     let fault = fault(answered);
     let mut structured = json!({"status": status.as_u16()});
-    let mut text = format!("{connector} answered {}", status.as_u16());
+    let mut said = vec![format!("{connector} answered {}", status.as_u16())];
     if let Some(code) = &fault.code {
-        text.push_str(&format!(" {code}"));
+        said.push(format!(" {code}"));
         structured["code"] = code.as_str().into();
     }
-    match &fault.message {
-        Some(message) => {
-            text.push_str(&format!(": {message}"));
-            structured["message"] = message.as_str().into();
-        }
-        None => text.push_str(&status.canonical_reason().map(|reason| format!(": {reason}")).unwrap_or_default()),
+    if let Some(message) = &fault.message {
+        said.push(format!(": {message}"));
+        structured["message"] = message.as_str().into();
+    } else if let Some(reason) = status.canonical_reason() {
+        said.push(format!(": {reason}"));
     }
     if let Some(details) = fault.details {
-        text.push_str(&format!("\nDetails: {details}"));
+        said.push(format!("\nDetails: {details}"));
         structured["details"] = details;
     }
     match status {
-        StatusCode::UNAUTHORIZED => text.push_str(
-            "\n[The API does not take the credential that is bound to this connector, or wants one; an operator looks.]",
+        StatusCode::UNAUTHORIZED => said.push(
+            "\n[The API does not take the credential that is bound to this connector, or wants one; an operator looks.]"
+                .into(),
         ),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             if let Some(seconds) = retry_after_seconds {
-                text.push_str(&format!("\n[Come back in {seconds} s.]"));
+                said.push(format!("\n[Come back in {seconds} s.]"));
                 structured["retry_after_seconds"] = seconds.into();
             }
         }
         _ => {}
     }
-    Reply::failure(text, structured)
+    Reply::failure(said.concat(), structured)
 }
 
 /// `{code, message, details}`, problem details (RFC 9457), or either of them in the field `error`.

@@ -22,6 +22,8 @@ pub struct ConnectorRecord {
     pub base_url: String,
     /// `http://` is taken, for this machine only.
     pub loopback_http: bool,
+    /// Networks that are not on the internet and that its host may be in, such as `10.0.0.0/8`.
+    pub networks: Vec<String>,
     pub enabled: bool,
     pub mode: Mode,
     pub classification: Classification,

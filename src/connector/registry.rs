@@ -14,6 +14,7 @@ use crate::base::bound::COMMIT_BYTES_MAX;
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
+use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
 use crate::crypto::digest::sha256;
 use crate::openapi::{self, OpenApiError};
@@ -65,6 +66,8 @@ pub enum ConnectorError {
         "the stored operations of the connector {0:?} are not those that its lock pins; restore a backup, or remove it and add it again"
     )]
     Broken(String),
+    #[error("expected an address or a network such as 10.0.0.0/8, found {0:?}")]
+    Network(String),
     #[error(transparent)]
     Document(#[from] OpenApiError),
     #[error(transparent)]
@@ -89,6 +92,7 @@ impl From<ConnectorError> for Refusal {
             ConnectorError::Name(_)
             | ConnectorError::TooMany
             | ConnectorError::NothingPicked
+            | ConnectorError::Network(_)
             | ConnectorError::Document(_)
             | ConnectorError::BaseUrl(_)
             | ConnectorError::Glob(_) => Code::Invalid,
@@ -106,6 +110,7 @@ pub struct Wanted {
     pub name: String,
     pub base_url: String,
     pub loopback_http: bool,
+    pub networks: Vec<String>,
     pub document: Vec<u8>,
     pub picks: Picks,
     pub mode: Mode,
@@ -201,13 +206,17 @@ impl Connectors {
             return Err(ConnectorError::Name(wanted.name));
         }
         let base_url = BaseUrl::parse(&wanted.base_url, wanted.loopback_http)?;
-        let Wanted { name, loopback_http, document, picks, mode, classification, .. } = wanted;
+        if let Some(wrong) = wanted.networks.iter().find(|network| Network::parse(network).is_none()) {
+            return Err(ConnectorError::Network(wrong.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect()));
+        }
+        let Wanted { name, loopback_http, networks, document, picks, mode, classification, .. } = wanted;
         let (import, document) = read(name.clone(), document, picks.clone()).await?;
         let now = self.clock.now();
         let record = ConnectorRecord {
             name,
             base_url: base_url.to_string(),
             loopback_http,
+            networks,
             enabled: true,
             mode,
             classification,

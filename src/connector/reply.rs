@@ -86,7 +86,7 @@ impl Reader<'_> {
                 Err(_) => self.unfit(status, &format!("it says that it is {found}, and is no JSON")),
             };
         }
-        let parts = match self.other(&found, &answered.body) {
+        let parts = match other(&found, &answered.body) {
             Ok(part) => vec![part],
             Err(reason) => return self.unfit(status, &reason),
         };
@@ -148,27 +148,6 @@ impl Reader<'_> {
         reply
     }
 
-    fn other(&self, media_type: &str, body: &[u8]) -> Result<Part, String> {
-        let id = hex(&sha256(&[body])).chars().take(16).collect();
-        if is_text(media_type) {
-            let text = String::from_utf8_lossy(body).into_owned();
-            let is_markup = ["text/html", "application/xhtml+xml", "image/svg+xml"].contains(&media_type);
-            return Ok(if is_markup {
-                Part::Markup { text, media_type: media_type.to_owned(), id }
-            } else {
-                Part::Text(text)
-            });
-        }
-        if body.len() > bound::ANSWER_BINARY_BYTES_MAX {
-            return Err(format!(
-                "it is {media_type} of {} bytes, and {} are passed on at the most",
-                body.len(),
-                bound::ANSWER_BINARY_BYTES_MAX
-            ));
-        }
-        Ok(Part::Binary { data: STANDARD.encode(body), media_type: media_type.to_owned(), id })
-    }
-
     /// Carried out, and its answer is not passed on.
     fn unfit(&self, status: StatusCode, reason: &str) -> Reply {
         let text = format!(
@@ -178,6 +157,28 @@ impl Reader<'_> {
         );
         Reply::failure(text, json!({"status": status.as_u16(), "refused": reason}))
     }
+}
+
+/// What is neither JSON nor empty, or why it is not passed on.
+fn other(media_type: &str, body: &[u8]) -> Result<Part, String> {
+    let id = hex(&sha256(&[body])).chars().take(16).collect();
+    if is_text(media_type) {
+        let text = String::from_utf8_lossy(body).into_owned();
+        let is_markup = ["text/html", "application/xhtml+xml", "image/svg+xml"].contains(&media_type);
+        return Ok(if is_markup {
+            Part::Markup { text, media_type: media_type.to_owned(), id }
+        } else {
+            Part::Text(text)
+        });
+    }
+    if body.len() > bound::ANSWER_BINARY_BYTES_MAX {
+        return Err(format!(
+            "it is {media_type} of {} bytes, and {} are passed on at the most",
+            body.len(),
+            bound::ANSWER_BINARY_BYTES_MAX
+        ));
+    }
+    Ok(Part::Binary { data: STANDARD.encode(body), media_type: media_type.to_owned(), id })
 }
 
 /// The content types that the document declares for a status: its own, its class's, or the default.

@@ -56,12 +56,11 @@ fn backoff(attempt: u32) -> Duration {
 /// RFC 9110, section 10.2.3: seconds, or a date.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second();
-            u64::try_from(at).ok()?.saturating_sub(now.0 / 1000)
-        }
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        seconds
+    } else {
+        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second();
+        u64::try_from(at).ok()?.saturating_sub(now.0 / 1000)
     };
     Some(Duration::from_secs(seconds.min(bound::RETRY_AFTER_SECONDS_MAX)))
 }

@@ -54,6 +54,7 @@ fn wanted(document: Vec<u8>) -> Wanted {
         name: "zoo".into(),
         base_url: "https://zoo.example".into(),
         loopback_http: false,
+        networks: Vec::new(),
         document,
         picks: Picks::default(),
         mode: Mode::Tools,

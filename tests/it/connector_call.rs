@@ -358,6 +358,24 @@ fn a_slow_answer_ends_with_the_time_of_the_call() {
     installation.verify();
 }
 
+#[test]
+fn what_is_not_on_the_internet_is_reached_only_where_the_connector_names_its_network() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let api = Api::start();
+    let base = format!("https://{}", api.address);
+    let add = ["connector", "add", "iconect", "--base-url", &base, "--yes"];
+    check(&installation.run(&[&add[..], &["--network", "10.0.0.0/99"]].concat()), 64, &["such as 10.0.0.0/8"]);
+    check(&installation.run(&add), 0, &["Added"]);
+    failed(&server, &api, "iconect_list_clients", json!({}), &["settings do not let calls go to iconect"], 0);
+    let entry = last_entry(&installation, "iconect_list_clients");
+    assert!(entry["reason"].as_str().unwrap().contains("not on the internet"), "{entry}");
+    check(&installation.run(&["connector", "remove", "iconect"]), 0, &[]);
+    check(&installation.run(&[&add[..], &["--network", "127.0.0.0/8"]].concat()), 0, &["Added"]);
+    // It is reached, and speaks no TLS.
+    failed(&server, &api, "iconect_list_clients", json!({}), &["cannot be reached; nothing was sent"], 0);
+}
+
 /// Everything below the installation, its log, its database and what was exported of its audit log.
 fn holds_nowhere(installation: &Installation, secrets: &[&str]) {
     let files = files_below(&installation.data()).into_iter().chain(files_below(&installation.folder("out")));

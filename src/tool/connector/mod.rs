@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::base::bound::connector as bound;
 use crate::base::refusal::Refusal;
+use crate::connector::breaker::Standing;
 use crate::connector::change::News;
 use crate::connector::client::{Call, Callable, Client};
 use crate::connector::record::{ConnectorRecord, Mode};
@@ -87,6 +88,10 @@ impl ConnectorTools {
 }
 
 impl News for ConnectorTools {
+    fn standing(&self, name: &str) -> Standing {
+        self.reach.client.breakers().standing(name)
+    }
+
     /// Whoever calls meanwhile finds the tool of before or of after, and none missing that is in both.
     fn changed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(async move {
