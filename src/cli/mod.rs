@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of text (streams: JSON Lines)
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Connect to no other machine, whatever the configuration says: as egress.mode = "none"
+    /// Connect to no other machine, whatever the configuration says
     #[arg(long, global = true)]
     pub(crate) offline: bool,
     #[command(subcommand)]
