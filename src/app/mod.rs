@@ -183,8 +183,10 @@ impl App {
         tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
+        let (egress, outward) = outward::egress(&config, &audit);
         let authenticator =
-            Arc::new(Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config)?);
+            Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &egress)?;
+        let authenticator = Arc::new(authenticator);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
         let pipeline = Arc::new(Pipeline::new(Parts {
             authenticator: Arc::clone(&authenticator),
@@ -210,7 +212,7 @@ impl App {
         let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
-        let lookout = Lookout::open(&config, &audit, &gate, keys.clone(), &clock).await?;
+        let lookout = Lookout::open((egress, outward), &config, &audit, &gate, keys.clone(), &clock).await?;
         let connectors = upstream::open(&config, lookout.egress(), keys, &clock, &catalog).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
