@@ -180,10 +180,9 @@ impl App {
         tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
-        let (egress, outward) = outward::egress(&config, &audit);
-        let authenticator =
-            Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &egress)?;
-        let authenticator = Arc::new(authenticator);
+        let outward = outward::egress(&config, &audit);
+        let known = Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &outward.0)?;
+        let authenticator = Arc::new(known);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
         let pipeline = Arc::new(Pipeline::new(Parts {
             authenticator: Arc::clone(&authenticator),
@@ -209,8 +208,7 @@ impl App {
         let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
-        let lookout = Lookout::open((egress, outward), &config, &audit, &gate, keys, &clock).await?;
-        let alerts = lookout.alerts();
+        let lookout = Lookout::open(outward, &config, &audit, &gate, keys, &clock).await?;
         let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(&clock)));
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
@@ -220,7 +218,7 @@ impl App {
             authenticator: &authenticator,
             gate: &gate,
             policies: &policies,
-            alerts: &alerts,
+            alerts: &lookout.alerts(),
             config: &config,
             look: facts.clone(),
             lifecycle: giving_up.clone(),
