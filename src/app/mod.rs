@@ -177,16 +177,14 @@ impl App {
         let libraries = libraries::open(places, &store, &clock, &catalog, notice).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
-
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         let shelves = Arc::new(Shelves::default());
         tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
-        let (egress, outward) = outward::egress(&config, &audit);
-        let authenticator =
-            Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &egress)?;
-        let authenticator = Arc::new(authenticator);
+        let outward = outward::egress(&config, &audit);
+        let known = Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &outward.0)?;
+        let authenticator = Arc::new(known);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
         let pipeline = Arc::new(Pipeline::new(Parts {
             authenticator: Arc::clone(&authenticator),
@@ -212,8 +210,8 @@ impl App {
         let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
-        let lookout = Lookout::open((egress, outward), &config, &audit, &gate, keys.clone(), &clock).await?;
-        let connectors = upstream::open(&config, lookout.egress(), keys, &clock, &catalog).await?;
+        let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
+        let connectors = Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog)).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,

@@ -64,7 +64,7 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
             return report(context, &findings, &Value::Null);
         }
     }
-    let status = look(context, &mut findings).await;
+    let status = Box::pin(look(context, &mut findings)).await;
     report(context, &findings, &status)
 }
 

@@ -39,12 +39,12 @@ pub(super) async fn quickstart(context: &Context, listen: Listen, inherited: Inh
     let config = file::load(&places.config, &context.environment)?;
     let made = setup::make(context, &places, &config, None)?;
     setup::tell(context, &places, &setup::key_file(&places, &config), &made)?;
-    run(context, &places, listen, inherited, true).await
+    Box::pin(run(context, &places, listen, inherited, true)).await
 }
 
 pub(super) async fn serve(context: &Context, listen: Listen, inherited: Inherited) -> Result<u8, Failure> {
     let places = context.places()?;
-    run(context, &places, listen, inherited, false).await
+    Box::pin(run(context, &places, listen, inherited, false)).await
 }
 
 async fn run(

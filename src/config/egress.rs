@@ -69,13 +69,11 @@ impl Check {
         if let Some((address, port)) = server.and_then(|server| Some((server.address()?, server.port))) {
             return Dns::Server(SocketAddr::new(address, port));
         }
-        match Url::parse(text).filter(|url| url.is_tls) {
-            Some(url) => Dns::Https(url),
-            None => {
-                self.impossible("egress.dns", "\"system\", udp://ADDRESS:PORT, or https://HOST/dns-query", text);
-                Dns::System
-            }
+        if let Some(url) = Url::parse(text).filter(|url| url.is_tls) {
+            return Dns::Https(url);
         }
+        self.impossible("egress.dns", "\"system\", udp://ADDRESS:PORT, or https://HOST/dns-query", text);
+        Dns::System
     }
 
     fn proxy(&mut self, text: Option<&String>) -> Option<Endpoint> {

@@ -125,7 +125,7 @@ mod tests {
         fn no_form_of_an_address_is_farther_than_the_address(bits: u32, rest: u64) {
             let (own, [a, b, c, d]) = (reach(IpAddr::V4(bits.into())), bits.to_be_bytes());
             let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-            let [e, f, g, h] = [0, 16, 32, 48].map(|shift| (rest >> shift) as u16);
+            let [e, f, g, h] = [0, 16, 32, 48].map(|shift| u16::try_from((rest >> shift) & 0xffff).unwrap());
             prop_assert_eq!(reach(IpAddr::V6(Ipv4Addr::from(bits).to_ipv6_mapped())), own);
             let forms = [
                 [0, 0, 0, 0, 0, 0, high, low],
@@ -134,7 +134,7 @@ mod tests {
                 [0x2001, 0, e, f, g, h, !high, !low],
                 [0x2606, e, f, g, 0x200, 0x5efe, high, low],
             ];
-            for form in forms.map(|segments| IpAddr::from(segments)) {
+            for form in forms.map(IpAddr::from) {
                 let is_loopback = form.is_loopback();
                 prop_assert!(is_loopback || reach(form) >= own.max(Reach::Private), "{}", form);
             }

@@ -117,7 +117,7 @@ impl Names {
                 let mut bytes = vec![0; usize::from(length)];
                 stream.read_exact(&mut bytes).await.unwrap();
                 let answer = by_tcp.answer(&bytes).to_vec().unwrap();
-                stream.write_u16(answer.len() as u16).await.unwrap();
+                stream.write_u16(answer.len().try_into().unwrap()).await.unwrap();
                 stream.write_all(&answer).await.unwrap();
             }
         });

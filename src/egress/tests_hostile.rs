@@ -9,7 +9,7 @@ use super::tests_tls::{authority, server, serving, today};
 use super::*;
 use crate::config::target::HostPattern;
 
-/// `PORT` is that of a listener on 127.0.0.1 and ::1 that nobody may reach.
+/// `PORT` is that of a listener on 127.0.0.1 and `::1` that nobody may reach.
 const HOSTILE: &[&str] = &[
     // This machine, written plainly.
     "https://127.0.0.1:PORT/",
