@@ -11,7 +11,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("config", 1),
     ("crypto", 2),
     ("guardrail", 2),
-    ("openapi", 2),
+    ("openapi", 3),
     ("schema", 2),
     ("egress", 3),
     ("search", 3),

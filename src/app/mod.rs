@@ -227,11 +227,10 @@ impl App {
         };
         crate::admin::register(&catalog, rooms)?;
         catalog.add(Arc::new(Describe::default()))?;
-        let mcp = Mcp::new(Arc::clone(&pipeline));
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let mut app = Self {
+            mcp: Mcp::new(Arc::clone(&pipeline)),
             pipeline,
-            mcp,
             web,
             config,
             clock,

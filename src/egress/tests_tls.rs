@@ -22,7 +22,7 @@ const DAY_MS: u64 = 86_400_000;
 #[allow(clippy::disallowed_methods, reason = "certificates are judged by the real clock")]
 pub(super) fn today() -> Validity {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Validity { now: Timestamp(now.as_millis() as u64), days: 2 }
+    Validity { now: Timestamp(now.as_millis().try_into().unwrap()), days: 2 }
 }
 
 pub(super) fn authority() -> Authority {
@@ -145,11 +145,11 @@ async fn a_redirect_from_https_to_http_is_not_followed() {
     assert_eq!(plain.connections(), 0);
 }
 
-/// What a server says that chose this version and suite: a ServerHello without extensions.
+/// What a server says that chose this version and suite: a `ServerHello` without extensions.
 fn hello(version: [u8; 2], suite: [u8; 2]) -> Vec<u8> {
     let body = [&version[..], &[7; 32], &[0], &suite, &[0]].concat();
-    let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
-    [&[22][..], &version, &[0, message.len() as u8], &message].concat()
+    let message = [&[2, 0, 0, u8::try_from(body.len()).unwrap()][..], &body].concat();
+    [&[22][..], &version, &[0, u8::try_from(message.len()).unwrap()], &message].concat()
 }
 
 #[tokio::test]
