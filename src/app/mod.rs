@@ -207,8 +207,8 @@ impl App {
         });
         let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
-        let keys = Keys { store: store.clone(), vault };
-        let lookout = Lookout::open(outward, &config, &audit, &gate, keys, &clock).await?;
+        let lookout =
+            Lookout::open(outward, &config, &audit, &gate, Keys { store: store.clone(), vault }, &clock).await?;
         let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(&clock)));
         let rooms = crate::admin::Rooms {
             libraries: &libraries,

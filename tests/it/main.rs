@@ -25,6 +25,7 @@ mod crowd;
 mod damage;
 mod dice;
 mod disk;
+mod egress;
 mod elapsed;
 mod fault;
 mod foreign;
