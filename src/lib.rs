@@ -30,9 +30,9 @@ pub mod base; // floor 0: words that all share
 pub mod config; // 1: what was chosen
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
-pub mod openapi; // 2: a document of a REST API, read
 pub mod schema; // 2: JSON Schema with bounds
 pub mod egress; // 3: the only connections to other machines
+pub mod openapi; // 3: a document of a REST API, read
 pub mod search; // 3: tantivy
 pub mod store; // 3: redb
 pub mod telemetry; // 3: what the program says of itself
