@@ -17,13 +17,23 @@ use sekisho::base::principal::Role;
 use sekisho::base::secret::Secret;
 use sekisho::config::Config;
 use sekisho::config::raw::Raw;
+use sekisho::config::target::Endpoint;
 use sekisho::crypto::password::PasswordHash;
+use sekisho::egress::{Egress, Purpose, Witness};
 use sekisho::store::table::Table;
 use sekisho::store::{Batch, Put, Store, codec};
 use sekisho::vault::State;
 use sekisho::vault::door::Door;
 
 const PAIRS: usize = 200;
+
+/// Nothing goes out here.
+struct Unseen;
+
+impl Witness for Unseen {
+    fn connected(&self, _: Purpose, _: &Endpoint, _: SocketAddr) {}
+    fn refused(&self, _: Purpose, _: &Endpoint, _: &str) {}
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -40,7 +50,8 @@ async fn main() -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::default());
     let door = Arc::new(Door::new(State::Absent, clock.clone()));
     let Ok(config) = Config::of(Raw::default()) else { bail!("the defaults are valid") };
-    let authenticator = Authenticator::new(store.clone(), clock, door, &config)?;
+    let egress = Arc::new(Egress::new(&config.egress, Vec::new(), Arc::new(Unseen)));
+    let authenticator = Authenticator::new(store.clone(), clock, door, &config, &egress)?;
 
     let (mut unknown, mut wrong) = (Vec::new(), Vec::new());
     for number in 0..PAIRS {

@@ -54,6 +54,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["auth"]),
     ("rustls", &["crypto", "egress", "http"]),
     ("rustls_native_certs", &["crypto"]),
+    ("hickory_proto", &["egress"]),
     ("lettre", &["watch"]),
     ("rcgen", &["crypto"]),
     ("x509_parser", &["crypto"]),
@@ -154,6 +155,27 @@ fn crates_are_known_by_their_rooms_only() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Behind its one door nothing leads out, if there is no other. Unix sockets and listeners lead nowhere else.
+#[test]
+fn sockets_to_other_machines_are_opened_in_one_file() {
+    let opening =
+        ["TcpStream::connect", "TcpSocket", "UdpSocket::bind", "lookup_host", "to_socket_addrs", "ToSocketAddrs"];
+    let mut found = Vec::new();
+    for (path, text) in sources("src") {
+        // Tests are servers, too.
+        if path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("tests")) {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            let other_ways = line.contains("socket(") && line.contains("rustix") || line.contains("connect_timeout");
+            if (opening.iter().any(|call| line.contains(call)) || other_ways) && !path.ends_with("egress/door.rs") {
+                found.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "sockets beside egress/door.rs:\n{}", found.join("\n"));
 }
 
 #[test]

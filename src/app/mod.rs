@@ -183,8 +183,9 @@ impl App {
         tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
-        let authenticator =
-            Arc::new(Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config)?);
+        let outward = outward::egress(&config, &audit);
+        let known = Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &outward.0)?;
+        let authenticator = Arc::new(known);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
         let pipeline = Arc::new(Pipeline::new(Parts {
             authenticator: Arc::clone(&authenticator),
@@ -210,7 +211,7 @@ impl App {
         let giving_up = Arc::new(GivingUp::new(&pipeline));
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
-        let lookout = Lookout::open(&config, &audit, &gate, keys.clone(), &clock).await?;
+        let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
         let connectors = upstream::open(&config, lookout.egress(), keys, &clock, &catalog).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,

@@ -23,7 +23,6 @@ use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::config::Config;
 use crate::config::target::Endpoint;
-use crate::egress::resolve::SystemResolver;
 use crate::egress::{Egress, Purpose, Witness};
 use crate::store::StoreError;
 use crate::watch::Watch;
@@ -67,13 +66,17 @@ impl Witness for Teller {
 
     fn refused(&self, purpose: Purpose, target: &Endpoint, reason: &str) {
         tracing::warn!(target: "security", operation = purpose.operation(), %target, reason, "egress refused");
+        // As above: an entry for each attempt would call for the next attempt.
+        if purpose == Purpose::Checkpoint {
+            return;
+        }
         let reason = reason.to_owned();
         self.tell(Told { purpose, target: target.to_string(), outcome: Outcome::Refused, reason });
     }
 }
 
 /// Writes into the audit log what the egress told.
-struct Outward {
+pub(super) struct Outward {
     audit: Audit,
     queue: mpsc::Receiver<Told>,
 }
@@ -93,7 +96,7 @@ impl Outward {
 }
 
 /// The way out, and what writes down who took it. It leads to the hosts that settings name.
-fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
+pub(super) fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
     let watch = &config.watch;
     let hosts = [
         watch.webhook.as_ref().map(|webhook| &webhook.url.endpoint),
@@ -103,7 +106,7 @@ fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
     ];
     let configured = hosts.into_iter().flatten().map(|endpoint| endpoint.host.clone()).collect();
     let (queue, told) = mpsc::channel(bound::EGRESS_TOLD_QUEUED_MAX);
-    let egress = Egress::new(&config.egress, configured, Arc::new(SystemResolver), Arc::new(Teller { queue }));
+    let egress = Egress::new(&config.egress, configured, Arc::new(Teller { queue }));
     (Arc::new(egress), Outward { audit: audit.clone(), queue: told })
 }
 
@@ -143,13 +146,13 @@ pub(super) struct Lookout {
 impl Lookout {
     /// Hears every entry from now on.
     pub(super) async fn open(
+        (egress, outward): (Arc<Egress>, Outward),
         config: &Config,
         audit: &Audit,
         gate: &Gate,
         keys: Keys,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let (egress, outward) = egress(config, audit);
         let places = places(config, &egress, &keys, clock);
         let feed = audit.subscribe();
         let shutter = Arc::new(Shutter { gate: gate.clone(), audit: audit.clone() });

@@ -1,4 +1,6 @@
-//! Public keys of an authorization server, from a JWKS file (RFC 7517) that is read again when it changes.
+//! Public keys of an authorization server, from a JWKS file (RFC 7517) that is read again when it changes, or from a URL.
+
+pub(super) mod remote;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -42,7 +44,7 @@ struct Key {
 pub(super) enum JwksError {
     #[error("{0}")]
     File(#[from] std::io::Error),
-    #[error("a JWKS has at most {most} bytes, this file has {0}", most = bound::JWKS_BYTES_MAX)]
+    #[error("a JWKS has at most {most} bytes, this one has {0}", most = bound::JWKS_BYTES_MAX)]
     TooLarge(u64),
     #[error("it is no JSON object with a list \"keys\"")]
     NoSet,
@@ -57,8 +59,7 @@ impl Jwks {
 
     /// The key of this id and algorithm. Looks whether the file changed, at most every two seconds.
     pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
-        let keys = self.keys();
-        keys.iter().find(|key| key.kid == kid && key.algorithm == algorithm).map(|key| key.decoding.clone())
+        choose(&self.keys(), kid, algorithm)
     }
 
     fn keys(&self) -> Arc<Vec<Key>> {
@@ -86,6 +87,10 @@ impl Jwks {
         }
         Arc::clone(&read.keys)
     }
+}
+
+fn choose(keys: &[Key], kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+    keys.iter().find(|key| key.kid == kid && key.algorithm == algorithm).map(|key| key.decoding.clone())
 }
 
 fn load(path: &Path) -> Result<Vec<Key>, JwksError> {

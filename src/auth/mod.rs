@@ -35,12 +35,14 @@ use crate::config::raw::{AuthScheme, Authentication};
 use crate::config::{self, Config};
 use crate::crypto::digest::{Hash, sha256};
 use crate::crypto::password::PasswordHash;
+use crate::egress::Egress;
 use crate::store::{Batch, Store, StoreError};
 use crate::vault::door::Door;
 use account::AccountRecord;
 use basic::{Checked, Passwords};
 use cache::Cache;
 use jwks::Jwks;
+use jwks::remote::RemoteJwks;
 use used::{Subject, Used};
 
 /// What a caller shows of itself.
@@ -111,6 +113,7 @@ pub struct Authenticator {
     cache: Cache,
     passwords: Passwords,
     jwks: Option<Jwks>,
+    remote_jwks: Option<RemoteJwks>,
     used: Used,
     /// Of the environment; never stored.
     visitor: Option<AccountRecord>,
@@ -121,7 +124,14 @@ pub struct Authenticator {
 
 impl Authenticator {
     /// Hashes the password of `MCP_USERNAME`, where that is set: a tenth of a second.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, vault: Arc<Door>, config: &Config) -> Result<Self, NoEntropy> {
+    /// Through `egress` come the keys of `auth.jwks_url`.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        vault: Arc<Door>,
+        config: &Config,
+        egress: &Arc<Egress>,
+    ) -> Result<Self, NoEntropy> {
         let settings = config.auth.clone();
         let visitor = settings.environment.account.as_ref().map(|(name, password)| {
             let now = clock.now();
@@ -143,6 +153,10 @@ impl Authenticator {
             cache: Cache::new(Arc::clone(&clock))?,
             passwords: Passwords::new(Arc::clone(&clock))?,
             jwks: settings.jwks_file.clone().map(|path| Jwks::new(path, Arc::clone(&clock))),
+            remote_jwks: settings
+                .jwks_url
+                .as_ref()
+                .map(|url| RemoteJwks::new(Arc::clone(egress), url, Arc::clone(&clock))),
             used: Used::default(),
             visitor: visitor.transpose()?,
             change: tokio::sync::Mutex::default(),
@@ -163,7 +177,7 @@ impl Authenticator {
         for scheme in &self.settings.schemes {
             let attempt = match (scheme, authorization, certificate) {
                 (AuthScheme::Mtls, _, Some(certificate)) => self.mtls(certificate),
-                (AuthScheme::Jwt, Some(header), _) => self.jwt(header)?,
+                (AuthScheme::Jwt, Some(header), _) => self.jwt(header).await?,
                 (AuthScheme::ApiKey, Some(header), _) => self.api_key(header)?,
                 (AuthScheme::Basic, Some(header), _) => self.basic(header, peer, is_private).await?,
                 _ => Attempt::NotAttempted,
@@ -207,7 +221,7 @@ impl Authenticator {
         Ok(Attempt::Authenticated(Principal::token(&record.name, record.role).with_scopes(record.scopes)))
     }
 
-    fn jwt(&self, header: &Secret) -> Result<Attempt, StoreError> {
+    async fn jwt(&self, header: &Secret) -> Result<Attempt, StoreError> {
         let Some(token) = jwt::of_header(header) else { return Ok(Attempt::NotAttempted) };
         let shown = match jwt::Shown::parse(token) {
             Ok(shown) => shown,
@@ -222,12 +236,24 @@ impl Authenticator {
             }
             (Algorithm::HS256, None, None) => Attempt::Failed("the JWT names no key"),
             (algorithm, Some(kid), _) => {
-                let key = self.jwks.as_ref().and_then(|jwks| jwks.find(kid, algorithm));
-                let key = key.ok_or("the JWT's kid is not in auth.jwks_file, or for another algorithm");
+                let key = self.key_of_others(kid, algorithm).await;
+                let key =
+                    key.ok_or("the JWT's kid is not in auth.jwks_file or auth.jwks_url, or for another algorithm");
                 self.jwt_of_others(token, key.and_then(|key| shown.verified(&key)), now, false)?
             }
             (_, None, _) => Attempt::Failed("the JWT names no key"),
         })
+    }
+
+    /// The key of another issuer.
+    async fn key_of_others(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+        if let Some(key) = self.jwks.as_ref().and_then(|jwks| jwks.find(kid, algorithm)) {
+            return Some(key);
+        }
+        match &self.remote_jwks {
+            Some(jwks) => jwks.find(kid, algorithm).await,
+            None => None,
+        }
     }
 
     /// A token that was issued here: its key, and what is recorded of it.

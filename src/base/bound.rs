@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod connector;
+pub mod egress;
 mod gate;
 mod watch;
 

@@ -65,6 +65,9 @@ pub(crate) struct Arguments {
     /// Print JSON instead of text (streams: JSON Lines)
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Connect to no other machine, whatever the configuration says
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -177,8 +180,8 @@ pub fn main() -> ExitCode {
     }
     // Whatever is made from here on is this user's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let Arguments { data_dir, config, json, command } = arguments;
-    let context = Context { environment: Environment::read(), data_dir, config, json };
+    let Arguments { data_dir, config, json, offline, command } = arguments;
+    let context = Context { environment: Environment { offline, ..Environment::read() }, data_dir, config, json };
     match run(&context, command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::target::Url;
 use super::{Check, raw};
 use crate::base::bound;
 use crate::base::principal::Role;
@@ -21,6 +22,7 @@ pub struct Auth {
     pub jwt_leeway: Duration,
     pub jwt_expiry: Duration,
     pub jwks_file: Option<PathBuf>,
+    pub jwks_url: Option<Url>,
     /// The most that a token of another issuer makes of its bearer.
     pub jwt_role_max: Role,
     /// A claim's name, or its path with dots.
@@ -75,6 +77,7 @@ impl Check {
             jwt_leeway: Duration::from_secs(leeway),
             jwt_expiry: Duration::from_secs(expiry),
             jwks_file: self.path("auth.jwks_file", auth.jwks_file.as_deref()),
+            jwks_url: self.url("auth.jwks_url", auth.jwks_url.as_ref()),
             jwt_role_max: self.role("auth.jwt_role_max", &auth.jwt_role_max),
             jwt_role_claim: self.word("auth.jwt_role_claim", &auth.jwt_role_claim),
             jwt_roles: auth.jwt_roles.iter().filter_map(|text| self.mapped(text)).collect(),

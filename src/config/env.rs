@@ -32,6 +32,8 @@ pub struct Environment {
     /// `SEKISHO_VAULT_SECRET`: the weakest place for it.
     pub vault_secret: Option<Secret>,
     pub replaced: Replaced,
+    /// `--offline`: of the command line, and stronger than every setting.
+    pub offline: bool,
 }
 
 /// What a replaced system took from the environment; a `SEKISHO_*` variable comes before each.
@@ -115,6 +117,7 @@ impl Environment {
             journal: path("JOURNAL_STREAM").is_some(),
             vault_secret,
             replaced: Replaced::read(),
+            offline: false,
         }
     }
 

@@ -12,6 +12,7 @@ use super::auth::Inherited;
 use super::env::{Environment, Replaced};
 use super::origin::{Origin, Origins};
 use super::raw::Raw;
+use super::raw::egress::EgressMode;
 use super::{Config, Impossible};
 use crate::base::bound;
 
@@ -61,6 +62,10 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     })?;
     config.auth.environment = inherited(&environment.replaced)?;
     config.origins = origins;
+    if environment.offline {
+        config.egress.mode = EgressMode::None;
+        config.origins.note("egress.mode", Origin::CommandLine("none".into()));
+    }
     Ok(config)
 }
 

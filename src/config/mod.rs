@@ -1,6 +1,7 @@
 //! The valid configuration: every value checked once, at the edge, and typed.
 
 pub mod auth;
+pub mod egress;
 pub mod env;
 pub mod execution;
 pub mod file;
@@ -42,7 +43,7 @@ pub struct Config {
     pub backup: Backup,
     pub metrics: metrics::Metrics,
     pub watch: watch::Watch,
-    pub egress: watch::Egress,
+    pub egress: egress::Egress,
     pub log: Log,
     pub inspect: Inspect,
     pub redact: raw::Redact,

@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
+pub mod egress;
 pub mod watch;
 
 use schemars::JsonSchema;
@@ -46,7 +47,7 @@ pub struct Raw {
     /// Rules over the audit log, and where their alerts go.
     pub watch: watch::Watch,
     /// Connections to other machines: none but those that settings name.
-    pub egress: watch::Egress,
+    pub egress: egress::Egress,
     /// The program's own log, in the data directory's logs/.
     pub log: Log,
     /// What the arguments of a call must look like before anything is done with them.

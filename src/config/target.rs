@@ -79,39 +79,119 @@ impl Url {
     }
 }
 
-/// Names of hosts: exactly one, or all below a domain.
+/// Hosts, and paths on them, as lists name them: `github.com`, `*.example.org`, `*x.com`, `github.com/expo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPattern {
+pub struct HostPattern {
+    host: Hosts,
+    /// `/expo`: this path and all below it.
+    path: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hosts {
     /// `siem.example.org`, `192.0.2.1`
     Exactly(String),
     /// `*.example.org`: with the dot in front, and not the domain itself.
     Below(String),
+    /// `*x.com`: whatever ends so, `x.com` and `max.com` included.
+    Ending(String),
 }
 
 impl HostPattern {
     pub fn parse(text: &str) -> Option<Self> {
-        let name = text.to_ascii_lowercase();
-        let good = |name: &str| {
-            !name.is_empty()
-                && name.len() <= 253
-                && !name.contains('*')
-                && (name.parse::<IpAddr>().is_ok() || is_name(name))
+        let (host, path) = match text.split_once('/') {
+            // A colon is a port's, unless it is an IPv6 address's; addresses have no `/` and so no path.
+            Some((host, path)) if !host.is_empty() && !host.ends_with(':') => (host, format!("/{path}")),
+            Some(_) => return None,
+            None => (text, String::new()),
         };
-        match name.strip_prefix("*.") {
-            Some(domain) if good(domain) => Some(Self::Below(format!(".{domain}"))),
-            None if good(&name) => Some(Self::Exactly(name)),
-            _ => None,
+        let name = host.to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        let good = |name: &str| !name.is_empty() && name.len() <= 253 && !name.contains('*') && is_host(name);
+        let host = match (name.strip_prefix("*."), name.strip_prefix('*')) {
+            (Some(domain), _) if good(domain) => Hosts::Below(format!(".{domain}")),
+            (None, Some(ending)) if good(ending) && ending.contains('.') => Hosts::Ending(ending.to_owned()),
+            (None, None) if good(name) => Hosts::Exactly(name.to_owned()),
+            _ => return None,
+        };
+        let path = path.trim_end_matches('/');
+        if path.is_empty() {
+            return Some(Self { host, path: None });
+        }
+        // Written as it will be compared, or it would never match what it was meant for.
+        (path_form(path).as_deref() == Some(path)).then(|| Self { host, path: Some(path.to_owned()) })
+    }
+
+    /// Just this host, and all of it.
+    pub fn exactly(host: &str) -> Self {
+        Self { host: Hosts::Exactly(host.to_owned()), path: None }
+    }
+
+    /// Whether a host is named in full, not by what it ends with.
+    pub fn is_full(&self) -> bool {
+        matches!(self.host, Hosts::Exactly(_))
+    }
+
+    /// Whether `host`, in lower case and without a dot at its end, is one of these, whatever the path.
+    pub fn matches_host(&self, host: &str) -> bool {
+        match &self.host {
+            Hosts::Exactly(name) => name == host,
+            Hosts::Below(domain) => host.len() > domain.len() && host.ends_with(domain.as_str()),
+            // An address ends like no domain.
+            Hosts::Ending(ending) => host.ends_with(ending.as_str()) && host.parse::<IpAddr>().is_err(),
         }
     }
 
-    /// `host` is in lower case.
-    pub fn matches(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        match self {
-            Self::Exactly(name) => name == host,
-            Self::Below(domain) => host.len() > domain.len() && host.ends_with(domain.as_str()),
-        }
+    /// Whether a list that allows means `path`, as it stands in a URL, on `host`. A path that servers read in two ways
+    /// is none of those that a pattern with a path means, and neither is no path at all.
+    pub fn allows(&self, host: &str, path: Option<&str>) -> bool {
+        self.matches_host(host)
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|below| path.and_then(path_form).is_some_and(|path| is_below(&path, below)))
     }
+
+    /// Whether a list that blocks means `path` on `host`. Here a path that servers read in two ways is one of them, and
+    /// letters of either case are the same.
+    pub fn blocks(&self, host: &str, path: Option<&str>) -> bool {
+        let lower = |path: &str| path.to_lowercase();
+        let is_meant = |below: &String| {
+            path.is_some_and(|path| path_form(path).is_none_or(|path| is_below(&lower(&path), &lower(below))))
+        };
+        self.matches_host(host) && self.path.as_ref().is_none_or(is_meant)
+    }
+}
+
+fn is_host(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok() || (is_name(name) && !is_number(name))
+}
+
+/// Whether a name's last label is a number: then others read it as an address.
+fn is_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    hexadecimal || (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A URL's path without its query, decoded; `None` where servers differ on what it means: encoded slashes and percent
+/// signs, backslashes, control characters, empty segments in the middle, dots that lead up, parameters of segments.
+fn path_form(path: &str) -> Option<String> {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    // An encoded slash is a slash once it is decoded: those that were written are counted before.
+    let before = path.bytes().filter(|byte| *byte == b'/').count();
+    let text = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
+    let segments: Vec<&str> = text.strip_prefix('/')?.split('/').collect();
+    let is_plain = |segment: &&str| {
+        !matches!(*segment, "." | "..") && !segment.chars().any(|char| char.is_control() || "%\\;".contains(char))
+    };
+    let middle = segments.get(..segments.len().saturating_sub(1)).unwrap_or_default();
+    let good = segments.iter().all(is_plain) && middle.iter().all(|segment| !segment.is_empty());
+    (good && before == segments.len()).then(|| text.into_owned())
 }
 
 /// Labels of letters, digits, `-` and `_`, of at most 63 characters.
@@ -141,16 +221,72 @@ mod tests {
         }
     }
 
+    fn allows(pattern: &str, host: &str, path: Option<&str>) -> bool {
+        HostPattern::parse(pattern).unwrap().allows(host, path)
+    }
+
     #[test]
-    fn patterns_match_whole_names_or_what_is_below_a_domain() {
-        let check = |pattern: &str, host: &str| HostPattern::parse(pattern).unwrap().matches(host);
-        assert!(check("Example.org", "example.org") && check("example.org", "example.org."));
+    fn patterns_match_whole_names_what_is_below_a_domain_or_an_ending() {
+        let check = |pattern: &str, host: &str| allows(pattern, host, None);
+        assert!(check("Example.org", "example.org") && check("example.org.", "example.org"));
         assert!(!check("example.org", "a.example.org") && !check("example.org", "badexample.org"));
         assert!(check("*.example.org", "a.b.example.org"));
         assert!(!check("*.example.org", "example.org") && !check("*.example.org", "badexample.org"));
+        assert!(check("*x.com", "x.com") && check("*x.com", "max.com") && check("*x.com", "a.x.com"));
+        assert!(!check("*x.com", "x.com.evil.org") && !check("*x.com", "x.comm"));
         assert!(check("192.0.2.1", "192.0.2.1") && check("::1", "::1"));
-        for wrong in ["", "*", "*.", "a*.example.org", "*.*.org", "a b", "https://example.org", "example.org/"] {
+        for wrong in [
+            "",
+            "*",
+            "*.",
+            "*com",
+            "a*.example.org",
+            "*.*.org",
+            "a b",
+            "https://example.org",
+            "/a",
+            "2130706433",
+            "127.1",
+            "0x7f.0.0.0x1",
+            "example.org/a/../b",
+            "example.org/%61",
+            "example.org//a",
+            "example.org:443",
+            "a/b*\\",
+        ] {
             assert_eq!(HostPattern::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_path_in_a_pattern_means_itself_and_what_is_below() {
+        for good in ["/expo", "/expo/", "/expo/cli?x=/..", "/%65xpo/cli"] {
+            assert!(allows("github.com/expo", "github.com", Some(good)), "{good}");
+        }
+        for wrong in [
+            "/",
+            "/exposed",
+            "/EXPO",
+            "/other",
+            "/expo/../other",
+            "/expo/%2e%2e/other",
+            "/expo%2f..%2fother",
+            "/expo/%252e%252e/other",
+            "/expo\\..\\other",
+            "/expo/;/other",
+            "//expo",
+            "/expo//x",
+            "/expo/%00",
+        ] {
+            assert!(!allows("github.com/expo", "github.com", Some(wrong)), "{wrong}");
+        }
+        assert!(!allows("github.com/expo", "github.com", None) && !allows("github.com/expo", "x.com", Some("/expo")));
+        let blocked = HostPattern::parse("github.com/expo").unwrap();
+        for path in ["/expo", "/EXPO/x", "/%45xpo", "/a/%2e%2e/expo", "/a%2f..%2fexpo", "//expo", "/a/%252e%252e/expo"]
+        {
+            assert!(blocked.blocks("github.com", Some(path)), "{path}");
+        }
+        assert!(!blocked.blocks("github.com", Some("/other")) && !blocked.blocks("github.com", None));
+        assert!(HostPattern::parse("github.com").unwrap().blocks("github.com", Some("/other")));
     }
 }

@@ -1,11 +1,10 @@
-//! The valid form of the tables `[watch]` and `[egress]`.
+//! The valid form of the table `[watch]`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Check;
 use super::raw::watch::{self as raw, SmtpSecurity, SyslogFormat};
-use super::target::{Endpoint, HostPattern, Url};
+use super::target::{Endpoint, Url};
 use crate::base::severity::Severity;
 
 #[derive(Clone, Debug)]
@@ -70,14 +69,7 @@ pub enum SyslogTransport {
     Tls,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Egress {
-    pub allowed: Vec<HostPattern>,
-    pub blocked: Vec<HostPattern>,
-    pub ca_file: Option<PathBuf>,
-}
-
-fn set(text: Option<&String>) -> Option<&String> {
+pub(super) fn set(text: Option<&String>) -> Option<&String> {
     text.filter(|text| !text.is_empty())
 }
 
@@ -182,25 +174,6 @@ impl Check {
         };
         Some(Syslog { transport, target, format: watch.syslog_format })
     }
-
-    pub(super) fn egress(&mut self, egress: &raw::Egress) -> Egress {
-        Egress {
-            allowed: self.hosts("egress.allowed_hosts", &egress.allowed_hosts),
-            blocked: self.hosts("egress.blocked_hosts", &egress.blocked_hosts),
-            ca_file: self.path("egress.ca_file", egress.ca_file.as_deref()),
-        }
-    }
-
-    fn hosts(&mut self, key: &'static str, hosts: &[String]) -> Vec<HostPattern> {
-        let mut patterns = Vec::new();
-        for host in hosts {
-            match HostPattern::parse(host) {
-                Some(pattern) => patterns.push(pattern),
-                None => self.impossible(key, "names of hosts, such as siem.example.org or *.example.org", host),
-            }
-        }
-        patterns
-    }
 }
 
 /// What may stand in a mail's header; the mail server knows better.
@@ -237,12 +210,5 @@ mod tests {
             watch.smtp_security = super::SmtpSecurity::None;
         };
         assert_eq!(keys(&open), ["watch.smtp_security"]);
-    }
-
-    #[test]
-    fn hosts_are_names_or_domains() {
-        let mut raw = Raw::default();
-        raw.egress.allowed_hosts = vec!["https://a".into()];
-        assert_eq!(Config::of(raw).unwrap_err()[0].key, "egress.allowed_hosts");
     }
 }

@@ -36,12 +36,14 @@ pub struct Trust<'a> {
     /// PEM of our certificate and those above it, and of its key.
     pub identity: Option<(&'a [u8], &'a Secret)>,
     pub version_min: TlsVersion,
+    /// What is offered to speak under TLS (RFC 7301), the best first; empty: nothing is said.
+    pub protocols: &'a [&'a [u8]],
 }
 
 /// A client configuration for TLS 1.3 and 1.2 that trusts the authorities in `ca_file` and no others, or those of the
 /// system. Reads files: keep what it gives.
 pub fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
-    client_for(&Trust { ca_file, ca: None, identity: None, version_min: TlsVersion::Tls12 })
+    client_for(&Trust { ca_file, ca: None, identity: None, version_min: TlsVersion::Tls12, protocols: &[] })
 }
 
 /// A client configuration. Reads files: keep what it gives.
@@ -58,14 +60,27 @@ pub fn client_for(trust: &Trust<'_>) -> Result<Arc<ClientConfig>, TrustError> {
         None => roots(trust.ca_file)?,
     };
     let builder = builder.with_root_certificates(roots);
-    let Some((chain, key)) = trust.identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let mut client = match trust.identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let (chain, key) = identity(chain, key)?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| TrustError::Identity(error.to_string()))?
+        }
+    };
+    client.alpn_protocols = trust.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(Arc::new(client))
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn identity(chain: &[u8], key: &Secret) -> Result<Identity, TrustError> {
     let wrong = |reason: String| TrustError::Identity(reason);
     let chain = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong(format!("expected PEM with certificates, found: {error}")))?;
     let key = PrivateKeyDer::from_pem_slice(key.expose_secret())
         .map_err(|error| wrong(format!("expected PEM with a private key, found: {error}")))?;
-    Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| wrong(error.to_string()))?))
+    Ok((chain, key))
 }
 
 /// Those in `pem`, all of them usable.

@@ -1,21 +1,23 @@
 //! One HTTP/1.1 request to another machine, with bounds on time and on the answer's size.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::client::conn::http1;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::error::EgressError;
-use super::exchange::{Answer, Exchange, Limits};
+use super::exchange::{Answer, Limits};
+use super::pool::Line;
 use super::route::Route;
 use super::stream::Stream;
-use super::{Egress, Purpose};
+use super::{Egress, Purpose, Way, secure};
 use crate::base::bound;
+use crate::base::bound::egress::{EGRESS_HEAD_BYTES_MAX, EGRESS_HEADERS_MAX};
 use crate::config::target::Url;
 
 impl Egress {
@@ -36,12 +38,13 @@ impl Egress {
         let asked = Asked { method: &Method::POST, url, headers: headers.into_iter().collect(), body, limits };
         let is_sent = AtomicBool::new(false);
         let work = async {
-            let stream = if url.is_tls {
-                self.tls(purpose, &url.endpoint).await?
-            } else {
-                self.tcp(purpose, &url.endpoint).await?
-            };
-            asked.over(stream, &is_sent).await
+            let way = Way { purpose, target: &url.endpoint, path: Some(&url.path), route: None };
+            let mut stream = self.open(way).await?;
+            if url.is_tls {
+                stream = self.secure(stream, &url.endpoint).await?;
+            }
+            let mut line = asked.line(stream).await?;
+            asked.over(&mut line, asked.request(true)?, &is_sent).await.map_err(Failed::into_error)
         };
         tokio::time::timeout(limits.total, work).await.unwrap_or_else(|_| {
             Err(EgressError::Timeout {
@@ -52,84 +55,129 @@ impl Egress {
         })
     }
 
+    /// One request by a route, over a connection that waits for one, or a new one.
     pub(super) async fn hop(
         &self,
-        exchange: &Exchange,
-        url: &Url,
+        purpose: Purpose,
+        route: &Route,
+        asked: &Asked<'_>,
         is_sent: &AtomicBool,
     ) -> Result<Answer, EgressError> {
-        let mut headers = exchange.headers.clone();
-        let mut url = url.clone();
-        if let Some(credential) = &exchange.credential {
-            headers.extend(credential.headers.clone());
-            for (name, value) in &credential.query {
-                let value = String::from_utf8_lossy(value.expose_secret());
-                let pair = ::url::form_urlencoded::Serializer::new(String::new()).append_pair(name, &value).finish();
-                url.path.push(if url.path.contains('?') { '&' } else { '?' });
-                url.path.push_str(&pair);
+        let url = asked.url;
+        let way = Way { purpose, target: &url.endpoint, path: Some(&url.path), route: Some(route) };
+        let mut request = asked.request(false)?;
+        // Asked each time: a connection is judged when it is made, and each path on it when it is asked for.
+        self.admitted(way)?;
+        while let Some(mut line) = route.pool.take(url) {
+            if line.sender.ready().await.is_err() {
+                continue;
+            }
+            match asked.over(&mut line, request, is_sent).await {
+                Ok(answer) => {
+                    route.pool.put(line);
+                    return Ok(answer);
+                }
+                // The other end had closed it, and nothing of the request went out.
+                Err(Failed::Unsent(unsent, _)) => {
+                    is_sent.store(false, Ordering::Relaxed);
+                    request = *unsent;
+                }
+                Err(failed @ Failed::Sent(_)) => return Err(failed.into_error()),
             }
         }
-        let (method, body, limits) = (&exchange.method, exchange.body.clone(), exchange.limits);
-        let asked = Asked { method, url: &url, headers, body, limits };
-        let stream = self.connect(exchange.purpose, &exchange.route, &url).await?;
-        asked.over(stream, is_sent).await
-    }
-
-    async fn connect(&self, purpose: Purpose, route: &Arc<Route>, url: &Url) -> Result<Stream, EgressError> {
-        let addresses = self.route_addresses(purpose, route, url).await?;
-        let stream = self.connect_to(purpose, &url.endpoint, addresses).await?;
+        let mut stream = self.open(way).await?;
         if url.is_tls {
-            let client = route.client(self.ca_file.as_deref())?;
-            return self.secure_with(client, stream, &url.endpoint).await;
+            stream = secure(route.client(self.ca_file.as_deref())?, stream, &url.endpoint).await?;
         }
-        Ok(stream)
+        let mut line = asked.line(stream).await?;
+        let answer = asked.over(&mut line, request, is_sent).await.map_err(Failed::into_error)?;
+        route.pool.put(line);
+        Ok(answer)
     }
 }
 
 /// One request.
-struct Asked<'a> {
-    method: &'a Method,
-    url: &'a Url,
-    headers: HeaderMap,
-    body: Bytes,
-    limits: Limits,
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) url: &'a Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) limits: Limits,
+}
+
+/// How far a request came that has no answer.
+enum Failed {
+    /// Here it is again.
+    Unsent(Box<Request<Full<Bytes>>>, EgressError),
+    Sent(EgressError),
+}
+
+impl Failed {
+    fn into_error(self) -> EgressError {
+        match self {
+            Self::Unsent(_, error) | Self::Sent(error) => error,
+        }
+    }
 }
 
 impl Asked<'_> {
-    async fn over(self, stream: Stream, is_sent: &AtomicBool) -> Result<Answer, EgressError> {
-        let target = self.url.endpoint.to_string();
-        let failed = |reason: String| EgressError::Exchange { target: target.clone(), reason };
-        let bytes_max = self.limits.response_bytes_max;
-        let request = self.request()?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| failed(error.to_string()))?;
-        is_sent.store(true, Ordering::Relaxed);
-        let answering = async {
-            let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    return EgressError::TooLarge { target: target.clone(), bytes_max };
-                }
-                failed(format!("{}, and its body: {error}", parts.status))
-            })?;
-            Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), requests: 1 })
-        };
-        tokio::pin!(answering);
-        // The connection moves only while somebody drives it. It lives no longer than the exchange.
-        tokio::select! {
-            answer = &mut answering => answer,
-            ended = connection => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection to another machine ended");
-                }
-                answering.await
-            }
-        }
+    fn failed(&self, reason: impl ToString) -> EgressError {
+        EgressError::Exchange { target: self.url.endpoint.to_string(), reason: reason.to_string() }
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>, EgressError> {
+    /// HTTP/1.1 over a new connection, which lives until its line is dropped or the other end closes it.
+    async fn line(&self, stream: Stream) -> Result<Line, EgressError> {
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(EGRESS_HEAD_BYTES_MAX)
+            .max_headers(EGRESS_HEADERS_MAX)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.failed(error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to another machine ended");
+            }
+        });
+        Ok(Line::new(self.url, sender))
+    }
+
+    async fn over(
+        &self,
+        line: &mut Line,
+        request: Request<Full<Bytes>>,
+        is_sent: &AtomicBool,
+    ) -> Result<Answer, Failed> {
+        is_sent.store(true, Ordering::Relaxed);
+        let sender: &mut SendRequest<_> = &mut line.sender;
+        let response = sender.try_send_request(request).await.map_err(|mut error| {
+            let request = error.take_message();
+            let error = self.failed(error.into_error());
+            match request {
+                Some(request) => Failed::Unsent(Box::new(request), error),
+                None => Failed::Sent(error),
+            }
+        })?;
+        self.whole(response).await.map_err(Failed::Sent)
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> Result<Answer, EgressError> {
+        let bytes_max = self.limits.response_bytes_max;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return EgressError::TooLarge { target: self.url.endpoint.to_string(), bytes_max };
+            }
+            self.failed(format!("{}, and its body: {error}", parts.status))
+        })?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), requests: 1 })
+    }
+
+    /// `is_last`: the connection is closed behind it.
+    fn request(&self, is_last: bool) -> Result<Request<Full<Bytes>>, EgressError> {
         let wrong = |reason: String| EgressError::Request { target: self.url.endpoint.to_string(), reason };
+        if matches!(*self.method, Method::CONNECT | Method::TRACE) {
+            return Err(wrong(format!("{} is not for us", self.method)));
+        }
         let mut request = Request::builder()
             .method(self.method)
             .uri(&self.url.path)
@@ -142,7 +190,9 @@ impl Asked<'_> {
             headers.remove(name);
         }
         headers.insert(header::HOST, host);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if is_last {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let agent = concat!("sekisho/", env!("CARGO_PKG_VERSION"));
         headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(agent));
         Ok(request)

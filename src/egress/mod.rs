@@ -2,36 +2,45 @@
 //!
 //! **Invariant:** a name is looked up once, what it gave is judged, and the connection goes to just that address: a name
 //! that is answered differently a moment later (DNS rebinding) leads nowhere else. No proxy is taken from the
-//! environment, and no redirect is followed.
+//! environment, every redirect is judged as if somebody had asked for it, and behind a closed [`door`] there is nothing.
 
 pub mod address;
+pub mod door;
 pub mod error;
 pub mod exchange;
 pub mod resolve;
 pub mod route;
 pub mod stream;
 pub mod url;
+mod dns;
 mod hop;
+mod policy;
+mod pool;
+mod proxy;
+mod redirect;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio_rustls::TlsConnector;
 
 use crate::base::bound;
 use crate::config;
-use crate::config::target::{Endpoint, HostPattern, Url};
+use crate::config::egress::Dns;
+use crate::config::raw::egress::EgressMode;
+use crate::config::target::Endpoint;
 use crate::crypto::trust;
-use address::Reach;
+use door::Door;
 use error::EgressError;
-use resolve::Resolve;
+use policy::{Policy, Standing};
+use resolve::{Resolve, SystemResolver};
 use route::Route;
 use stream::Stream;
 
@@ -61,7 +70,7 @@ impl Purpose {
 }
 
 /// Is told of every connection that was opened, and of every one that was refused; injected by `app`, which writes it
-/// into the audit log. Must not wait.
+/// into the audit log. Must not wait. Through a proxy, `address` is the proxy's.
 pub trait Witness: Send + Sync {
     fn connected(&self, purpose: Purpose, target: &Endpoint, address: SocketAddr);
     fn refused(&self, purpose: Purpose, target: &Endpoint, reason: &str);
@@ -69,10 +78,9 @@ pub trait Witness: Send + Sync {
 
 /// Opens connections to other machines.
 pub struct Egress {
-    allowed: Vec<HostPattern>,
-    blocked: Vec<HostPattern>,
-    /// Hosts that other settings name: to these alone the default leads.
-    configured: Vec<String>,
+    policy: Policy,
+    door: Door,
+    proxy: Option<Endpoint>,
     ca_file: Option<PathBuf>,
     /// Made at the first use. Held for a look, never across an await.
     tls: Mutex<Option<Arc<ClientConfig>>>,
@@ -82,31 +90,42 @@ pub struct Egress {
 
 impl std::fmt::Debug for Egress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Egress").field("configured", &self.configured).finish_non_exhaustive()
+        f.debug_struct("Egress").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
-/// How a host is known, and so how near it may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// By its full name.
-    Named,
-    /// By a domain that it is below.
-    Below,
+/// Where somebody wants to go, and by what right.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    purpose: Purpose,
+    target: &'a Endpoint,
+    /// As it stands in a URL.
+    path: Option<&'a str>,
+    route: Option<&'a Route>,
 }
 
 impl Egress {
     /// `configured` are the hosts that other settings name.
-    pub fn new(
-        egress: &config::watch::Egress,
+    pub fn new(egress: &config::egress::Egress, configured: Vec<String>, witness: Arc<dyn Witness>) -> Self {
+        let resolver: Arc<dyn Resolve> = match &egress.dns {
+            Dns::System => Arc::new(SystemResolver),
+            Dns::Server(address) => Arc::new(dns::Server { address: *address }),
+            Dns::Https(url) => Arc::new(dns::Https::new(url.clone(), egress.ca_file.clone())),
+        };
+        Self::with_resolver(egress, configured, resolver, witness)
+    }
+
+    /// As [`Self::new`], with names answered by `resolver`.
+    pub fn with_resolver(
+        egress: &config::egress::Egress,
         configured: Vec<String>,
         resolver: Arc<dyn Resolve>,
         witness: Arc<dyn Witness>,
     ) -> Self {
         Self {
-            allowed: egress.allowed.clone(),
-            blocked: egress.blocked.clone(),
-            configured,
+            policy: Policy::new(egress, configured),
+            door: Door::new(egress.mode != EgressMode::None),
+            proxy: egress.proxy.clone(),
             ca_file: egress.ca_file.clone(),
             tls: Mutex::default(),
             resolver,
@@ -114,32 +133,14 @@ impl Egress {
         }
     }
 
-    /// A TCP connection to one of the target's addresses.
-    pub async fn tcp(&self, purpose: Purpose, target: &Endpoint) -> Result<Stream, EgressError> {
-        let addresses = self.addresses(purpose, target).await?;
-        self.connect_to(purpose, target, addresses).await
+    /// Sockets that were opened, and names that the system's resolver was asked for, since the start.
+    pub fn sockets_opened(&self) -> u64 {
+        self.door.used()
     }
 
-    async fn connect_to(
-        &self,
-        purpose: Purpose,
-        target: &Endpoint,
-        addresses: Vec<IpAddr>,
-    ) -> Result<Stream, EgressError> {
-        let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses {
-            let address = SocketAddr::new(address, target.port);
-            match within(limit, TcpStream::connect(address)).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true).ok();
-                    self.witness.connected(purpose, target, address);
-                    return Ok(Stream::Plain(stream));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(EgressError::Connect { target: target.to_string(), error: last })
+    /// A TCP connection to one of the target's addresses.
+    pub async fn tcp(&self, purpose: Purpose, target: &Endpoint) -> Result<Stream, EgressError> {
+        self.open(Way { purpose, target, path: None, route: None }).await
     }
 
     /// A TLS connection; the certificate must be for the target's name.
@@ -150,35 +151,87 @@ impl Egress {
 
     /// Goes on under TLS, where the other end was asked for it in its own protocol.
     pub async fn secure(&self, stream: Stream, target: &Endpoint) -> Result<Stream, EgressError> {
-        self.secure_with(self.client()?, stream, target).await
+        secure(self.client()?, stream, target).await
     }
 
-    async fn secure_with(
-        &self,
-        client: Arc<ClientConfig>,
-        stream: Stream,
-        target: &Endpoint,
-    ) -> Result<Stream, EgressError> {
-        let failed = |error| EgressError::Tls { target: target.to_string(), error };
-        let Stream::Plain(stream) = stream else { return Ok(stream) };
-        let name = ServerName::try_from(target.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
-        let connector = TlsConnector::from(client);
-        let limit = Duration::from_millis(bound::EGRESS_TLS_MS);
-        let stream = within(limit, connector.connect(name, stream)).await.map_err(failed)?;
-        Ok(Stream::Tls(Box::new(stream)))
-    }
-
-    /// A UDP socket that sends to the target, and hears only it.
+    /// A UDP socket that sends to the target, and hears only it. No proxy carries it.
     pub async fn udp(&self, purpose: Purpose, target: &Endpoint) -> Result<UdpSocket, EgressError> {
         let failed = |error| EgressError::Connect { target: target.to_string(), error };
-        let addresses = self.addresses(purpose, target).await?;
+        let way = Way { purpose, target, path: None, route: None };
+        let standing = self.admitted(way)?;
+        if self.proxy.is_some() && !self.policy.is_direct(target) {
+            return Err(
+                self.refused(way, "egress.proxy carries no UDP; write the host into egress.direct_hosts".into())
+            );
+        }
+        let addresses = self.addresses(way, standing).await?;
         let address = addresses.first().ok_or_else(|| failed(io::Error::from(io::ErrorKind::NotFound)))?;
-        let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
-        let socket = UdpSocket::bind((any, 0)).await.map_err(failed)?;
-        let address = SocketAddr::new(*address, target.port);
-        socket.connect(address).await.map_err(failed)?;
-        self.witness.connected(purpose, target, address);
+        let socket = self.door.udp(*address).await.map_err(failed)?;
+        self.witness.connected(purpose, target, *address);
         Ok(socket)
+    }
+
+    /// Whether the way may be gone, before any name is looked up.
+    fn admitted(&self, way: Way<'_>) -> Result<Standing, EgressError> {
+        if !self.door.is_open() {
+            return Err(self.refused(way, "egress.mode is \"none\", or --offline was given".into()));
+        }
+        self.policy.host(&way.target.host, way.path, way.route).map_err(|reason| self.refused(way, reason))
+    }
+
+    async fn open(&self, way: Way<'_>) -> Result<Stream, EgressError> {
+        let standing = self.admitted(way)?;
+        match &self.proxy {
+            Some(proxy) if !self.policy.is_direct(way.target) => self.through(proxy, way, standing).await,
+            _ => {
+                let addresses = self.addresses(way, standing).await?;
+                self.connect(way, addresses).await
+            }
+        }
+    }
+
+    async fn connect(&self, way: Way<'_>, addresses: Vec<SocketAddr>) -> Result<Stream, EgressError> {
+        let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match within(limit, self.door.tcp(address)).await {
+                Ok(stream) => {
+                    self.witness.connected(way.purpose, way.target, address);
+                    return Ok(Stream::Plain(stream));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(EgressError::Connect { target: way.target.to_string(), error: last })
+    }
+
+    /// What the proxy finds behind a name is not known here. So only names that somebody wrote in full go through it.
+    async fn through(&self, proxy: &Endpoint, way: Way<'_>, standing: Standing) -> Result<Stream, EgressError> {
+        if standing != Standing::Named {
+            let reason = "egress.proxy looks names up itself, so only hosts that are named in full go through it";
+            return Err(self.refused(way, reason.into()));
+        }
+        if let Some(address) = way.target.address() {
+            let judged = self.policy.address(address, true, standing, way.route);
+            judged.map_err(|reason| self.refused(way, reason))?;
+        }
+        let failed = |error| EgressError::Connect { target: way.target.to_string(), error };
+        let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
+        let connecting = async {
+            // A setting names it: it is not judged.
+            let addresses = match proxy.address() {
+                Some(address) => vec![address],
+                None => self.resolver.resolve(&self.door, &proxy.host).await?,
+            };
+            let address = addresses.first().ok_or_else(|| io::Error::other("the proxy's name has no address"))?;
+            let address = SocketAddr::new(*address, proxy.port);
+            let mut stream = self.door.tcp(address).await?;
+            proxy::connect(&mut stream, way.target).await?;
+            Ok((stream, address))
+        };
+        let (stream, address) = within(limit, connecting).await.map_err(failed)?;
+        self.witness.connected(way.purpose, way.target, address);
+        Ok(Stream::Plain(stream))
     }
 
     fn client(&self) -> Result<Arc<ClientConfig>, EgressError> {
@@ -193,87 +246,39 @@ impl Egress {
 
     /// Addresses that may be connected to. One that may not refuses them all: a name that leads to the inside and to
     /// the outside is not to be trusted with either.
-    async fn addresses(&self, purpose: Purpose, target: &Endpoint) -> Result<Vec<IpAddr>, EgressError> {
-        let refuse = |reason: String| {
-            self.witness.refused(purpose, target, &reason);
-            EgressError::Refused { target: target.to_string(), reason }
-        };
-        let standing = self.standing(&target.host).map_err(|reason| refuse(reason.to_owned()))?;
+    async fn addresses(&self, way: Way<'_>, standing: Standing) -> Result<Vec<SocketAddr>, EgressError> {
+        let target = way.target;
         let literal = target.address();
-        let mut addresses = self.look_up(target).await?;
-        for address in &addresses {
-            let denied = match address::reach(*address) {
-                Reach::Public => false,
-                Reach::Private => standing != Standing::Named,
-                Reach::Forbidden => literal.is_none() || standing != Standing::Named,
-            };
-            if denied {
-                return Err(refuse(format!(
-                    "it leads to {address}, which is not on the internet; write the host into egress.allowed_hosts in full"
-                )));
-            }
-            if self.is_blocked(&address.to_canonical().to_string()) {
-                return Err(refuse(format!("it leads to {address}, which is in egress.blocked_hosts")));
-            }
-        }
-        addresses.truncate(bound::EGRESS_ADDRESSES_MAX);
-        Ok(addresses)
-    }
-
-    /// As [`Self::addresses`], for a route: what is not on the internet is reached by its networks alone.
-    async fn route_addresses(&self, purpose: Purpose, route: &Route, url: &Url) -> Result<Vec<IpAddr>, EgressError> {
-        let target = &url.endpoint;
-        let refuse = |reason: String| {
-            self.witness.refused(purpose, target, &reason);
-            EgressError::Refused { target: target.to_string(), reason }
+        let mut addresses = if let Some(address) = literal {
+            vec![address]
+        } else {
+            let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
+            let found = within(limit, self.resolver.resolve(&self.door, &target.host)).await;
+            found.map_err(|error| EgressError::NotFound { target: target.to_string(), error })?
         };
-        if !route.hosts.iter().any(|pattern| pattern.matches(&target.host)) || self.is_blocked(&target.host) {
-            self.standing(&target.host).map_err(|reason| refuse(reason.to_owned()))?;
-        }
-        let mut addresses = self.look_up(target).await?;
         for address in &addresses {
-            let is_named = route.networks.iter().any(|network| network.contains(*address))
-                || route.cleartext_loopback && address.to_canonical().is_loopback();
-            if !is_named && address::reach(*address) != Reach::Public {
-                return Err(refuse(format!("it leads to {address}, which is not on the internet")));
-            }
-            if self.is_blocked(&address.to_canonical().to_string()) {
-                return Err(refuse(format!("it leads to {address}, which is in egress.blocked_hosts")));
-            }
+            let judged = self.policy.address(*address, literal.is_some(), standing, way.route);
+            judged.map_err(|reason| self.refused(way, reason))?;
         }
         addresses.truncate(bound::EGRESS_ADDRESSES_MAX);
-        Ok(addresses)
+        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, target.port)).collect())
     }
 
-    async fn look_up(&self, target: &Endpoint) -> Result<Vec<IpAddr>, EgressError> {
-        if let Some(address) = target.address() {
-            return Ok(vec![address]);
-        }
-        let limit = Duration::from_millis(bound::EGRESS_CONNECT_MS);
-        let found = within(limit, self.resolver.resolve(&target.host)).await;
-        found.map_err(|error| EgressError::NotFound { target: target.to_string(), error })
+    fn refused(&self, way: Way<'_>, reason: String) -> EgressError {
+        self.witness.refused(way.purpose, way.target, &reason);
+        EgressError::Refused { target: way.target.to_string(), reason }
     }
+}
 
-    fn is_blocked(&self, host: &str) -> bool {
-        self.blocked.iter().any(|pattern| pattern.matches(host))
-    }
-
-    fn standing(&self, host: &str) -> Result<Standing, &'static str> {
-        if self.is_blocked(host) {
-            return Err("it is in egress.blocked_hosts");
-        }
-        if self.configured.iter().any(|configured| configured == host) {
-            return Ok(Standing::Named);
-        }
-        let mut standing = Err("it is not in egress.allowed_hosts, and no setting names it");
-        for pattern in self.allowed.iter().filter(|pattern| pattern.matches(host)) {
-            match pattern {
-                HostPattern::Exactly(_) => return Ok(Standing::Named),
-                HostPattern::Below(_) => standing = Ok(Standing::Below),
-            }
-        }
-        standing
-    }
+/// A handshake as a client; the certificate must be for the target's name.
+async fn secure(client: Arc<ClientConfig>, stream: Stream, target: &Endpoint) -> Result<Stream, EgressError> {
+    let failed = |error| EgressError::Tls { target: target.to_string(), error };
+    let Stream::Plain(stream) = stream else { return Ok(stream) };
+    let name = ServerName::try_from(target.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+    let connector = TlsConnector::from(client);
+    let limit = Duration::from_millis(bound::EGRESS_TLS_MS);
+    let stream = within(limit, connector.connect(name, stream)).await.map_err(failed)?;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 /// Waits for so long.
@@ -283,3 +288,11 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_dns;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_http;
+#[cfg(test)]
+mod tests_tls;

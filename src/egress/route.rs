@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::ClientConfig;
 
+use super::pool::Pool;
 use crate::base::network::Network;
 use crate::base::secret::Secret;
 use crate::config::raw::TlsVersion;
-use crate::config::target::HostPattern;
+use crate::config::target::{HostPattern, Url};
 use crate::crypto::trust::{self, Trust, TrustError};
 
 /// A way out that an operator made. Keep one for as long as it is as it is: its TLS configuration, and so its resumed
@@ -29,6 +30,9 @@ pub struct Route {
     pub tls_min: TlsVersion,
     /// Whether `http://` to this machine is taken, and this machine reached. Never to another.
     pub cleartext_loopback: bool,
+    /// Hosts are then as near as settings may name them: private addresses under a full name.
+    pub(super) is_of_setting: bool,
+    pub(super) pool: Pool,
     tls: OnceLock<Arc<ClientConfig>>,
 }
 
@@ -58,8 +62,19 @@ impl Route {
             client_certificate: None,
             tls_min: TlsVersion::Tls12,
             cleartext_loopback: false,
+            is_of_setting: false,
+            pool: Pool::default(),
             tls: OnceLock::new(),
         }
+    }
+
+    /// To the host of a URL that the setting `name` holds, wherever that is.
+    pub fn of_setting(name: impl Into<String>, url: &Url) -> Self {
+        let mut route = Self::new(name);
+        route.hosts = vec![HostPattern::exactly(&url.endpoint.host)];
+        route.cleartext_loopback = !url.is_tls;
+        route.is_of_setting = true;
+        route
     }
 
     /// Made at the first use: it may read the system's store of authorities.
@@ -68,7 +83,8 @@ impl Route {
             return Ok(Arc::clone(client));
         }
         let identity = self.client_certificate.as_ref().map(|certificate| (&*certificate.chain, &certificate.key));
-        let trust = Trust { ca_file, ca: self.ca.as_deref(), identity, version_min: self.tls_min };
+        let trust =
+            Trust { ca_file, ca: self.ca.as_deref(), identity, version_min: self.tls_min, protocols: &[b"http/1.1"] };
         let made = trust::client_for(&trust)?;
         Ok(Arc::clone(self.tls.get_or_init(|| made)))
     }

@@ -1,22 +1,25 @@
 //! Who may be reached, and that a name leads only where it was judged to lead.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::http::{HeaderMap, Method};
 use futures::future::BoxFuture;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::exchange::{Answer, Exchange, Limits};
 use super::*;
-use crate::config::target::Url;
+use crate::base::network::Network;
+use crate::config::target::HostPattern;
 
 /// Answers each question with the next of its lists, the last one for ever.
-struct Scripted {
-    answers: Vec<Vec<IpAddr>>,
-    asked: AtomicUsize,
+pub(super) struct Scripted {
+    pub(super) answers: Vec<Vec<IpAddr>>,
+    pub(super) asked: AtomicUsize,
 }
 
 impl Resolve for Scripted {
-    fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+    fn resolve<'a>(&'a self, _: &'a Door, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         let turn = self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = self.answers.get(turn).or(self.answers.last()).cloned().unwrap_or_default();
         Box::pin(async move { Ok(answer) })
@@ -24,7 +27,7 @@ impl Resolve for Scripted {
 }
 
 #[derive(Default)]
-struct Told(Mutex<Vec<String>>);
+pub(super) struct Told(pub(super) Mutex<Vec<String>>);
 
 impl Witness for Told {
     fn connected(&self, purpose: Purpose, target: &Endpoint, address: SocketAddr) {
@@ -36,21 +39,60 @@ impl Witness for Told {
     }
 }
 
-struct Bench {
-    egress: Egress,
-    told: Arc<Told>,
-    resolver: Arc<Scripted>,
+pub(super) struct Bench {
+    pub(super) egress: Egress,
+    pub(super) told: Arc<Told>,
+    pub(super) resolver: Arc<Scripted>,
 }
 
-fn bench(allowed: &[&str], blocked: &[&str], configured: &[&str], answers: &[&[&str]]) -> Bench {
-    let patterns = |hosts: &[&str]| hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect();
-    let settings = config::watch::Egress { allowed: patterns(allowed), blocked: patterns(blocked), ca_file: None };
+pub(super) fn patterns(hosts: &[&str]) -> Vec<HostPattern> {
+    hosts.iter().map(|host| HostPattern::parse(host).unwrap()).collect()
+}
+
+pub(super) fn networks(texts: &[&str]) -> Vec<Network> {
+    texts.iter().map(|text| Network::parse(text).unwrap()).collect()
+}
+
+pub(super) fn settings(allowed: &[&str], blocked: &[&str]) -> config::egress::Egress {
+    config::egress::Egress { allowed: patterns(allowed), blocked: patterns(blocked), ..Default::default() }
+}
+
+pub(super) fn bench_of(settings: &config::egress::Egress, configured: &[&str], answers: &[&[&str]]) -> Bench {
     let answers = answers.iter().map(|list| list.iter().map(|address| address.parse().unwrap()).collect()).collect();
     let resolver = Arc::new(Scripted { answers, asked: AtomicUsize::new(0) });
     let told = Arc::new(Told::default());
     let configured = configured.iter().map(|host| (*host).to_owned()).collect();
-    let egress = Egress::new(&settings, configured, resolver.clone(), told.clone());
+    let egress = Egress::with_resolver(settings, configured, resolver.clone(), told.clone());
     Bench { egress, told, resolver }
+}
+
+pub(super) fn bench(allowed: &[&str], blocked: &[&str], configured: &[&str], answers: &[&[&str]]) -> Bench {
+    bench_of(&settings(allowed, blocked), configured, answers)
+}
+
+/// A route of a connector that names these hosts and networks.
+pub(super) fn route(hosts: &[&str], near: &[&str]) -> Route {
+    let mut route = Route::new("demo");
+    route.hosts = patterns(hosts);
+    route.networks = networks(near);
+    route
+}
+
+pub(super) fn get(route: &Arc<Route>, url: &str) -> Exchange {
+    Exchange {
+        purpose: Purpose::Connector,
+        route: Arc::clone(route),
+        method: Method::GET,
+        url: url.to_owned(),
+        headers: HeaderMap::new(),
+        credential: None,
+        body: bytes::Bytes::new(),
+        limits: Limits { total: Duration::from_secs(20), response_bytes_max: 10_000, redirects_max: 5 },
+    }
+}
+
+pub(super) async fn asked(bench: &Bench, exchange: &Exchange) -> Result<Answer, EgressError> {
+    bench.egress.exchange(exchange).await
 }
 
 fn endpoint(host: &str, port: u16) -> Endpoint {
@@ -58,19 +100,29 @@ fn endpoint(host: &str, port: u16) -> Endpoint {
 }
 
 /// The reason of a refusal, or the addresses.
-async fn judged(bench: &Bench, host: &str) -> String {
-    match bench.egress.addresses(Purpose::Alert, &endpoint(host, 1)).await {
-        Ok(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+async fn judged_by(bench: &Bench, host: &str, route: Option<&Route>) -> String {
+    let target = endpoint(host, 1);
+    let way = Way { purpose: Purpose::Alert, target: &target, path: Some("/a"), route };
+    let addresses = match bench.egress.admitted(way) {
+        Ok(standing) => bench.egress.addresses(way, standing).await,
+        Err(error) => Err(error),
+    };
+    match addresses {
+        Ok(addresses) => addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" "),
         Err(EgressError::Refused { reason, .. }) => reason,
         Err(error) => panic!("{error}"),
     }
 }
 
+async fn judged(bench: &Bench, host: &str) -> String {
+    judged_by(bench, host, None).await
+}
+
 #[tokio::test]
 async fn only_hosts_that_a_setting_names_are_reached() {
     let public: &[&[&str]] = &[&["1.1.1.1"]];
-    let bench = bench(&["a.example", "*.b.example"], &["bad.b.example"], &["sink.example"], public);
-    for host in ["a.example", "x.b.example", "sink.example"] {
+    let bench = bench(&["a.example", "*.b.example", "*d.example"], &["bad.b.example"], &["sink.example"], public);
+    for host in ["a.example", "x.b.example", "sink.example", "bad.example"] {
         assert_eq!(judged(&bench, host).await, "1.1.1.1", "{host}");
     }
     for host in ["b.example", "c.example", "1.1.1.1", "x.a.example"] {
@@ -81,13 +133,56 @@ async fn only_hosts_that_a_setting_names_are_reached() {
 }
 
 #[tokio::test]
+async fn what_a_setting_names_is_no_connectors_and_blocked_beats_allowed_for_all() {
+    let public: &[&[&str]] = &[&["1.1.1.1"]];
+    let bench = bench(&["both.example"], &["both.example", "own.example/a"], &["sink.example"], public);
+    let route = route(&["own.example", "both.example", "ok.example"], &[]);
+    assert!(judged_by(&bench, "sink.example", Some(&route)).await.contains("demo does not name it"));
+    for host in ["both.example", "own.example"] {
+        assert!(judged_by(&bench, host, Some(&route)).await.contains("blocked_hosts"), "{host}");
+    }
+    assert_eq!(judged_by(&bench, "ok.example", Some(&route)).await, "1.1.1.1");
+}
+
+#[tokio::test]
 async fn a_private_address_is_reached_only_under_a_name_written_in_full() {
-    for private in ["127.0.0.1", "10.1.2.3", "::1", "fd00::1"] {
+    for private in ["127.0.0.1", "10.1.2.3", "::1", "fd00::1", "64:ff9b::101:101"] {
         let lists: &[&[&str]] = &[&[private]];
         let bench = bench(&["*.example", "named.test"], &[], &["sink.test"], lists);
         assert!(judged(&bench, "x.example").await.contains("not on the internet"), "{private}");
         assert_eq!(judged(&bench, "named.test").await, private);
         assert_eq!(judged(&bench, "sink.test").await, private);
+    }
+}
+
+/// The table of a connector's networks: what they name is reached, a metadata service only by a network of its own kind.
+#[tokio::test]
+async fn a_connector_reaches_private_addresses_only_in_networks_that_it_names() {
+    let all = ["10.0.0.0/8", "127.0.0.0/8", "0.0.0.0/0", "fd00::/8", "::/0", "64:ff9b::/96"];
+    for (address, networks, is_reached) in [
+        ("10.1.2.3", &[][..], false),
+        ("10.1.2.3", &["10.1.0.0/16"], true),
+        ("10.2.2.3", &["10.1.0.0/16"], false),
+        ("::ffff:10.1.2.3", &["10.1.0.0/16"], true),
+        ("64:ff9b::a01:203", &["10.1.0.0/16"], false),
+        ("64:ff9b::a01:203", &["64:ff9b::/96"], true),
+        ("127.0.0.1", &["127.0.0.0/8"], true),
+        ("169.254.169.254", &all, false),
+        ("169.254.169.254", &["169.254.169.254"], true),
+        ("168.63.129.16", &all, false),
+        ("fd00:ec2::254", &all, false),
+        ("fd00:ec2::254", &["fd00:ec2::254"], true),
+        ("64:ff9b::a9fe:a9fe", &all, false),
+        ("0.0.0.0", &all, false),
+        ("0.0.0.0", &["0.0.0.0"], false),
+        ("::", &all, false),
+        ("224.0.0.1", &all, false),
+        ("255.255.255.255", &["255.255.255.255"], false),
+    ] {
+        let lists: &[&[&str]] = &[&[address]];
+        let bench = bench(&["api.example"], &[], &[], lists);
+        let found = judged_by(&bench, "api.example", Some(&route(&["api.example"], networks))).await;
+        assert_eq!(!found.contains("not on the internet"), is_reached, "{address} by {networks:?}: {found}");
     }
 }
 
@@ -126,33 +221,47 @@ async fn a_name_is_looked_up_once_for_a_connection() {
     assert_eq!(*bench.told.0.lock().unwrap(), ["egress.alert sink.test 127.0.0.1"]);
 }
 
-/// What the server answers to a post.
-async fn posted(answer: &'static [u8]) -> Result<exchange::Answer, EgressError> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port())).unwrap();
-    let serving = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut bytes = Vec::new();
-        while !bytes.ends_with(b"body") {
-            assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
+/// Every way out of the room, tried: none opens a socket, and none asks a resolver.
+#[tokio::test]
+async fn behind_a_closed_door_no_socket_is_opened_and_no_name_is_looked_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let of = |dns: Dns, mode| config::egress::Egress { mode, dns, ..settings(&["*.test"], &[]) };
+    let configured = || vec!["127.0.0.1".to_owned(), "sink.test".to_owned()];
+    let server = Dns::Server(listener.local_addr().unwrap());
+    let https = Dns::Https(crate::config::target::Url::parse(&format!("https://127.0.0.1:{port}/")).unwrap());
+    for dns in [Dns::System, server, https] {
+        for proxy in [None, Some(endpoint("127.0.0.1", port))] {
+            let settings = config::egress::Egress { proxy, ..of(dns.clone(), EgressMode::None) };
+            let egress = Egress::new(&settings, configured(), Arc::new(Told::default()));
+            let mut route = route(&["127.0.0.1", "sink.test"], &["127.0.0.0/8"]);
+            route.cleartext_loopback = true;
+            let route = Arc::new(route);
+            for host in ["127.0.0.1", "sink.test", "a.test"] {
+                let target = endpoint(host, port);
+                assert!(egress.tcp(Purpose::Alert, &target).await.is_err());
+                assert!(egress.tls(Purpose::Checkpoint, &target).await.is_err());
+                assert!(egress.udp(Purpose::Alert, &target).await.is_err());
+                let error = egress.exchange(&get(&route, &format!("https://{host}:{port}/"))).await.unwrap_err();
+                assert!(
+                    matches!(error, EgressError::Refused { .. }) && error.to_string().contains("--offline"),
+                    "{error}"
+                );
+            }
+            let url = crate::config::target::Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+            assert!(egress.post(Purpose::Alert, &url, Vec::new(), "x".into()).await.is_err());
+            // Past the policy, too: whoever forgot to ask is held by the door.
+            assert!(egress.resolver.resolve(&egress.door, "sink.test").await.is_err());
+            assert!(egress.door.tcp(listener.local_addr().unwrap()).await.is_err());
+            assert_eq!(egress.sockets_opened(), 0);
         }
-        stream.write_all(answer).await.ok();
-    });
-    let bench = bench(&[], &[], &["127.0.0.1"], &[]);
-    let answered = bench.egress.post(Purpose::Alert, &url, Vec::new(), "body".into()).await;
-    serving.await.unwrap();
-    answered
-}
-
-#[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let answer = posted(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(answer.unwrap().status, 302);
-}
-
-#[tokio::test]
-async fn an_answer_beyond_its_bound_is_an_error() {
-    let long: Vec<u8> = [&b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"[..], &vec![b'a'; 100_000]].concat();
-    let error = posted(long.leak()).await.unwrap_err().to_string();
-    assert!(error.contains("200") && error.contains("length limit"), "{error}");
+    }
+    // The same way leads there when the door is open, so that the test can fail.
+    let egress = Egress::new(&of(Dns::System, EgressMode::Listed), configured(), Arc::new(Told::default()));
+    egress.tcp(Purpose::Alert, &endpoint("127.0.0.1", port)).await.unwrap();
+    assert_eq!(egress.sockets_opened(), 1);
+    // A connection that was opened waits in the kernel by now.
+    listener.accept().unwrap();
+    assert!(listener.accept().is_err(), "one connection, and no other");
 }

@@ -23,6 +23,9 @@ pub struct Auth {
     /// JWKS file with the public keys of an authorization server (RS256, ES256, EdDSA). It is read again when it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<String>,
+    /// URL of such keys, fetched again every hour and when a token names a key that is not among them; https, or http to this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
     /// The most that a token of that server (or of MCP_JWT_SECRET) makes of its bearer: "reader", "auditor", "operator", "admin". Whoever signs there chooses the role up to this one.
     pub jwt_role_max: String,
     /// The claim of such a token in which roles stand, a text or a list; with dots for a path, such as "realm_access.roles".
@@ -45,6 +48,7 @@ impl Default for Auth {
             jwt_leeway_seconds: 30,
             jwt_expiry_seconds: 3600,
             jwks_file: None,
+            jwks_url: None,
             jwt_role_max: "reader".into(),
             jwt_role_claim: "role".into(),
             jwt_roles: Vec::new(),

@@ -1,4 +1,4 @@
-//! The tables `[watch]` and `[egress]` as they are written.
+//! The table `[watch]` as it is written.
 #![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
@@ -107,16 +107,4 @@ pub enum SyslogFormat {
     #[default]
     Rfc5424,
     Cef,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Egress {
-    /// Hosts that may be connected to beside those that other settings name: "siem.example.org", or "*.example.org" for all below it. A private address is reached only under a name that is written here in full.
-    pub allowed_hosts: Vec<String>,
-    /// Hosts that are never connected to, whatever names them.
-    pub blocked_hosts: Vec<String>,
-    /// PEM file with the authorities whose certificates are trusted, in the place of the system's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca_file: Option<String>,
 }
