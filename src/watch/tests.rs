@@ -170,9 +170,13 @@ async fn what_was_only_counted_is_written_at_the_end() {
     running.refuse("account:bob", ATTACK).await;
     next(&mut alerts).await;
     running.stop().await;
-    let (place, _, mut alerts) = fake("webhook");
+    let (place, _, mut later) = fake("webhook");
     let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
-    let again = next(&mut alerts).await;
+    // Written at the end, it goes out then if there is time, or else at the next start.
+    let again = match alerts.try_recv() {
+        Ok(at_the_end) => at_the_end,
+        Err(_) => next(&mut later).await,
+    };
     assert_eq!((again.id, again.count, again.update), (1, 2, true));
     running.stop().await;
 }
