@@ -653,7 +653,7 @@ fn a_drained_server_begins_nothing_finishes_what_is_under_way_and_ends() {
     assert_eq!(ready(&server), (503, json!({"ready": false, "missing": ["draining"]})));
     let refused = [agent.call(&server, "list_libraries"), agent.list(&server, &session), agent.initialize(&server)];
     for reply in refused {
-        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("6")), "{}", reply.body);
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("5")), "{}", reply.body);
         let error = reply.message()["error"].clone();
         assert!(error["message"].as_str().unwrap().contains("drained"), "{error}");
         assert_eq!((&error["data"]["code"], &error["data"]["retryAfterMs"]), (&json!("busy"), &json!(5000)));
@@ -661,7 +661,7 @@ fn a_drained_server_begins_nothing_finishes_what_is_under_way_and_ends() {
     let refused = stdio.call("list_libraries", json!({}));
     assert_eq!(refused["error"]["data"]["retryAfterMs"], 5000, "{refused}");
     let refused = Operator::named(&server, "root").ask("GET", "/admin/status", None);
-    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("6")));
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
     // Whoever is at the machine sees to the end, and the call that is under way still hears of it.
     let sessions = installation.json(&["session", "list"]);
     assert!(sessions.to_string().contains("account:aude"), "{sessions}");
