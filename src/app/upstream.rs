@@ -69,6 +69,7 @@ impl Outbound {
         let mut route = Route::new(connector.name.as_str());
         route.hosts.extend(HostPattern::parse(&made.host));
         route.cleartext_loopback = made.loopback_http;
+        route.same_origin = true;
         route.networks.extend(made.networks.iter().filter_map(|network| Network::parse(network)));
         let route = Arc::new(route);
         routes.insert(connector.name.clone(), (made, Arc::clone(&route)));

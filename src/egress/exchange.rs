@@ -143,6 +143,9 @@ impl Egress {
             if requests > followed {
                 return Err(stop(format!("{followed} were followed already")));
             }
+            if !next.is_same_origin && route.same_origin {
+                return Err(stop("it leads to another origin".into()));
+            }
             if !next.is_same_origin {
                 credential = None;
             }

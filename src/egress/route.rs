@@ -30,6 +30,9 @@ pub struct Route {
     pub tls_min: TlsVersion,
     /// Whether `http://` to this machine is taken, and this machine reached. Never to another.
     pub cleartext_loopback: bool,
+    /// Redirects lead to the same origin only: what the operator allowed for one server (its networks, the authority of
+    /// its certificate, who we are to it) is not for whomever that server names.
+    pub same_origin: bool,
     /// Hosts are then as near as settings may name them: private addresses under a full name.
     pub(super) is_of_setting: bool,
     pub(super) pool: Pool,
@@ -62,6 +65,7 @@ impl Route {
             client_certificate: None,
             tls_min: TlsVersion::Tls12,
             cleartext_loopback: false,
+            same_origin: false,
             is_of_setting: false,
             pool: Pool::default(),
             tls: OnceLock::new(),
