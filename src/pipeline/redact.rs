@@ -64,7 +64,7 @@ impl Redactor {
         Clean { bytes: cleaning.sent, kind, ran, marks }
     }
 
-    /// Cleans the result of a task, which comes after the reply, and marks it as [`Redactor::redact`] does.
+    /// Cleans the result of a task, which comes after the reply, and marks it as `Redactor::redact` does.
     pub fn redact_late(&self, mut output: Output, quotes: bool, used: &[Secret]) -> (Output, Marks) {
         let mut cleaning = self.cleaning(used, self.output_bytes_max);
         cleaning.flags = quotes.then(BTreeSet::new);
