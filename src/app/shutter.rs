@@ -9,6 +9,7 @@ use crate::audit::{Audit, word};
 use crate::auth::ban::Target;
 use crate::auth::gate::Gate;
 use crate::base::network::Network;
+use crate::base::principal::ANONYMOUS;
 use crate::store::Batch;
 use crate::watch::sanction::{Block, Sanctions};
 
@@ -48,6 +49,10 @@ impl Sanctions for Shutter {
     /// The session where one is known, else the principal: whoever is refused before a session is looked at has none.
     fn block_session<'a>(&'a self, block: &'a Block) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
+            // All who show nothing share a name and a session: one of them must not shut out the others.
+            if block.principal.as_deref() == Some(ANONYMOUS) {
+                return self.ban_address(block).await;
+            }
             let target = match (&block.session, &block.principal) {
                 (Some(session), _) => Target::Session(session.clone()),
                 (None, Some(principal)) => Target::Principal(principal.clone()),

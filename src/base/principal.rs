@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// The id of everybody who shows nothing, where that is allowed. Those who are known have a colon in theirs.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// Somebody whom one authentication scheme has vouched for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
@@ -71,7 +74,7 @@ impl Principal {
 
     /// Anybody, where the operator switched authentication off on loopback.
     pub fn anonymous() -> Self {
-        Self::of("anonymous".into(), Role::Reader, Scheme::None)
+        Self::of(ANONYMOUS.into(), Role::Reader, Scheme::None)
     }
 }
 

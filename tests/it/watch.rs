@@ -10,7 +10,7 @@ use sekisho::crypto::digest::hmac_sha256_keyed;
 use serde_json::{Value, json};
 
 use crate::client::{Client, issue};
-use crate::harness::{Installation, PATIENCE, Server, base_headers, text};
+use crate::harness::{Installation, MODERN, PATIENCE, Server, base_headers, text};
 use crate::strongroom::{check, told, until};
 
 const SECRET: &str = "kumquat-webhook-secret-of-some-length";
@@ -330,5 +330,35 @@ fn whoever_tries_more_than_the_rate_is_blocked_also_where_the_tries_were_refused
     check_blocked(&ann, &server, "session");
     let alert = until("an alert", || installation.json(&["alert", "list"])["alerts"].as_array()?.first().cloned());
     assert_eq!(alert["event"], "rate_limit_exceeded", "{alert}");
+    server.kill();
+}
+
+#[test]
+fn one_without_a_credential_does_not_shut_out_the_others() {
+    let mut installation = Installation::new();
+    installation.set("HTTP_AUTHENTICATION", "none");
+    installation.set("WATCH_SUSPICIOUS_PATTERNS", "1");
+    let server = installation.serve();
+    let ask = |name: &str, arguments: Value| {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}});
+        let params = json!({"name": name, "arguments": arguments, "_meta": meta});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let headers = [
+            ("Host", "localhost"),
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json, text/event-stream"),
+            ("MCP-Protocol-Version", MODERN),
+            ("Mcp-Method", "tools/call"),
+            ("Mcp-Name", name),
+        ];
+        server.raw("POST", "/mcp", &headers, &body)
+    };
+    let refused = ask("read_document", json!({"library": "manual", "path": "../../etc/passwd"}));
+    assert_eq!(refused.message()["result"]["isError"], true, "{}", refused.body);
+    let alert = until("an alert", || installation.json(&["alert", "list"])["alerts"].as_array()?.first().cloned());
+    assert_eq!(alert["event"], "suspicious_patterns", "{alert}");
+    assert!(alert["action"].as_str().unwrap().contains("not blocked: it is this machine"), "{alert}");
+    assert!(ask("list_libraries", json!({})).message()["result"].is_object());
+    assert_eq!(installation.json(&["ban", "list"])["all"], 0);
     server.kill();
 }
