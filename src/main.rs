@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A tenth of a request's time was glibc's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     sekisho::cli::main()
 }

@@ -43,7 +43,7 @@ impl Target {
     pub(crate) fn new(
         name: &'static str,
         (process, address): (u32, SocketAddr),
-        token: Option<&str>,
+        authorization: Option<&str>,
         tool: &'static str,
         arguments: &[Value],
     ) -> anyhow::Result<Arc<Self>> {
@@ -54,8 +54,8 @@ impl Target {
         headers.insert(HeaderName::from_static("mcp-protocol-version"), HeaderValue::from_static(VERSION));
         headers.insert(HeaderName::from_static("mcp-method"), HeaderValue::from_static("tools/call"));
         headers.insert(HeaderName::from_static("mcp-name"), HeaderValue::from_static(tool));
-        if let Some(token) = token {
-            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(authorization)?);
         }
         let bodies = arguments.iter().map(|it| Bytes::from(call(tool, it).to_string())).collect();
         Ok(Arc::new(Self { name, address, process, headers, bodies }))

@@ -1,5 +1,7 @@
 //! Sekisho under load beside a bare rmcp server, over loopback: requests a second and latencies, and before that what
 //! an operator waits for: a start, memory, a library added.
+//!
+//! `cargo bench --bench load -- list_libraries 64` measures only that tool at that many connections, for a profiler.
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
@@ -12,10 +14,13 @@ mod echo;
 mod generator;
 mod process;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::{QUERIES, Times, Watch};
 use generator::Target;
 use process::{Process, on_core, sekisho};
@@ -27,6 +32,9 @@ const CONNECTIONS: [usize; 3] = [1, 8, 64];
 const TURNS: u32 = 2;
 const TURN: Duration = Duration::from_millis(2500);
 const STARTS: usize = 10;
+const ACCOUNT: &str = "load";
+/// Of an account that lives as long as the bench.
+const PASSWORD: &str = "correct horse battery staple";
 /// The whole bench.
 const TIME_MAX: Duration = Duration::from_mins(10);
 
@@ -68,6 +76,9 @@ async fn run() -> anyhow::Result<()> {
 async fn measure(data: &Path) -> anyhow::Result<()> {
     Process::start(sekisho(None, data, &["init"]))?.finish()?;
     add_libraries(data)?;
+    let mut adding = Process::start(sekisho(None, data, &["account", "add", ACCOUNT, "--role", "reader"]))?;
+    writeln!(adding.input().context("its standard input")?, "{PASSWORD}")?;
+    adding.finish()?;
     starts(data)?;
     memory(data)?;
     requests(data).await
@@ -103,7 +114,7 @@ fn starts(data: &Path) -> anyhow::Result<()> {
         let watch = Watch::start();
         let mut server = Process::start(sekisho(None, data, &["stdio"]))?;
         let request = format!("{}\n", generator::call("list_libraries", &json!({})));
-        std::io::Write::write_all(server.input().context("its standard input")?, request.as_bytes())?;
+        server.input().context("its standard input")?.write_all(request.as_bytes())?;
         let answer: Value = server.wait_for(|line| serde_json::from_str(line).ok())?;
         of_stdio.push(watch.elapsed());
         if !answer["result"]["content"].is_array() {
@@ -151,17 +162,27 @@ async fn requests(data: &Path) -> anyhow::Result<()> {
     echo.arg(echo::ARGUMENT);
     let echo = Process::start(echo)?;
     let server = serve(core, data)?;
+    println!("sekisho is process {}.", server.id());
     let token = std::fs::read_to_string(data.join("http-token"))?;
-    let token = Some(token.trim());
+    let bearer = format!("Bearer {}", token.trim());
+    let basic = format!("Basic {}", STANDARD.encode(format!("{ACCOUNT}:{PASSWORD}")));
 
     let bare = (echo.id(), echo.address()?);
     let ours = (server.id(), server.address()?);
     let queries = QUERIES.map(|query| json!({"query": query}));
     let targets = [
         Target::new("bare rmcp, echo", bare, None, echo::TOOL, &[json!({"text": "as good as nothing"})])?,
-        Target::new("sekisho, list_libraries", ours, token, "list_libraries", &[json!({})])?,
-        Target::new("sekisho, search_documents", ours, token, "search_documents", &queries)?,
+        Target::new("sekisho, list_libraries", ours, Some(&bearer), "list_libraries", &[json!({})])?,
+        Target::new("sekisho, list_libraries by password", ours, Some(&basic), "list_libraries", &[json!({})])?,
+        Target::new("sekisho, search_documents", ours, Some(&bearer), "search_documents", &queries)?,
     ];
+    // What cargo itself passes begins with a dash.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let named: Vec<_> =
+        targets.iter().filter(|it| asked.iter().any(|asked| it.name.contains(asked))).cloned().collect();
+    let targets = if named.is_empty() { targets.to_vec() } else { [vec![targets[0].clone()], named].concat() };
+    let counts: Vec<usize> = asked.iter().filter_map(|it| it.parse().ok()).collect();
+    let counts = if counts.is_empty() { CONNECTIONS.to_vec() } else { counts };
     common::print_load();
     println!("Windows of {:?} per cell in {TURNS} turns, protocol 2026-07-28, JSON answers.\n", TURN * TURNS);
     for target in &targets {
@@ -171,8 +192,8 @@ async fn requests(data: &Path) -> anyhow::Result<()> {
         "\n| connections | server | requests/s | p50 ms | p99 ms | to bare | server's processor µs per request | generator's core busy |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for connections in CONNECTIONS {
-        let mut cells: [Cell; 3] = Default::default();
+    for connections in counts {
+        let mut cells: Vec<Cell> = targets.iter().map(|_| Cell::default()).collect();
         for _ in 0..TURNS {
             for (target, cell) in targets.iter().zip(&mut cells) {
                 let processors = [target.process, std::process::id()];

@@ -103,7 +103,8 @@ impl Host {
         let (site, peer) = (Arc::clone(&self.site), Arc::new(ready.peer));
         let service = service_fn(move |request| {
             let (site, peer, busy) = (Arc::clone(&site), Arc::clone(&peer), Busy::begin(&count));
-            async move { site.answer(request, &peer).await.map(|response| busy.until_sent(response)) }
+            // hyper moves it about: a pointer is cheaper to move than the whole path of a request.
+            Box::pin(async move { site.answer(request, &peer).await.map(|response| busy.until_sent(response)) })
         });
         let mut connection = pin!(self.server.serve_connection(TokioIo::new(ready.stream), service));
         let patience = tokio::select! {

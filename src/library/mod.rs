@@ -42,7 +42,7 @@ pub struct Libraries {
     /// Names under sync or removal. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
     /// Places for searches on blocking threads.
-    searches: Semaphore,
+    searches: Arc<Semaphore>,
     /// The index has one writer.
     index_writer: tokio::sync::Mutex<()>,
 }
@@ -120,7 +120,7 @@ impl Libraries {
             clock,
             changes,
             busy: Mutex::default(),
-            searches: Semaphore::new(bound::SEARCHES_MAX),
+            searches: Arc::new(Semaphore::new(bound::SEARCHES_MAX)),
             index_writer: tokio::sync::Mutex::default(),
         }
     }
@@ -256,9 +256,12 @@ impl Libraries {
             }
             query.libraries.clone()
         };
-        let _place = self.searches.acquire().await.map_err(|error| LibraryError::Worker(error.to_string()))?;
+        let place = Arc::clone(&self.searches).acquire_owned().await;
+        let place = place.map_err(|error| LibraryError::Worker(error.to_string()))?;
         let index = Arc::clone(&self.index);
         let searched = tokio::task::spawn_blocking(move || {
+            // A caller that gives up leaves the work behind, and that keeps its place.
+            let _place = place;
             index.search(&Request {
                 text: &query.text,
                 libraries: &libraries,

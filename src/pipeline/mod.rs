@@ -15,6 +15,7 @@ pub mod request;
 mod drain;
 mod report;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -245,7 +246,13 @@ impl Pipeline {
     }
 
     /// The whole way from a recognised caller to something that may be sent.
-    pub async fn run(&self, known: Known, asked: Asked) -> Recorded {
+    ///
+    /// On the heap, for rmcp and the runtime move what they are given half a dozen times.
+    pub fn run(&self, known: Known, asked: Asked) -> Pin<Box<dyn Future<Output = Recorded> + Send + '_>> {
+        Box::pin(self.whole_way(known, asked))
+    }
+
+    async fn whole_way(&self, known: Known, asked: Asked) -> Recorded {
         known.settle();
         let begun = self.clock.monotonic();
         let event = if asked.kind == Kind::Admin { Event::Administration } else { Event::Call };

@@ -5,7 +5,7 @@
 //! when it was made, its [`KeyState`] and 32 bytes of key. No version of a purpose ever comes twice.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -156,6 +156,9 @@ pub(super) struct DataKey {
     pub(super) counter: Option<Counter>,
     bytes: Secret,
     pub(super) sealing: SealingKey,
+    /// The keys that authenticate, by domain: each request of an agent asks for one, and deriving costs more than using.
+    /// The domains are few, for they stand in the code.
+    macs: RwLock<Vec<(&'static str, Arc<Secret>)>>,
 }
 
 impl DataKey {
@@ -170,7 +173,7 @@ impl DataKey {
             return Err(VaultError::Damaged("a key in the keyring has another length than 32 bytes"));
         }
         let sealing = SealingKey::new(&subkey(&bytes, purpose, "seal", "")?)?;
-        Ok(Self { purpose, version, created, counter, bytes, sealing })
+        Ok(Self { purpose, version, created, counter, bytes, sealing, macs: RwLock::default() })
     }
 
     fn fresh(purpose: Purpose, version: u32, now: Timestamp) -> Result<Self, VaultError> {
@@ -180,6 +183,19 @@ impl DataKey {
     /// A key for one use of this one: sealing, authenticating, signing and labels never share bytes.
     pub(super) fn subkey(&self, usage: &str, label: &str) -> Result<Secret, DeriveError> {
         subkey(&self.bytes, self.purpose, usage, label)
+    }
+
+    /// The key that authenticates messages of one domain.
+    pub(super) fn mac_key(&self, domain: &'static str) -> Result<Arc<Secret>, DeriveError> {
+        let known = self.macs.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = known.iter().find(|(name, _)| *name == domain) {
+            return Ok(Arc::clone(key));
+        }
+        drop(known);
+        let key = Arc::new(self.subkey("mac", domain)?);
+        // Two that derive at once derive the same.
+        self.macs.write().unwrap_or_else(PoisonError::into_inner).push((domain, Arc::clone(&key)));
+        Ok(key)
     }
 }
 

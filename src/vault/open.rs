@@ -151,13 +151,19 @@ impl Open {
     }
 
     /// HMAC-SHA256 under the active version, which is told as well. Another `domain` has another key.
-    pub fn mac(&self, purpose: Purpose, domain: &str, message: &[u8]) -> Result<(u32, Hash), VaultError> {
+    pub fn mac(&self, purpose: Purpose, domain: &'static str, message: &[u8]) -> Result<(u32, Hash), VaultError> {
         let version = self.active(purpose);
         Ok((version, self.mac_with(purpose, version, domain, message)?))
     }
 
-    pub fn mac_with(&self, purpose: Purpose, version: u32, domain: &str, message: &[u8]) -> Result<Hash, VaultError> {
-        let key = self.key(purpose, version)?.subkey("mac", domain)?;
+    pub fn mac_with(
+        &self,
+        purpose: Purpose,
+        version: u32,
+        domain: &'static str,
+        message: &[u8],
+    ) -> Result<Hash, VaultError> {
+        let key = self.key(purpose, version)?.mac_key(domain)?;
         let key = key.expose_secret().first_chunk().ok_or(VaultError::Damaged("a derived key is too short"))?;
         Ok(hmac_sha256(key, message))
     }
