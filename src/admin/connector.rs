@@ -18,6 +18,8 @@ use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::connector::breaker::Standing;
 use crate::connector::find::Finder;
 use crate::connector::lock::{self, Pinned};
+use crate::connector::oauth::desk::Desk;
+use crate::connector::oauth::setup::OAuth;
 use crate::connector::pick::{Picks, Switches};
 use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
 use crate::connector::registry::{Change, ConnectorError, Connectors, Preview, Switch, Updated, Wanted};
@@ -27,10 +29,10 @@ use crate::openapi::Method;
 use crate::operation::{Catalog, Cx, Effect, Kind};
 use crate::schema::NotASchema;
 
-pub(super) fn register(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+pub(super) fn register(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Result<(), NotASchema> {
     look(catalog, connectors)?;
     make(catalog, connectors)?;
-    change(catalog, connectors)
+    change(catalog, connectors, desk)
 }
 
 fn look(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
@@ -129,7 +131,7 @@ fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     })))
 }
 
-fn change(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchema> {
+fn change(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Result<(), NotASchema> {
     let keeper = Arc::clone(connectors);
     let approve = about::<Approve>("connector.approve", "Put a connector's change in force", Effect::Changes);
     catalog.add(Arc::new(Request::new(approve, move |cx, arguments| {
@@ -179,14 +181,16 @@ fn change(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASch
             })
         })))?;
     }
-    let keeper = Arc::clone(connectors);
+    let (keeper, desk) = (Arc::clone(connectors), desk.clone());
     let remove = about::<Named>("connector.remove", "Remove a connector", Effect::Destroys);
     catalog.add(Arc::new(Request::new(remove, move |cx, arguments| {
-        let keeper = Arc::clone(&keeper);
+        let (keeper, desk) = (Arc::clone(&keeper), desk.clone());
         Box::pin(async move {
             let name = named(arguments)?;
             seen(cx, &keeper, &name)?;
-            Ok(json!({"removed": facts(&keeper.remove(&name).await?)}))
+            let removed = keeper.remove(&name).await?;
+            desk.forget(&name).await?;
+            Ok(json!({"removed": facts(&removed)}))
         })
     })))
 }
@@ -388,10 +392,13 @@ pub(super) fn facts(record: &ConnectorRecord) -> Value {
     };
     let pending = record.pending.as_ref();
     // Not "credential": what has that name is masked on its way out.
-    let binding = record
-        .binding
-        .as_ref()
-        .map(|it| json!({"name": it.credential, "as": it.scheme.to_string(), "origin": it.origin}));
+    let binding = record.binding.as_ref().map(|it| {
+        let mut bound = json!({"name": it.credential, "as": it.scheme.to_string(), "origin": it.origin});
+        if let Some(setup) = it.oauth() {
+            bound["oauth"] = oauth(setup);
+        }
+        bound
+    });
     json!({
         "name": record.name,
         "base_url": record.base_url,
@@ -407,6 +414,23 @@ pub(super) fn facts(record: &ConnectorRecord) -> Value {
         "waits": pending.map(|it| json!({"received": it.received.rfc3339(), "document": document(&it.document)})),
         "added": record.added.rfc3339(),
         "changed": record.changed.rfc3339(),
+    })
+}
+
+/// None of it is secret, and no name of it is masked on its way out.
+fn oauth(setup: &OAuth) -> Value {
+    let OAuth { grant, client_id, scopes, whose, keep, endpoints, .. } = setup;
+    json!({
+        "grant": grant.as_str(),
+        "client": client_id,
+        "scopes": scopes,
+        "whose": whose.as_str(),
+        "kept": keep.as_str(),
+        "issuer": endpoints.issuer,
+        "authorize_url": endpoints.authorize,
+        "endpoint": endpoints.token,
+        "device_url": endpoints.device,
+        "revoke_url": endpoints.revoke,
     })
 }
 

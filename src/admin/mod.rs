@@ -13,6 +13,7 @@ pub mod event;
 pub mod library;
 pub mod lifecycle;
 pub mod log;
+pub mod login;
 pub mod policy;
 pub mod retention;
 pub mod search;
@@ -29,6 +30,7 @@ use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::config::Config;
+use crate::connector::oauth::desk::Desk;
 use crate::connector::registry::Connectors;
 use crate::custody::Custody;
 use crate::library::Libraries;
@@ -42,6 +44,7 @@ use status::Look;
 pub struct Rooms<'a> {
     pub libraries: &'a Arc<Libraries>,
     pub connectors: &'a Arc<Connectors>,
+    pub desk: &'a Desk,
     pub audit: &'a Audit,
     pub custody: &'a Arc<Custody>,
     pub authenticator: &'a Arc<Authenticator>,
@@ -62,10 +65,11 @@ impl std::fmt::Debug for Rooms<'_> {
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
-    let Rooms { config, look, lifecycle, .. } = rooms;
+    let Rooms { desk, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;
-    connector::register(catalog, connectors)?;
-    binding::register(catalog, connectors, custody)?;
+    connector::register(catalog, connectors, desk)?;
+    binding::register(catalog, connectors, custody, desk)?;
+    login::register(catalog, connectors, desk)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
     retention::register(catalog, audit, custody)?;

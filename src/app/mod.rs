@@ -211,10 +211,12 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        let connectors = Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog)).await?;
+        let opening = upstream::open(&config, lookout.egress(), keys, &clock, &catalog, &custody);
+        let (connectors, desk) = Box::pin(opening).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,
+            desk: &desk,
             audit: &audit,
             custody: &custody,
             authenticator: &authenticator,

@@ -11,9 +11,11 @@ use crate::config::Config;
 use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
 use crate::connector::client::Client;
+use crate::connector::oauth::desk::Desk;
 use crate::connector::record::ConnectorRecord;
 use crate::connector::registry::{ConnectorError, Connectors};
 use crate::connector::upstream::{Answered, Outgoing, Unsent, Upstream};
+use crate::custody::Custody;
 use crate::egress::error::EgressError;
 use crate::egress::exchange::{Credential, Exchange, Limits};
 use crate::egress::route::Route;
@@ -29,29 +31,32 @@ pub(super) async fn open(
     keys: Keys,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-) -> Result<Arc<Connectors>, ConnectorError> {
+    custody: &Arc<Custody>,
+) -> Result<(Arc<Connectors>, Desk), ConnectorError> {
     let Keys { store, vault } = keys;
     let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock)));
     let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
-    let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)));
+    let desk = Desk::new(Arc::clone(custody), Arc::clone(&upstream) as _, Arc::clone(clock));
+    let bound = Bound { store, vault, desk: desk.clone() };
+    let client = Arc::new(Client::new(upstream, Arc::new(bound), Arc::clone(clock)));
     let time = config.tool_execution.connector_timeout;
     let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, time));
     connectors.tell(Arc::clone(&tools) as _);
     tools.publish_all().await?;
-    Ok(connectors)
+    Ok((connectors, desk))
 }
 
 struct Outbound {
     egress: Arc<Egress>,
-    /// By the connector's name, with what the route was made of. A route keeps its TLS sessions. Held for a look-up,
-    /// never across an await; as many as there are connectors, and those that were removed since the start.
-    routes: Mutex<HashMap<String, (Made, Arc<Route>)>>,
+    /// By the connector's name and the host, with what the route was made of. A route keeps its TLS sessions. Held for a
+    /// look-up, never across an await; as many as connectors have hosts (the API's, an authorization server's or two), and
+    /// those that were removed since the start.
+    routes: Mutex<HashMap<(String, String), (Made, Arc<Route>)>>,
 }
 
-/// What a route is made of: the host, whether it may be reached in the clear, and where it may be.
+/// What a route is made of: whether its host may be reached in the clear, and where it may be.
 #[derive(Clone, PartialEq, Eq)]
 struct Made {
-    host: String,
     loopback_http: bool,
     networks: Vec<String>,
 }
@@ -61,18 +66,18 @@ impl Outbound {
         let uri: http::Uri = url.parse().map_err(|_| Unsent::Refused("the URL is none".into()))?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let (loopback_http, networks) = (connector.loopback_http, connector.networks.clone());
-        let made = Made { host, loopback_http, networks };
+        let (made, key) = (Made { loopback_http, networks }, (connector.name.clone(), host));
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, route)) = routes.get(&connector.name).filter(|(known, _)| *known == made) {
+        if let Some((_, route)) = routes.get(&key).filter(|(known, _)| *known == made) {
             return Ok(Arc::clone(route));
         }
         let mut route = Route::new(connector.name.as_str());
-        route.hosts.extend(HostPattern::parse(&made.host));
+        route.hosts.extend(HostPattern::parse(&key.1));
         route.cleartext_loopback = made.loopback_http;
         route.same_origin = true;
         route.networks.extend(made.networks.iter().filter_map(|network| Network::parse(network)));
         let route = Arc::new(route);
-        routes.insert(connector.name.clone(), (made, Arc::clone(&route)));
+        routes.insert(key, (made, Arc::clone(&route)));
         Ok(route)
     }
 }
@@ -91,7 +96,7 @@ impl Upstream for Outbound {
                 url,
                 headers,
                 credential: Some(Arc::new(credential)),
-                body: body.into(),
+                body,
                 limits,
             };
             match self.egress.exchange(&exchange).await {

@@ -4,6 +4,7 @@ mod admin;
 pub mod connector;
 pub mod egress;
 mod gate;
+pub mod oauth;
 mod watch;
 
 pub use admin::{

@@ -1,4 +1,4 @@
-//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|bind|remove`.
+//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|remove`; the rest is in `login.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::exit::{Failure, NO};
 use super::library::tell;
 use super::reach::Reach;
-use super::{Context, print};
+use super::{Context, login, print};
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
 
@@ -58,16 +58,14 @@ pub(crate) enum Connector {
     Enable(Switched),
     /// Switch a connector off, or kinds of its operations, or single ones
     Disable(Switched),
-    /// Say with which credential of the vault a connector calls its API
-    Bind {
-        name: String,
-        /// The credential's name in the vault
-        #[arg(long, value_name = "NAME")]
-        credential: Option<String>,
-        /// How it is shown: none, basic (the credential is name:password), bearer, header:NAME or query:NAME
-        #[arg(long = "as", value_name = "WAY")]
-        way: String,
-    },
+    /// Say with which credential of the vault, or by which login, a connector calls its API
+    Bind(login::Bind),
+    /// Log in to a connector's API: in a browser, on another machine, or with a password
+    Login(login::Login),
+    /// Forget the tokens of a login
+    Logout(login::Logout),
+    /// Say who is logged in; exit 1 if nobody is
+    Status { name: String },
     /// Forget a connector
     Remove { name: String },
 }
@@ -218,21 +216,10 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
         }
         Connector::Enable(switched) => switch(context, reach, "connector.enable", switched).await,
         Connector::Disable(switched) => switch(context, reach, "connector.disable", switched).await,
-        Connector::Bind { name, credential, way } => {
-            let arguments = json!({"name": name, "credential": credential, "as": way});
-            let result = reach.ask("connector.bind", arguments).await?;
-            tell(context, &result, || {
-                let binding = &result["connector"]["binding"];
-                print::line(&match binding["name"].as_str() {
-                    Some(bound) => format!(
-                        "{name} calls {} with the credential {bound}, as {}.",
-                        text(binding, "origin"),
-                        text(binding, "as")
-                    ),
-                    None => format!("{name} calls its API without a credential."),
-                })
-            })
-        }
+        Connector::Bind(bind) => login::bind(context, reach, bind).await,
+        Connector::Login(login) => login::login(context, reach, login).await,
+        Connector::Logout(logout) => login::logout(context, reach, logout).await,
+        Connector::Status { name } => login::status(context, reach, &name).await,
         Connector::Remove { name } => {
             let result = reach.ask("connector.remove", named(&name)).await?;
             tell(context, &result, || print::line(&format!("Removed {name}.")))
@@ -307,11 +294,11 @@ async fn switch(context: &Context, reach: &Reach, operation: &str, switched: Swi
     })
 }
 
-fn items(value: &Value) -> &[Value] {
+pub(super) fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
@@ -339,7 +326,11 @@ fn list(connectors: &Value) -> Result<(), Failure> {
 fn facts(connector: &Value) -> Result<(), Failure> {
     let document = &connector["document"];
     let bound = &connector["binding"];
+    let oauth = &bound["oauth"];
     let binding = match bound["name"].as_str() {
+        Some(_) if oauth.is_object() => {
+            format!("tokens of {} from {}, as {}", text(oauth, "client"), text(oauth, "endpoint"), text(oauth, "grant"))
+        }
         Some(name) => format!("the credential {name}, as {}", text(bound, "as")),
         None => "no credential".to_owned(),
     };

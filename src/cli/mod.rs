@@ -14,6 +14,7 @@ mod event;
 mod exit;
 mod library;
 mod log;
+mod login;
 mod policy;
 mod print;
 mod reach;

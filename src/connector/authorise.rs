@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::binding::{Binding, Scheme};
+use super::oauth::desk::Desk;
 use super::record::ConnectorRecord;
 use super::style;
 use super::upstream::Authority;
@@ -29,21 +30,23 @@ pub trait Authorise: Send + Sync {
         origin: &'a str,
     ) -> BoxFuture<'a, Result<Authority, Refusal>>;
 
-    /// The API answered 401. Whether [`Authorise::authorise`] gives something else now, so that another attempt is
-    /// worth it; it is asked once in a call.
+    /// The API answered 401 to a request with `refused`. Whether [`Authorise::authorise`] gives something else now, so
+    /// that another attempt is worth it; it is asked once in a call.
     fn renew<'a>(
         &'a self,
         _connector: &'a ConnectorRecord,
         _principal: &'a Principal,
+        _refused: &'a Authority,
     ) -> BoxFuture<'a, Result<bool, Refusal>> {
         Box::pin(async { Ok(false) })
     }
 }
 
-/// Credentials of the vault as they are bound.
+/// Credentials of the vault as they are bound, and tokens for those who log in.
 pub struct Bound {
     pub store: Store,
     pub vault: Arc<Door>,
+    pub desk: Desk,
 }
 
 impl std::fmt::Debug for Bound {
@@ -56,7 +59,7 @@ impl Authorise for Bound {
     fn authorise<'a>(
         &'a self,
         connector: &'a ConnectorRecord,
-        _principal: &'a Principal,
+        principal: &'a Principal,
         origin: &'a str,
     ) -> BoxFuture<'a, Result<Authority, Refusal>> {
         Box::pin(async move {
@@ -67,10 +70,30 @@ impl Authorise for Bound {
                     connector.name, binding.origin
                 )));
             }
+            if binding.oauth().is_some() {
+                let access = self.desk.access(connector, principal).await?;
+                return bearer(connector, &access);
+            }
             let value = self.value(connector, binding)?;
             shown(binding, &value).ok_or_else(|| {
                 unusable(connector, binding, "it has bytes that cannot stand there, or is no name:password")
             })
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        connector: &'a ConnectorRecord,
+        principal: &'a Principal,
+        refused: &'a Authority,
+    ) -> BoxFuture<'a, Result<bool, Refusal>> {
+        Box::pin(async move {
+            let oauth = connector.binding.as_ref().and_then(Binding::oauth);
+            match (oauth, refused.secrets.first()) {
+                (Some(_), Some(access)) => self.desk.renew(connector, principal, access).await,
+                // A credential of the vault is what it is.
+                _ => Ok(false),
+            }
         })
     }
 }
@@ -99,6 +122,18 @@ fn unusable(connector: &ConnectorRecord, binding: &Binding, why: impl std::fmt::
     );
     Refusal::new(Code::Unavailable, public)
         .with_private(format!("the credential {} of {}: {why}", binding.credential, connector.name))
+}
+
+/// An access token in its place (RFC 6750, section 2.1), and first among the secrets of the request.
+fn bearer(connector: &ConnectorRecord, access: &Secret) -> Result<Authority, Refusal> {
+    let mut authority = Authority {
+        secrets: vec![access.clone()],
+        note: Some(format!("access token of {}", connector.name)),
+        ..Authority::default()
+    };
+    set(&mut authority.headers, header::AUTHORIZATION, b"Bearer ", access.expose_secret())
+        .ok_or_else(|| Refusal::internal("an access token cannot stand in a header"))?;
+    Ok(authority)
 }
 
 /// The credential in its place; `None` where its bytes cannot stand there.
@@ -132,6 +167,8 @@ fn shown(binding: &Binding, value: &Secret) -> Option<Authority> {
             authority.secrets.push(Secret::new(style::encode(text)));
             authority.query.push((name.clone(), Secret::new(bytes)));
         }
+        // Its tokens come from the desk.
+        Scheme::OAuth(_) => return None,
     }
     Some(authority)
 }

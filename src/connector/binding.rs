@@ -4,13 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::oauth::setup::OAuth;
 use crate::base::bound::connector as bound;
 use crate::openapi::is_settable_header;
 
 /// A credential of the vault, bound to one origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
-    /// The credential's name.
+    /// The credential's name. For OAuth that of the client's secret; empty where the client has none.
     pub credential: String,
     pub scheme: Scheme,
     /// `https://host[:port]`: where it goes, and nowhere else.
@@ -29,6 +30,8 @@ pub enum Scheme {
     Header(String),
     /// The credential is the value of this parameter of the query.
     Query(String),
+    /// RFC 6750, by a token that an authorization server gives; the credential is the client's own secret.
+    OAuth(Box<OAuth>),
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,16 @@ pub enum Scheme {
 pub struct NotAScheme {
     found: String,
     reason: &'static str,
+}
+
+impl Binding {
+    /// What was chosen of OAuth, where that is the way.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        match &self.scheme {
+            Scheme::OAuth(setup) => Some(setup),
+            Scheme::Basic | Scheme::Bearer | Scheme::Header(_) | Scheme::Query(_) => None,
+        }
+    }
 }
 
 impl Scheme {
@@ -78,6 +91,7 @@ impl fmt::Display for Scheme {
             Self::Bearer => f.write_str("bearer"),
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
+            Self::OAuth(_) => f.write_str("oauth"),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::next::next;
 use super::record::ConnectorRecord;
 use super::reply::{Reader, Reply};
 use super::tool::Tool;
-use super::upstream::{Answered, Outgoing, Unsent, Upstream};
+use super::upstream::{Answered, Authority, Outgoing, Unsent, Upstream};
 use super::wire::{Ready, SentFile, WireRequest};
 use super::{retry, upload};
 use crate::base::bound::connector as bound;
@@ -137,9 +137,12 @@ impl Client {
     ) -> Result<(Result<Answered, Unsent>, u32), Refusal> {
         let (mut attempt, mut is_renewed) = (1, false);
         loop {
-            let sent = self.attempt(call, base, request, until).await?;
+            let (sent, authority) = self.attempt(call, base, request, until).await?;
             let unauthenticated = matches!(&sent, Ok(answered) if answered.status == StatusCode::UNAUTHORIZED);
-            if unauthenticated && !is_renewed && self.authorise.renew(call.connector, call.principal).await? {
+            if unauthenticated
+                && !is_renewed
+                && self.authorise.renew(call.connector, call.principal, &authority).await?
+            {
                 is_renewed = true;
                 continue;
             }
@@ -158,7 +161,7 @@ impl Client {
         base: &BaseUrl,
         request: &WireRequest,
         until: Instant,
-    ) -> Result<Result<Answered, Unsent>, Refusal> {
+    ) -> Result<(Result<Answered, Unsent>, Authority), Refusal> {
         call.meter.request()?;
         let authority = self.authorise.authorise(call.connector, call.principal, base.origin()).await?;
         for secret in &authority.secrets {
@@ -171,8 +174,8 @@ impl Client {
             method: http::Method::from_bytes(request.method.as_str().as_bytes()).map_err(Refusal::internal)?,
             url: request.url.clone(),
             headers: headers(request)?,
-            authority,
-            body: request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default(),
+            authority: authority.clone(),
+            body: request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default().into(),
             time: until.saturating_duration_since(Instant::now()),
             answer_bytes_max: bound::ANSWER_BYTES_MAX,
             redirects_max: if request.method.is_safe() { bound::REDIRECTS_MAX } else { 0 },
@@ -183,7 +186,7 @@ impl Client {
                 call.meter.request()?;
             }
         }
-        Ok(sent)
+        Ok((sent, authority))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod upload;
 pub mod binding;
 pub mod upstream;
 pub mod authorise;
+pub mod oauth;
 pub mod breaker;
 pub mod client;
 pub mod reply;

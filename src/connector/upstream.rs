@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 
@@ -21,7 +22,7 @@ pub struct Outgoing {
     pub url: String,
     pub headers: HeaderMap,
     pub authority: Authority,
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// For all of it, redirects included.
     pub time: Duration,
     pub answer_bytes_max: usize,

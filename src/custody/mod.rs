@@ -6,6 +6,7 @@ pub mod backup;
 pub mod error;
 pub mod house;
 mod carried;
+mod grant;
 mod logs;
 pub mod rekey;
 pub mod restore;
@@ -269,6 +270,12 @@ impl Custody {
     pub fn credential(&self, name: &str) -> Result<CredentialRecord, CustodyError> {
         let name = CredentialName::parse(name)?;
         Ok(self.store().read(|snapshot| credential::show(snapshot, &name))?)
+    }
+
+    /// A credential's value, for whoever is about to use it.
+    pub fn credential_value(&self, name: &str) -> Result<Secret, CustodyError> {
+        let (name, open) = (CredentialName::parse(name)?, self.vault.opened()?);
+        Ok(self.store().read(|snapshot| credential::value(&open, snapshot, &name))?)
     }
 
     pub fn credential_history(&self, name: &str) -> Result<Vec<HistoryRecord>, CustodyError> {

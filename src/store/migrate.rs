@@ -10,6 +10,8 @@ mod m0003_gate;
 mod m0004_classified_credentials;
 #[path = "../../migrations/0005_connectors.rs"]
 mod m0005_connectors;
+#[path = "../../migrations/0006_connector_tokens.rs"]
+mod m0006_connector_tokens;
 
 use std::fs;
 use std::io;
@@ -36,6 +38,7 @@ const ALL: &[Migration] = &[
     Migration { number: 3, name: "gate", apply: m0003_gate::apply },
     Migration { number: 4, name: "classified_credentials", apply: m0004_classified_credentials::apply },
     Migration { number: 5, name: "connectors", apply: m0005_connectors::apply },
+    Migration { number: 6, name: "connector_tokens", apply: m0006_connector_tokens::apply },
 ];
 
 /// The newest schema that this binary knows.

@@ -56,10 +56,12 @@ pub enum Table {
     ConnectorOperations,
     /// Documents of connectors. Key: connector, 0, generation u64 BE, piece u32 BE. Value: a piece of the LZ4-compressed document, no format byte.
     ConnectorDocuments,
+    /// Tokens that authorization servers gave connectors. Key: connector, 0, SHA-256 of whose they are. Value: `vault::grant`.
+    ConnectorTokens,
 }
 
 /// All tables, in the order of the enum.
-pub const ALL: [Table; 24] = [
+pub const ALL: [Table; 25] = [
     Table::Meta,
     Table::Migrations,
     Table::Tokens,
@@ -84,6 +86,7 @@ pub const ALL: [Table; 24] = [
     Table::Connectors,
     Table::ConnectorOperations,
     Table::ConnectorDocuments,
+    Table::ConnectorTokens,
 ];
 
 impl Table {
@@ -113,6 +116,7 @@ impl Table {
             Self::Connectors => "connectors",
             Self::ConnectorOperations => "connector_operations",
             Self::ConnectorDocuments => "connector_documents",
+            Self::ConnectorTokens => "connector_tokens",
         }
     }
 

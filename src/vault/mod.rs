@@ -13,6 +13,7 @@
 pub mod count;
 pub mod credential;
 pub mod door;
+pub mod grant;
 pub mod import;
 pub mod key;
 pub mod key_file;

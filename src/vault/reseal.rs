@@ -1,9 +1,10 @@
-//! Sealing credentials anew after a rotation, page by page. A record says under which version it is sealed, so a pass
+//! Sealing credentials and tokens anew after a rotation, page by page. A record says under which version it is sealed, so a pass
 //! that was broken off is simply begun again.
 
 use std::collections::BTreeSet;
 
 use super::credential::{CredentialError, CredentialRecord, HistoryRecord};
+use super::grant::GrantRecord;
 use super::key::Purpose;
 use super::open::version_of;
 use super::{Open, VaultError};
@@ -37,11 +38,11 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-const TABLES: [Table; 2] = [Table::Credentials, Table::CredentialHistory];
+const TABLES: [Table; 3] = [Table::Credentials, Table::CredentialHistory, Table::ConnectorTokens];
 
 /// Looks at up to `rows_max` rows after `after`, fewer where they are large ([`bound::RESEAL_BATCH_BYTES`]), and seals
 /// anew what is not under the active version of `pair.to`. A row that does not open ends the pass with an error that
-/// names the credential: set or remove it, and begin again.
+/// names the credential: set or remove it, and begin again. Of tokens it names the connector: log out of it.
 pub fn reseal_page(
     pair: Pair<'_>,
     snapshot: &Snapshot,
@@ -73,7 +74,8 @@ pub fn versions_in_use(snapshot: &Snapshot) -> Result<BTreeSet<u32>, ResealError
         for (table, (key, value)) in &found {
             if let Some(sealed) = Sealed::of(*table, value)? {
                 let malformed = VaultError::Malformed { place: table.name() };
-                versions.insert(version_of(sealed.bytes()).ok_or_else(|| ResealError::at(key, malformed.into()))?);
+                versions
+                    .insert(version_of(sealed.bytes()).ok_or_else(|| ResealError::at(*table, key, malformed.into()))?);
             }
         }
         match found.into_iter().last() {
@@ -88,22 +90,28 @@ pub fn versions_in_use(snapshot: &Snapshot) -> Result<BTreeSet<u32>, ResealError
 pub enum ResealError {
     #[error("credential {name} could not be sealed anew: {error}")]
     Credential { name: String, error: CredentialError },
+    #[error(
+        "tokens of the connector {name} could not be sealed anew; log out of it with `sekisho connector logout {name} --all`: {error}"
+    )]
+    Grant { name: String, error: CredentialError },
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
 }
 
 impl ResealError {
-    /// The name of a credential stands in its key up to the first zero.
-    fn at(key: &[u8], error: CredentialError) -> Self {
+    /// The name of a credential, or of a connector, stands in the key up to the first zero.
+    fn at(table: Table, key: &[u8], error: CredentialError) -> Self {
         let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
-        Self::Credential { name: String::from_utf8_lossy(name).into_owned(), error }
+        let name = String::from_utf8_lossy(name).into_owned();
+        if table == Table::ConnectorTokens { Self::Grant { name, error } } else { Self::Credential { name, error } }
     }
 }
 
-/// A record of either table that holds a value.
+/// A record of one of the tables that holds a value.
 enum Sealed {
     Current(CredentialRecord, Vec<u8>),
     Old(HistoryRecord, Vec<u8>),
+    Grant(GrantRecord, Vec<u8>),
 }
 
 impl Sealed {
@@ -113,13 +121,18 @@ impl Sealed {
             let sealed = std::mem::take(&mut record.sealed);
             return Ok(Some(Self::Current(record, sealed)));
         }
+        if table == Table::ConnectorTokens {
+            let mut record: GrantRecord = codec::decode(value)?;
+            let sealed = std::mem::take(&mut record.sealed);
+            return Ok(Some(Self::Grant(record, sealed)));
+        }
         let mut record: HistoryRecord = codec::decode(value)?;
         Ok(record.sealed.take().map(|sealed| Self::Old(record, sealed)))
     }
 
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Current(_, sealed) | Self::Old(_, sealed) => sealed,
+            Self::Current(_, sealed) | Self::Old(_, sealed) | Self::Grant(_, sealed) => sealed,
         }
     }
 
@@ -127,6 +140,7 @@ impl Sealed {
         match self {
             Self::Current(record, _) => codec::encode(&CredentialRecord { sealed, ..record }),
             Self::Old(record, _) => codec::encode(&HistoryRecord { sealed: Some(sealed), ..record }),
+            Self::Grant(record, _) => codec::encode(&GrantRecord { sealed, ..record }),
         }
     }
 }
@@ -139,19 +153,19 @@ fn resealed(
     value: &[u8],
     rows: &mut Vec<Put>,
 ) -> Result<Option<Vec<u8>>, ResealError> {
-    let Some(record) = Sealed::of(table, value).map_err(|error| ResealError::at(key, error.into()))? else {
+    let Some(record) = Sealed::of(table, value).map_err(|error| ResealError::at(table, key, error.into()))? else {
         return Ok(None);
     };
     if !pair.to.needs_reseal(Purpose::Credentials, record.bytes()) {
         return Ok(None);
     }
-    let refused = |error: VaultError| ResealError::at(key, error.into());
+    let refused = |error: VaultError| ResealError::at(table, key, error.into());
     let text = pair.from.unseal(Purpose::Credentials, table, key, record.bytes()).map_err(refused)?;
     let sealed = pair.to.seal(Purpose::Credentials, table, key, text.expose_secret()).map_err(refused)?;
     Ok(Some(record.with(sealed.into_bytes(rows))?))
 }
 
-/// The next rows of both tables, one after the other.
+/// The next rows of all tables, one after the other.
 fn rows_after(snapshot: &Snapshot, after: Option<&Cursor>, rows_max: usize) -> Result<Vec<(Table, Row)>, ResealError> {
     let end = after_prefix(&[]);
     let mut found = Vec::new();
