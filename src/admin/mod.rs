@@ -17,6 +17,7 @@ pub mod policy;
 pub mod retention;
 pub mod search;
 pub mod session;
+pub mod settings;
 pub mod status;
 pub mod token;
 pub mod vault;
@@ -66,6 +67,7 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     library::register(catalog, libraries)?;
     connector::register(catalog, connectors)?;
     binding::register(catalog, connectors, custody)?;
+    settings::register(catalog, connectors, custody)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
     retention::register(catalog, audit, custody)?;

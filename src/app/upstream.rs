@@ -5,21 +5,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 
-use crate::base::clock::Clock;
+use super::scanner::Dialler;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::network::Network;
 use crate::config::Config;
 use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
 use crate::connector::client::Client;
+use crate::connector::reading::Words;
 use crate::connector::record::ConnectorRecord;
 use crate::connector::registry::{ConnectorError, Connectors};
+use crate::connector::settings::{self, Identity, Settings};
 use crate::connector::upstream::{Answered, Outgoing, Unsent, Upstream};
 use crate::egress::error::EgressError;
 use crate::egress::exchange::{Credential, Exchange, Limits};
-use crate::egress::route::Route;
+use crate::egress::route::{self, ClientCertificate, Route};
 use crate::egress::{Egress, Purpose};
 use crate::operation::Catalog;
+use crate::store::Store;
 use crate::tool::connector::ConnectorTools;
+use crate::vault::credential::{self, CredentialError, CredentialName};
+use crate::vault::door::Door;
 use crate::watch::notify::Keys;
 
 /// The connectors, whose tools are listed, and listed anew with every change.
@@ -31,9 +37,11 @@ pub(super) async fn open(
     catalog: &Arc<Catalog>,
 ) -> Result<Arc<Connectors>, ConnectorError> {
     let Keys { store, vault } = keys;
-    let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock)));
-    let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
-    let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)));
+    let connectors = Arc::new(Connectors::new(store.clone(), Words::new(config.inspect.clone()), Arc::clone(clock)));
+    let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
+    let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
+    let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });
+    let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), scanners, Arc::clone(clock)));
     let time = config.tool_execution.connector_timeout;
     let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, time));
     connectors.tell(Arc::clone(&tools) as _);
@@ -43,17 +51,22 @@ pub(super) async fn open(
 
 struct Outbound {
     egress: Arc<Egress>,
+    /// Where client certificates are.
+    keys: (Store, Arc<Door>),
     /// By the connector's name, with what the route was made of. A route keeps its TLS sessions. Held for a look-up,
     /// never across an await; as many as there are connectors, and those that were removed since the start.
     routes: Mutex<HashMap<String, (Made, Arc<Route>)>>,
 }
 
-/// What a route is made of: the host, whether it may be reached in the clear, and where it may be.
+/// What a route is made of: the host, whether it may be reached in the clear, where it may be, and how.
 #[derive(Clone, PartialEq, Eq)]
 struct Made {
     host: String,
     loopback_http: bool,
     networks: Vec<String>,
+    settings: Settings,
+    /// When the client certificate was set, and which version of it that is.
+    identity: Option<(u32, Timestamp)>,
 }
 
 impl Outbound {
@@ -61,7 +74,13 @@ impl Outbound {
         let uri: http::Uri = url.parse().map_err(|_| Unsent::Refused("the URL is none".into()))?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let (loopback_http, networks) = (connector.loopback_http, connector.networks.clone());
-        let made = Made { host, loopback_http, networks };
+        let settings = connector.settings.clone();
+        let identity = settings.identity.as_ref().map(|identity| self.identity(identity, url)).transpose();
+        // A key that may no longer be used is not used from memory either.
+        let identity = identity.inspect_err(|_| {
+            self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(&connector.name);
+        })?;
+        let made = Made { host, loopback_http, networks, settings, identity };
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, route)) = routes.get(&connector.name).filter(|(known, _)| *known == made) {
             return Ok(Arc::clone(route));
@@ -71,10 +90,51 @@ impl Outbound {
         route.cleartext_loopback = made.loopback_http;
         route.same_origin = true;
         route.networks.extend(made.networks.iter().filter_map(|network| Network::parse(network)));
+        route.ca = made.settings.authorities.clone().map(String::into_bytes);
+        route.tls_min = made.settings.tls_min;
+        route.via = match made.settings.via() {
+            Some(settings::Via::Usual) => route::Via::Usual,
+            Some(settings::Via::Direct) => route::Via::Direct,
+            Some(settings::Via::Proxy(proxy)) => route::Via::Proxy(proxy),
+            None => return Err(Unsent::Refused("the connector's proxy is none".into())),
+        };
+        if let Some(identity) = &made.settings.identity {
+            route.client_certificate = Some(self.certificate(identity)?);
+        }
         let route = Arc::new(route);
         routes.insert(connector.name.clone(), (made, Arc::clone(&route)));
         Ok(route)
     }
+}
+
+impl Outbound {
+    /// Which client certificate the vault has now. While it is sealed there is none.
+    fn identity(&self, identity: &Identity, url: &str) -> Result<(u32, Timestamp), Unsent> {
+        if !url.strip_prefix(&identity.origin).is_some_and(|rest| rest.starts_with('/')) {
+            return Err(Unsent::Refused("the client certificate is for another origin".into()));
+        }
+        let (store, vault) = &self.keys;
+        vault.opened().map_err(|error| unusable(identity, &error))?;
+        let name = CredentialName::parse(&identity.credential).map_err(|error| unusable(identity, &error))?;
+        let shown = store.read(|snapshot| credential::show(snapshot, &name));
+        let shown = shown.map_err(|error: CredentialError| unusable(identity, &error))?;
+        Ok((shown.version, shown.updated))
+    }
+
+    fn certificate(&self, identity: &Identity) -> Result<ClientCertificate, Unsent> {
+        let (store, vault) = &self.keys;
+        let open = vault.opened().map_err(|error| unusable(identity, &error))?;
+        let name = CredentialName::parse(&identity.credential).map_err(|error| unusable(identity, &error))?;
+        let value = store.read(|snapshot| credential::value(&open, snapshot, &name));
+        let value = value.map_err(|error: CredentialError| unusable(identity, &error))?;
+        let certificate = ClientCertificate::of_pem(&value);
+        certificate.check().map_err(|error| unusable(identity, &error))?;
+        Ok(certificate)
+    }
+}
+
+fn unusable(identity: &Identity, why: &dyn std::fmt::Display) -> Unsent {
+    Unsent::Refused(format!("the client certificate {} cannot be used: {why}", identity.credential))
 }
 
 impl Upstream for Outbound {
