@@ -313,16 +313,12 @@ fn taken(meter: &Meter, step: Step<'_>, answered: &Answered) -> Option<Told> {
         }
         Step::Going(going) => {
             let (told, whole) = going.done();
-            match whole {
-                Some(hash) => {
-                    meter.note(format!("file {}, {} bytes, sha256 {}", told.name, told.bytes, hex(&hash)));
-                    None
-                }
-                None => {
-                    meter.note(format!("a piece of {}, {} of {} bytes", told.name, told.bytes, told.bytes_expected));
-                    Some(told)
-                }
+            if let Some(hash) = whole {
+                meter.note(format!("file {}, {} bytes, sha256 {}", told.name, told.bytes, hex(&hash)));
+                return None;
             }
+            meter.note(format!("a piece of {}, {} of {} bytes", told.name, told.bytes, told.bytes_expected));
+            Some(told)
         }
     }
 }

@@ -110,11 +110,8 @@ pub(super) fn check_accepted(findings: &[Finding], accepted: &[String]) -> Resul
     }
     let more = names.len().saturating_sub(bound::FLAGGED_NAMES_MAX);
     names.truncate(bound::FLAGGED_NAMES_MAX);
-    let mut list = names.join(", ");
-    if more > 0 {
-        list.push_str(&format!(" and {more} more"));
-    }
-    Err(ConnectorError::Flagged(list))
+    let list = names.join(", ");
+    Err(ConnectorError::Flagged(if more > 0 { format!("{list} and {more} more") } else { list }))
 }
 
 /// Texts and names of fields, each with its JSON Pointer.

@@ -195,13 +195,11 @@ impl Egress {
             Some(Via::Proxy(proxy)) => Some(proxy).filter(|_| !way.target.is_loopback()),
             Some(Via::Usual) | None => self.proxy.as_ref().filter(|_| !self.policy.is_direct(way.target)),
         };
-        match proxy {
-            Some(proxy) => self.through(proxy, way, standing).await,
-            None => {
-                let addresses = self.addresses(way, standing).await?;
-                self.connect(way, addresses).await
-            }
+        if let Some(proxy) = proxy {
+            return self.through(proxy, way, standing).await;
         }
+        let addresses = self.addresses(way, standing).await?;
+        self.connect(way, addresses).await
     }
 
     async fn connect(&self, way: Way<'_>, addresses: Vec<SocketAddr>) -> Result<Stream, EgressError> {

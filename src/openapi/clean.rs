@@ -26,11 +26,9 @@ pub(super) fn hidden(root: &Value) -> Vec<(String, String)> {
     let mut queue = vec![(String::new(), root)];
     while let Some((pointer, value)) = queue.pop() {
         match value {
-            Value::String(text) if found.len() < bound::OPENAPI_HIDDEN_MAX => {
-                if !text.is_ascii() && text.chars().any(|char| is_hidden(char) && !char.is_control()) {
-                    let text = text.chars().take(bound::OPENAPI_DESCRIPTION_CHARS_MAX).collect();
-                    found.push((line(&pointer, bound::OPENAPI_PATH_BYTES_MAX), text));
-                }
+            Value::String(text) if found.len() < bound::OPENAPI_HIDDEN_MAX && hides(text) => {
+                let text = text.chars().take(bound::OPENAPI_DESCRIPTION_CHARS_MAX).collect();
+                found.push((line(&pointer, bound::OPENAPI_PATH_BYTES_MAX), text));
             }
             Value::Array(items) => {
                 queue.extend(items.iter().enumerate().map(|(n, item)| (format!("{pointer}/{n}"), item)));
@@ -42,6 +40,11 @@ pub(super) fn hidden(root: &Value) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// Whether there is more in a text than is seen, line breaks aside.
+fn hides(text: &str) -> bool {
+    !text.is_ascii() && text.chars().any(|char| is_hidden(char) && !char.is_control())
 }
 
 /// Control characters, and those that are not seen but read: zero width, direction, tags, variation selectors.
