@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::request::{Named, Nothing, Request, about, parse};
+use super::settings::{self, Wished};
 use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
@@ -21,6 +22,7 @@ use crate::connector::lock::{self, Pinned};
 use crate::connector::oauth::desk::Desk;
 use crate::connector::oauth::setup::OAuth;
 use crate::connector::pick::{Picks, Switches};
+use crate::connector::reading::Finding;
 use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
 use crate::connector::registry::{Change, ConnectorError, Connectors, Preview, Switch, Updated, Wanted};
 use crate::connector::shipped;
@@ -137,9 +139,9 @@ fn change(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Resul
     catalog.add(Arc::new(Request::new(approve, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let Approve { name, digest } = parse(arguments)?;
+            let Approve { name, digest, accept } = parse(arguments)?;
             seen(cx, &keeper, &name)?;
-            let change = keeper.approve(&name, &digest).await?;
+            let change = keeper.approve(&name, &digest, &accept).await?;
             Ok(json!({"connector": facts(&change.record)}))
         })
     })))?;
@@ -223,6 +225,12 @@ struct Add {
     #[serde(default)]
     #[schemars(with = "String")]
     classification: Classification,
+    #[serde(default)]
+    settings: Wished,
+    /// Names of tools whose words look like an attack and are taken all the same.
+    #[serde(default)]
+    #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
+    accept: Vec<String>,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -272,6 +280,10 @@ struct Approve {
     /// As `connector.diff` tells it: what was looked at is what comes into force.
     #[schemars(length(max = 64))]
     digest: String,
+    /// As in `connector.add`.
+    #[serde(default)]
+    #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
+    accept: Vec<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -308,7 +320,7 @@ pub(super) fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<Conne
 }
 
 fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
-    let Add { name, base_url, loopback_http, networks, packed, picks, mode, classification } = add;
+    let Add { name, base_url, loopback_http, networks, packed, picks, mode, classification, settings, accept } = add;
     let resource = Resource::connector(&name, classification);
     let verdict = cx.access.decide(&resource);
     if !verdict.is_allowed {
@@ -326,7 +338,8 @@ fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal>
     let document = unpacked(&name, packed.as_deref())?;
     let Picked { tags, methods, paths, ids } = picks;
     let picks = Picks { tags, methods, paths, ids };
-    Ok(Wanted { name, base_url, loopback_http, networks, document, picks, mode, classification })
+    let (settings, accepted) = (settings.changes()?, accept);
+    Ok(Wanted { name, base_url, loopback_http, networks, document, picks, mode, classification, settings, accepted })
 }
 
 /// The document, or the shipped one. Its size is looked at before memory is taken for it.
@@ -350,13 +363,14 @@ fn unpacked(name: &str, packed: Option<&str>) -> Result<Vec<u8>, Refusal> {
 }
 
 fn previewed(preview: &Preview) -> Value {
-    let Preview { record, import } = preview;
+    let Preview { record, import, findings } = preview;
     json!({
         "connector": facts(record),
         "server": import.server,
         "operations": rows(&import.tools, &record.switches),
         "left_out": left_out(import),
         "security": import.security,
+        "findings": some(findings),
         "digest": lock::digest(&record.name, Pinned { tools: &import.tools, security: &import.security }),
     })
 }
@@ -410,6 +424,7 @@ pub(super) fn facts(record: &ConnectorRecord) -> Value {
         "picks": record.picks,
         "switches": record.switches,
         "binding": binding,
+        "settings": settings::shown(record),
         "document": document(&record.document),
         "waits": pending.map(|it| json!({"received": it.received.rfc3339(), "document": document(&it.document)})),
         "added": record.added.rfc3339(),
@@ -449,13 +464,19 @@ fn rows(tools: &[Tool], switches: &Switches) -> Vec<Value> {
     tools.iter().map(row).collect()
 }
 
+/// As many as people read; each tool has its first.
+fn some(findings: &[Finding]) -> Value {
+    let more = findings.len().saturating_sub(bound::DIFF_CHANGES_MAX);
+    json!({"items": findings.iter().take(bound::DIFF_CHANGES_MAX).collect::<Vec<_>>(), "more": more})
+}
+
 fn waiting(change: &Change) -> Value {
-    let Change { diff, digest, after, record } = change;
+    let Change { diff, digest, after, record, findings } = change;
     let on: Vec<&str> = after
         .iter()
         .filter(|tool| record.switches.is_on(&tool.name, tool.class()))
         .filter(|tool| diff.added.iter().any(|row| row.name == tool.name))
         .map(|tool| tool.name.as_str())
         .collect();
-    json!({"waits": true, "digest": digest, "diff": diff, "would_be_on": on})
+    json!({"waits": true, "digest": digest, "diff": diff, "would_be_on": on, "findings": some(findings)})
 }

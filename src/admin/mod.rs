@@ -18,6 +18,7 @@ pub mod policy;
 pub mod retention;
 pub mod search;
 pub mod session;
+pub mod settings;
 pub mod status;
 pub mod token;
 pub mod vault;
@@ -70,6 +71,7 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     connector::register(catalog, connectors, desk)?;
     binding::register(catalog, connectors, custody, desk)?;
     login::register(catalog, connectors, desk)?;
+    settings::register(catalog, connectors, custody)?;
     audit::register(catalog, audit, custody)?;
     search::register(catalog, audit, custody)?;
     retention::register(catalog, audit, custody)?;

@@ -25,8 +25,14 @@ use crate::store::Store;
 use crate::vault::credential::{self, CredentialName};
 
 /// All groups.
-const GROUPS: [ActionGroup; 5] =
-    [ActionGroup::Protocol, ActionGroup::Agent, ActionGroup::AuditRead, ActionGroup::Operate, ActionGroup::Administer];
+const GROUPS: [ActionGroup; 6] = [
+    ActionGroup::Protocol,
+    ActionGroup::Agent,
+    ActionGroup::AgentChange,
+    ActionGroup::AuditRead,
+    ActionGroup::Operate,
+    ActionGroup::Administer,
+];
 
 /// The roles, as the matrix has its columns.
 const ROLES: [Role; 4] = [Role::Reader, Role::Operator, Role::Auditor, Role::Admin];

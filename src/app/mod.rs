@@ -8,6 +8,7 @@ mod drain;
 mod facts;
 mod libraries;
 mod outward;
+mod scanner;
 mod shutter;
 mod upstream;
 

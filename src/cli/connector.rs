@@ -1,4 +1,7 @@
-//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|remove`; the rest is in `login.rs`.
+//! `connector add|list|show|find|lock|update|diff|approve|reject|enable|disable|set|remove`; what calls carry is in
+//! `login.rs`.
+
+pub(super) mod show;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use self::show::{items, text};
 use super::exit::{Failure, NO};
 use super::library::tell;
 use super::reach::Reach;
@@ -51,6 +55,9 @@ pub(crate) enum Connector {
         /// Do it if the change has this digest, as `connector diff` told it
         #[arg(long, value_name = "SHA256", conflicts_with = "yes")]
         digest: Option<String>,
+        /// Take this operation although its words look like an attack on an agent (may be given again)
+        #[arg(long, value_name = "NAME")]
+        accept: Vec<String>,
     },
     /// Give the change that waits up
     Reject { name: String },
@@ -66,6 +73,8 @@ pub(crate) enum Connector {
     Logout(login::Logout),
     /// Say who is logged in; exit 1 if nobody is
     Status { name: String },
+    /// Say how its calls go out: whom they trust, who they are, by which proxy, past which scanner
+    Set(Set),
     /// Forget a connector
     Remove { name: String },
 }
@@ -106,9 +115,47 @@ pub(crate) struct Add {
     /// Only show what it would expose
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
+    /// Trust only the authorities in this PEM file
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The least version of TLS: 1.2 or 1.3
+    #[arg(long, value_name = "VERSION")]
+    tls_min: Option<String>,
+    /// Go through this proxy, http://HOST:PORT, or through none: direct
+    #[arg(long, value_name = "PROXY")]
+    proxy: Option<String>,
+    /// Show files to this scanner first: clamd:/PATH/OF/SOCKET or clamd:tcp://HOST:PORT
+    #[arg(long, value_name = "PLACE")]
+    scan: Option<String>,
+    /// Take this operation although its words look like an attack on an agent (may be given again)
+    #[arg(long, value_name = "NAME")]
+    accept: Vec<String>,
     /// Do it
     #[arg(long)]
     yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    name: String,
+    /// Let its host be in this network alone (may be given again); none for the internet only
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<String>,
+    /// Trust only the authorities in this PEM file; none for the usual ones
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Show the certificate that this credential of the vault holds, with its key, in PEM; none for none
+    #[arg(long, value_name = "NAME")]
+    client_certificate: Option<String>,
+    /// The least version of TLS: 1.2 or 1.3
+    #[arg(long, value_name = "VERSION")]
+    tls_min: Option<String>,
+    /// Go through this proxy, http://HOST:PORT, or through none: direct; none for what egress.proxy says
+    #[arg(long, value_name = "PROXY")]
+    proxy: Option<String>,
+    /// Show files to this scanner first: clamd:/PATH/OF/SOCKET or clamd:tcp://HOST:PORT; none for none
+    #[arg(long, value_name = "PLACE")]
+    scan: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -147,21 +194,21 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
         Connector::Add(add) => self::add(context, reach, add).await,
         Connector::List => {
             let result = reach.ask("connector.list", json!({})).await?;
-            tell(context, &result, || list(&result["connectors"]))
+            tell(context, &result, || show::list(&result["connectors"]))
         }
         Connector::Show { name } => {
             let result = reach.ask("connector.show", named(&name)).await?;
             tell(context, &result, || {
-                facts(&result["connector"])?;
-                breaker(&result["breaker"])?;
+                show::facts(&result["connector"])?;
+                show::breaker(&result["breaker"])?;
                 print::line("")?;
-                operations(&result["operations"])
+                show::operations(&result["operations"])
             })
         }
         Connector::Find { name, words, limit } => {
             let arguments = json!({"name": name, "query": words.join(" "), "limit": limit});
             let result = reach.ask("connector.find", arguments).await?;
-            tell(context, &result, || operations(&result["operations"]))?;
+            tell(context, &result, || show::operations(&result["operations"]))?;
             Ok(if items(&result["operations"]).is_empty() { NO } else { 0 })
         }
         Connector::Lock { name } => {
@@ -175,21 +222,21 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
             }
             let result = reach.ask("connector.update", arguments).await?;
             tell(context, &result, || {
-                left_out(&result["left_out"])?;
+                show::left_out(&result["left_out"])?;
                 if result["waits"] != true {
                     return print::line(&format!("{name} exposes what it exposed before; nothing waits."));
                 }
-                change(&result)?;
+                show::change(&result)?;
                 print::line(&format!("It waits: sekisho connector approve {name}, or reject {name}."))
             })
         }
         Connector::Diff { name } => {
             let result = reach.ask("connector.diff", named(&name)).await?;
             let waits = result["waits"] == true;
-            tell(context, &result, || if waits { change(&result) } else { print::line("Nothing waits.") })?;
+            tell(context, &result, || if waits { show::change(&result) } else { print::line("Nothing waits.") })?;
             Ok(if waits { NO } else { 0 })
         }
-        Connector::Approve { name, yes, digest } => {
+        Connector::Approve { name, yes, digest, accept } => {
             let digest = if let Some(digest) = digest {
                 digest
             } else {
@@ -197,14 +244,15 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
                 // Where nothing waits, the approval is refused.
                 if !yes && waiting["waits"] == true {
                     tell(context, &waiting, || {
-                        change(&waiting)?;
+                        show::change(&waiting)?;
                         print::line("Nothing was approved; say --yes to put this in force.")
                     })?;
                     return Ok(NO);
                 }
                 text(&waiting, "digest").to_owned()
             };
-            let result = reach.ask("connector.approve", json!({"name": name, "digest": digest})).await?;
+            let result =
+                reach.ask("connector.approve", json!({"name": name, "digest": digest, "accept": accept})).await?;
             tell(context, &result, || {
                 let count = &result["connector"]["document"]["operations"];
                 print::line(&format!("{name} has {count} operations now."))
@@ -220,6 +268,7 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
         Connector::Login(login) => login::login(context, reach, login).await,
         Connector::Logout(logout) => login::logout(context, reach, logout).await,
         Connector::Status { name } => login::status(context, reach, &name).await,
+        Connector::Set(set) => self::set(context, reach, set).await,
         Connector::Remove { name } => {
             let result = reach.ask("connector.remove", named(&name)).await?;
             tell(context, &result, || print::line(&format!("Removed {name}.")))
@@ -241,6 +290,8 @@ async fn add(context: &Context, reach: &Reach, add: Add) -> Result<u8, Failure> 
         "picks": {"tags": add.tag, "methods": methods, "paths": add.path, "ids": add.id},
         "mode": mode,
         "classification": add.classification,
+        "settings": wished(add.ca.as_deref(), add.tls_min.as_deref(), add.proxy.as_deref(), add.scan.as_deref())?,
+        "accept": add.accept,
     });
     if let Some(file) = &add.file {
         arguments["packed"] = json!(packed(file)?);
@@ -248,10 +299,11 @@ async fn add(context: &Context, reach: &Reach, add: Add) -> Result<u8, Failure> 
     let operation = if add.yes { "connector.add" } else { "connector.preview" };
     let result = reach.ask(operation, arguments).await?;
     tell(context, &result, || {
-        facts(&result["connector"])?;
+        show::facts(&result["connector"])?;
         print::line("")?;
-        operations(&result["operations"])?;
-        left_out(&result["left_out"])?;
+        show::operations(&result["operations"])?;
+        show::left_out(&result["left_out"])?;
+        show::findings(&result["findings"])?;
         let all = items(&result["operations"]);
         let on = all.iter().filter(|it| it["on"] == true).count();
         let (name, all) = (&add.name, all.len());
@@ -264,6 +316,40 @@ async fn add(context: &Context, reach: &Reach, add: Add) -> Result<u8, Failure> 
         }
     })?;
     Ok(if add.yes || add.dry_run { 0 } else { NO })
+}
+
+async fn set(context: &Context, reach: &Reach, set: Set) -> Result<u8, Failure> {
+    let settings = wished(set.ca.as_deref(), set.tls_min.as_deref(), set.proxy.as_deref(), set.scan.as_deref())?;
+    let mut arguments = json!({"name": set.name, "settings": settings});
+    if let Some(certificate) = set.client_certificate {
+        arguments["client_certificate"] = json!(certificate);
+    }
+    if !set.network.is_empty() {
+        let networks: Vec<&String> = set.network.iter().filter(|network| *network != "none").collect();
+        arguments["networks"] = json!(networks);
+    }
+    let result = reach.ask("connector.set", arguments).await?;
+    tell(context, &result, || show::facts(&result["connector"]))
+}
+
+/// What was said of how calls go out; what was not said stays as it is.
+fn wished(ca: Option<&Path>, tls_min: Option<&str>, proxy: Option<&str>, scan: Option<&str>) -> Result<Value, Failure> {
+    let authorities = match ca {
+        Some(file) if file != Path::new("none") => {
+            let at = |error: &dyn std::fmt::Display| Failure::no_input(format!("{}: {error}", file.display()));
+            let length = fs::metadata(file).map_err(|error| at(&error))?.len();
+            if length > bound::AUTHORITIES_BYTES_MAX as u64 {
+                let most = bound::AUTHORITIES_BYTES_MAX;
+                return Err(at(&format!("it has {length} bytes, and authorities may have {most}")));
+            }
+            Some(fs::read_to_string(file).map_err(|error| at(&error))?)
+        }
+        Some(_) => Some("none".to_owned()),
+        None => None,
+    };
+    let fields = [("authorities", authorities.as_deref()), ("tls_min", tls_min), ("proxy", proxy), ("scan", scan)];
+    let said = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
+    Ok(Value::Object(said.collect()))
 }
 
 /// A document as the operation takes it: LZ4 with the size in front, in base64.
@@ -292,129 +378,4 @@ async fn switch(context: &Context, reach: &Reach, operation: &str, switched: Swi
         let all = &result["connector"]["document"]["operations"];
         print::line(&format!("{name}: {} of {all} operations are on.", result["on"]))
     })
-}
-
-pub(super) fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
-}
-
-fn list(connectors: &Value) -> Result<(), Failure> {
-    if items(connectors).is_empty() {
-        return print::line("There are no connectors. Add one: sekisho connector add NAME FILE --base-url URL");
-    }
-    for connector in items(connectors) {
-        let state = match (connector["enabled"] == true, connector["waits"].is_null()) {
-            (false, _) => "off",
-            (true, true) => "on",
-            (true, false) => "on, a change waits",
-        };
-        let note = format!("{} operations, {state}", connector["document"]["operations"]);
-        print::line(&format!(
-            "{}  {}  {}",
-            print::painted(print::TITLE, &format!("{:<16}", text(connector, "name"))),
-            text(connector, "base_url"),
-            print::painted(print::FAINT, &note)
-        ))?;
-    }
-    Ok(())
-}
-
-fn facts(connector: &Value) -> Result<(), Failure> {
-    let document = &connector["document"];
-    let bound = &connector["binding"];
-    let oauth = &bound["oauth"];
-    let binding = match bound["name"].as_str() {
-        Some(_) if oauth.is_object() => {
-            format!("tokens of {} from {}, as {}", text(oauth, "client"), text(oauth, "endpoint"), text(oauth, "grant"))
-        }
-        Some(name) => format!("the credential {name}, as {}", text(bound, "as")),
-        None => "no credential".to_owned(),
-    };
-    let api = print::harmless(&format!("{} {}", text(document, "title"), text(document, "version")));
-    for (key, value) in [
-        ("name", text(connector, "name").to_owned()),
-        ("calls", text(connector, "base_url").to_owned()),
-        ("API", api),
-        ("mode", text(connector, "mode").to_owned()),
-        ("level", text(connector, "classification").to_owned()),
-        ("carries", binding),
-        ("document", format!("sha256:{}", text(document, "sha256"))),
-    ] {
-        print::line(&format!("{} {value}", print::painted(print::FAINT, &format!("{key:<9}"))))?;
-    }
-    Ok(())
-}
-
-/// Only where there is something to say: most APIs answer.
-fn breaker(breaker: &Value) -> Result<(), Failure> {
-    let said = match text(breaker, "state") {
-        "open" => format!("failed repeatedly; nothing is sent to it for {} s", breaker["seconds_left"]),
-        "half-open" => "failed repeatedly; the next call tries it again".to_owned(),
-        _ if breaker["failures"] != 0 => format!("{} calls in a row failed", breaker["failures"]),
-        _ => return Ok(()),
-    };
-    print::line(&format!("{} {}", print::painted(print::FAINT, "API state"), print::painted(print::WARNING, &said)))
-}
-
-fn operations(rows: &Value) -> Result<(), Failure> {
-    for row in items(rows) {
-        let (word, style) = if row["on"] == true { ("on ", print::GOOD) } else { ("off", print::FAINT) };
-        let old = if row["deprecated"] == true { " (deprecated)" } else { "" };
-        let title = print::harmless(text(row, "title"));
-        let what = format!("{:<6} {}  {title}{old}", text(row, "method"), print::harmless(text(row, "path")));
-        let name = text(row, "name");
-        print::line(&format!("{} {name}  {}", print::painted(style, word), print::painted(print::FAINT, &what)))?;
-    }
-    Ok(())
-}
-
-fn left_out(report: &Value) -> Result<(), Failure> {
-    let rows = items(&report["items"]);
-    let (operations, details): (Vec<&Value>, Vec<&Value>) = rows.iter().partition(|row| row["operation"] == true);
-    for row in &operations {
-        let line = format!("left out: {}: {}", text(row, "pointer"), text(row, "reason"));
-        print::line(&print::painted(print::WARNING, &print::harmless(&line)))?;
-    }
-    let details = details.len() as u64 + report["more"].as_u64().unwrap_or_default();
-    if details > 0 {
-        print::line(&format!("{details} parts of operations were left out as well; --json lists them."))?;
-    }
-    Ok(())
-}
-
-fn change(waiting: &Value) -> Result<(), Failure> {
-    let diff = &waiting["diff"];
-    for (key, word, style) in [("added", "+", print::GOOD), ("removed", "-", print::BAD)] {
-        for row in items(&diff[key]) {
-            let line = format!(
-                "{word} {}  {} {}  {}",
-                text(row, "name"),
-                text(row, "method"),
-                text(row, "path"),
-                text(row, "title")
-            );
-            print::line(&print::painted(style, &print::harmless(&line)))?;
-        }
-    }
-    let security = Some(&diff["security"]).filter(|it| !it.is_null());
-    for row in items(&diff["changed"]).iter().chain(security) {
-        print::line(&print::painted(print::WARNING, &format!("~ {}", text(row, "name"))))?;
-        for change in items(&row["changes"]) {
-            let side =
-                |key: &str| change[key].as_str().map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"));
-            let line = format!("    {}: {} -> {}", text(change, "pointer"), side("before"), side("after"));
-            print::line(&print::harmless(&line))?;
-        }
-        if row["more"].as_u64().unwrap_or_default() > 0 {
-            print::line(&format!("    and {} more", row["more"]))?;
-        }
-    }
-    for name in items(&waiting["would_be_on"]) {
-        print::line(&format!("new and on at once: {}", name.as_str().unwrap_or_default()))?;
-    }
-    print::line(&format!("digest {}", text(waiting, "digest")))
 }

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use url::Url;
 
-use super::connector::{items, text};
+use super::connector::show::{items, text};
 use super::exit::{Failure, NO};
 use super::library::tell;
 use super::reach::Reach;

@@ -8,7 +8,8 @@ use super::base_url::BaseUrl;
 use super::binding::{Binding, Scheme};
 use super::breaker::Standing;
 use super::record::ConnectorRecord;
-use super::registry::{ConnectorError, Connectors, Switch};
+use super::registry::{ConnectorError, Connectors, Switch, check_networks};
+use super::settings::Changes;
 use crate::base::bound::connector as bound;
 
 /// Whoever calls connectors. Hears of each that came, went, or is called otherwise than before; injected by `app`. The change is done
@@ -56,6 +57,22 @@ impl Connectors {
                 }
             }
         }
+        record.changed = self.clock.now();
+        self.write(&record).await?;
+        self.publish(name).await;
+        Ok(record)
+    }
+
+    /// Says how a connector's calls go out.
+    pub async fn set(&self, name: &str, changes: &Changes) -> Result<ConnectorRecord, ConnectorError> {
+        let _busy = self.occupy(name)?;
+        let mut record = self.get(name)?;
+        let base = BaseUrl::parse(&record.base_url, record.loopback_http)?;
+        if let Some(networks) = &changes.networks {
+            check_networks(networks)?;
+            record.networks.clone_from(networks);
+        }
+        record.settings = record.settings.with(changes, base.origin())?;
         record.changed = self.clock.now();
         self.write(&record).await?;
         self.publish(name).await;

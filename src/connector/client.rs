@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -14,9 +15,12 @@ use super::authorise::Authorise;
 use super::base_url::BaseUrl;
 use super::breaker::{Breakers, Pass};
 use super::next::next;
+use super::pieces::{Step, Told, Uploads, Whose};
 use super::record::ConnectorRecord;
-use super::reply::{Reader, Reply};
+use super::reply::{Part, Reader, Reply};
+use super::scan::{self, Dial, Scanner, Verdict};
 use super::tool::Tool;
+use super::upload::File;
 use super::upstream::{Answered, Authority, Outgoing, Unsent, Upstream};
 use super::wire::{Ready, SentFile, WireRequest};
 use super::{retry, upload};
@@ -25,7 +29,7 @@ use crate::base::budget::Meter;
 use crate::base::clock::Clock;
 use crate::base::id::{hex, random_bytes};
 use crate::base::principal::Principal;
-use crate::base::refusal::{Refusal, whole_seconds};
+use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::base::secret::Secret;
 use crate::schema::{NotASchema, Schema};
 
@@ -33,7 +37,9 @@ use crate::schema::{NotASchema, Schema};
 pub struct Client {
     upstream: Arc<dyn Upstream>,
     authorise: Arc<dyn Authorise>,
+    scanners: Arc<dyn Dial>,
     breakers: Breakers,
+    uploads: Uploads,
     clock: Arc<dyn Clock>,
 }
 
@@ -69,8 +75,15 @@ pub struct Call<'a> {
     pub meter: &'a Meter,
     /// Is told each secret that the request carries, in each of its forms, before it is sent.
     pub used: &'a (dyn Fn(&Secret) -> Result<(), Refusal> + Send + Sync),
+    /// Is told how far an upload in pieces is.
+    pub watcher: &'a dyn Watcher,
     /// All of it, waits included.
     pub time: Duration,
+}
+
+/// Hears how far an upload in pieces is, in bytes.
+pub trait Watcher: Send + Sync {
+    fn progress(&self, done: u64, total: u64, text: String) -> BoxFuture<'_, ()>;
 }
 
 impl std::fmt::Debug for Call<'_> {
@@ -80,8 +93,14 @@ impl std::fmt::Debug for Call<'_> {
 }
 
 impl Client {
-    pub fn new(upstream: Arc<dyn Upstream>, authorise: Arc<dyn Authorise>, clock: Arc<dyn Clock>) -> Self {
-        Self { upstream, authorise, breakers: Breakers::new(Arc::clone(&clock)), clock }
+    pub fn new(
+        upstream: Arc<dyn Upstream>,
+        authorise: Arc<dyn Authorise>,
+        scanners: Arc<dyn Dial>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (breakers, uploads) = (Breakers::new(Arc::clone(&clock)), Uploads::new(Arc::clone(&clock)));
+        Self { upstream, authorise, scanners, breakers, uploads, clock }
     }
 
     pub fn breakers(&self) -> &Breakers {
@@ -94,14 +113,25 @@ impl Client {
         let tool = call.operation.tool();
         let name = &call.connector.name;
         let base = BaseUrl::parse(&call.connector.base_url, call.connector.loopback_http).map_err(Refusal::internal)?;
-        if arguments.is_object() {
-            note_files(call.meter, &upload::prepare(tool, &mut arguments)?);
-        }
+        let files = if arguments.is_object() { upload::prepare(tool, &mut arguments)? } else { Vec::new() };
+        note_files(call.meter, files.iter().map(File::sent));
         let request = call.operation.ready.request(&base, &arguments, &random_bytes::<16>)?;
+        let scanner = call.connector.settings.scanner().map_err(Refusal::internal)?;
+        let principal = Arc::clone(&call.principal.id);
+        let whose = Whose { connector: name, principal, is_scanned: scanner.is_some() };
+        let step = self.uploads.step(whose, tool, &arguments, &files)?;
         drop(arguments);
         if let Some(body) = &request.body {
             call.meter.hold(body.bytes.len())?;
-            note_files(call.meter, &body.files);
+            note_files(call.meter, body.files.iter().cloned());
+        }
+        if let Some(scanner) = &scanner {
+            self.scan(&call, scanner, &shown(&files, &request, &step), until).await?;
+        }
+        drop(files);
+        if let Step::Going(going) = &step {
+            let told = &going.told;
+            call.watcher.progress(told.bytes, told.bytes_expected, told.text()).await;
         }
         let pass = match self.breakers.enter(name) {
             Ok(pass) => pass,
@@ -116,16 +146,61 @@ impl Client {
             Ok(answered) => {
                 call.meter.hold(answered.body.len())?;
                 call.meter.note(format!("status {}", answered.status.as_u16()));
-                let after = retry::retry_after(&answered.headers, self.clock.now());
-                let next = |headers: &HeaderMap, body: Option<&Value>| next(tool, &request.url, headers, body);
-                let reader = Reader { connector: name, tool, output: call.operation.output.as_ref(), next: &next };
-                Ok(reader.read(&answered, after.map(whole_seconds)))
+                let mut reply = self.read(&call, &request, &answered);
+                if answered.status.is_success()
+                    && let Some(told) = taken(call.meter, step, &answered)
+                {
+                    call.watcher.progress(told.bytes, told.bytes_expected, told.text()).await;
+                    reply.parts.push(Part::Text(format!("[{}.]", told.text())));
+                }
+                Ok(reply)
             }
             Err(unsent) => {
                 call.meter.note(unsent.to_string());
                 Ok(unanswered(name, tool, &unsent))
             }
         }
+    }
+
+    fn read(&self, call: &Call<'_>, request: &WireRequest, answered: &Answered) -> Reply {
+        let tool = call.operation.tool();
+        let after = retry::retry_after(&answered.headers, self.clock.now());
+        let next = |headers: &HeaderMap, body: Option<&Value>| next(tool, &request.url, headers, body);
+        let output = call.operation.output.as_ref();
+        let reader = Reader { connector: &call.connector.name, tool, output, next: &next };
+        reader.read(answered, after.map(whole_seconds))
+    }
+
+    /// Shows files to the scanner; only if it finds nothing in any of them, the call goes on.
+    async fn scan(
+        &self,
+        call: &Call<'_>,
+        scanner: &Scanner,
+        files: &[(String, &[u8])],
+        until: Instant,
+    ) -> Result<(), Refusal> {
+        for (name, content) in files {
+            if matches!(scanner, Scanner::Tcp(_)) {
+                call.meter.request()?;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match scan::scan(&*self.scanners, call.connector, scanner, content, left).await {
+                Ok(Verdict::Clean) => call.meter.note_once("scanned, nothing was found"),
+                Ok(Verdict::Found(found)) => {
+                    let public = format!("The file {name} was not sent: the scanner found {found} in it.");
+                    return Err(Refusal::new(Code::Invalid, public)
+                        .with_private(format!("the scanner found {found} in {name}")));
+                }
+                Err(error) => {
+                    let public = format!(
+                        "The file {name} was not sent, because the scanner could not look at it; an operator finds the reason in the audit log."
+                    );
+                    return Err(Refusal::new(Code::Unavailable, public)
+                        .with_private(format!("{name} was not scanned by {scanner}: {error}")));
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn attempts(
@@ -215,8 +290,44 @@ fn headers(request: &WireRequest) -> Result<HeaderMap, Refusal> {
     Ok(headers)
 }
 
+/// All that a scanner has to see: the files of the call, and at the end of an upload in pieces the whole of it.
+fn shown<'a>(files: &'a [File], request: &'a WireRequest, step: &'a Step<'_>) -> Vec<(String, &'a [u8])> {
+    let mut shown: Vec<(String, &[u8])> =
+        files.iter().map(|file| (file.name.clone(), file.content.as_slice())).collect();
+    if let Some(body) = &request.body {
+        let parts = body.files.iter().filter_map(|file| Some((file.name.clone(), body.bytes.get(file.at.clone())?)));
+        shown.extend(parts);
+    }
+    if let Step::Going(going) = step
+        && let Some(content) = &going.content
+    {
+        shown.push((going.told.name.clone(), content));
+    }
+    shown
+}
+
+/// The API took a step of an upload. Gives how far the upload is, where it is followed.
+fn taken(meter: &Meter, step: Step<'_>, answered: &Answered) -> Option<Told> {
+    match step {
+        Step::Other => None,
+        Step::Begin(begin) => {
+            meter.note(begin.note());
+            begin.done(serde_json::from_slice(&answered.body).ok().as_ref())
+        }
+        Step::Going(going) => {
+            let (told, whole) = going.done();
+            if let Some(hash) = whole {
+                meter.note(format!("file {}, {} bytes, sha256 {}", told.name, told.bytes, hex(&hash)));
+                return None;
+            }
+            meter.note(format!("a piece of {}, {} of {} bytes", told.name, told.bytes, told.bytes_expected));
+            Some(told)
+        }
+    }
+}
+
 /// Name, size and digest: the content is nobody's business.
-fn note_files(meter: &Meter, files: &[SentFile]) {
+fn note_files(meter: &Meter, files: impl Iterator<Item = SentFile>) {
     for file in files {
         let name = if file.name.is_empty() { "without a name" } else { &file.name };
         meter.note(format!("file {name}, {} bytes, sha256 {}", file.bytes, hex(&file.sha256)));

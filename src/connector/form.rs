@@ -125,9 +125,10 @@ fn multipart(fields: &[Field<'_>], random: &[u8; 16]) -> Result<WireBody, WireEr
                 let file = File::parse(value, &property.argument)?;
                 let head = format!("; filename=\"{}\"\r\nContent-Type: {}\r\n\r\n", file.name, file.media_type);
                 body.bytes.extend_from_slice(head.as_bytes());
+                let begin = body.bytes.len();
                 body.bytes.extend_from_slice(&file.content);
-                let hash = sha256(&[&file.content]);
-                body.files.push(SentFile { name: file.name, bytes: file.content.len(), sha256: hash });
+                let (hash, at) = (sha256(&[&file.content]), begin..body.bytes.len());
+                body.files.push(SentFile { name: file.name, bytes: file.content.len(), sha256: hash, at });
             } else {
                 part(property, value, &mut body.bytes)?;
             }

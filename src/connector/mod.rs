@@ -13,6 +13,8 @@ pub mod name;
 pub mod tool;
 pub mod wire;
 pub mod upload;
+pub mod scan;
+pub mod settings;
 pub mod binding;
 pub mod upstream;
 pub mod authorise;
@@ -22,12 +24,16 @@ pub mod client;
 pub mod reply;
 mod fault;
 mod next;
+mod pieces;
+pub mod reading;
 mod retry;
 mod form;
 mod object;
 mod segment;
 mod style;
 
+#[cfg(test)]
+mod tests_pieces;
 #[cfg(test)]
 mod tests_registry;
 #[cfg(test)]

@@ -149,6 +149,7 @@ mod tests {
             responses: Vec::new(),
             definitions: serde_json::Map::new(),
             security: Vec::new(),
+            upload: None,
             pointer: String::new(),
         }
     }

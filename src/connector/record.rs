@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::binding::Binding;
 use super::pick::{Picks, Switches};
+use super::settings::Settings;
 use super::tool::Schemes;
 use crate::auth::policy::ask::Resource;
 use crate::base::bound::connector as bound;
@@ -31,6 +32,8 @@ pub struct ConnectorRecord {
     pub switches: Switches,
     /// With which credential its calls prove who asks.
     pub binding: Option<Binding>,
+    /// How its calls go out.
+    pub settings: Settings,
     /// Rows of operations and documents of this generation are the approved ones.
     pub generation: u64,
     pub document: DocumentFacts,
@@ -72,6 +75,8 @@ pub struct DocumentFacts {
     pub left_out: u64,
     /// The security schemes ([`super::tool::Schemes`]) as canonical JSON.
     pub security: String,
+    /// What was found in words that belong to no operation: `pointer rule`.
+    pub flags: Vec<String>,
 }
 
 impl DocumentFacts {
@@ -91,8 +96,8 @@ pub struct Pending {
 
 impl Record for ConnectorRecord {
     const TABLE: &'static str = "connectors";
-    /// 1 had no binding, and was in no version that anybody runs.
-    const FORMAT: u8 = 2;
+    /// 1 had no binding, 2 no settings; both were in no version that anybody runs.
+    const FORMAT: u8 = 3;
 }
 
 impl ConnectorRecord {

@@ -8,8 +8,10 @@ use super::change::News;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
 use super::pick::{NotAGlob, Picks, Switches};
-use super::record::{self, ConnectorRecord, DocumentFacts, Mode, OperationRecord, Pending};
-use super::tool::{self, Class, Import, Tool};
+use super::reading::{Finding, Words, check_accepted, of_flags, read};
+use super::record::{self, ConnectorRecord, Mode, OperationRecord, Pending};
+use super::settings::{Changes, NotASetting, Settings};
+use super::tool::{Class, Import, Tool};
 use crate::base::bound::COMMIT_BYTES_MAX;
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
@@ -17,7 +19,7 @@ use crate::base::clock::Clock;
 use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
 use crate::crypto::digest::sha256;
-use crate::openapi::{self, OpenApiError};
+use crate::openapi::OpenApiError;
 use crate::store::table::Table;
 
 use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefix, codec};
@@ -25,6 +27,7 @@ use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefi
 /// All connectors.
 pub struct Connectors {
     store: Store,
+    words: Arc<Words>,
     pub(super) clock: Arc<dyn Clock>,
     /// Names that are worked on. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
@@ -75,6 +78,12 @@ pub enum ConnectorError {
     #[error(transparent)]
     Glob(#[from] NotAGlob),
     #[error(transparent)]
+    Setting(#[from] NotASetting),
+    #[error(
+        "words in the document look like an attack on whoever reads them: {0}; look at what was found, and accept each by its name, or leave it out"
+    )]
+    Flagged(String),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("a worker of the connectors ended: {0}")]
     Worker(String),
@@ -87,7 +96,8 @@ impl From<ConnectorError> for Refusal {
             ConnectorError::Exists(_)
             | ConnectorError::Busy(_)
             | ConnectorError::NothingPending(_)
-            | ConnectorError::OtherChange { .. } => Code::Conflict,
+            | ConnectorError::OtherChange { .. }
+            | ConnectorError::Flagged(_) => Code::Conflict,
             ConnectorError::Document(OpenApiError::TooLarge { .. }) => Code::TooLarge,
             ConnectorError::Name(_)
             | ConnectorError::TooMany
@@ -95,7 +105,8 @@ impl From<ConnectorError> for Refusal {
             | ConnectorError::Network(_)
             | ConnectorError::Document(_)
             | ConnectorError::BaseUrl(_)
-            | ConnectorError::Glob(_) => Code::Invalid,
+            | ConnectorError::Glob(_)
+            | ConnectorError::Setting(_) => Code::Invalid,
             ConnectorError::Broken(_) | ConnectorError::Store(_) | ConnectorError::Worker(_) => {
                 return Self::internal(error);
             }
@@ -115,6 +126,10 @@ pub struct Wanted {
     pub picks: Picks,
     pub mode: Mode,
     pub classification: Classification,
+    /// How its calls are to go out; networks stand above.
+    pub settings: Changes,
+    /// Names of tools (and of the connector) whose words were looked at and are taken as they are.
+    pub accepted: Vec<String>,
 }
 
 /// A connector that could be: nothing is kept of it.
@@ -122,6 +137,8 @@ pub struct Wanted {
 pub struct Preview {
     pub record: ConnectorRecord,
     pub import: Import,
+    /// What looks like an attack in its words.
+    pub findings: Vec<Finding>,
 }
 
 /// What is switched.
@@ -152,11 +169,13 @@ pub struct Change {
     /// The tools that would be, to tell which of them would be on.
     pub after: Vec<Tool>,
     pub record: ConnectorRecord,
+    /// What looks like an attack in words that are new.
+    pub findings: Vec<Finding>,
 }
 
 impl Connectors {
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, busy: Mutex::default(), news: OnceLock::new() }
+    pub fn new(store: Store, words: Words, clock: Arc<dyn Clock>) -> Self {
+        Self { store, words: Arc::new(words), clock, busy: Mutex::default(), news: OnceLock::new() }
     }
 
     /// All connectors, by name.
@@ -206,11 +225,10 @@ impl Connectors {
             return Err(ConnectorError::Name(wanted.name));
         }
         let base_url = BaseUrl::parse(&wanted.base_url, wanted.loopback_http)?;
-        if let Some(wrong) = wanted.networks.iter().find(|network| Network::parse(network).is_none()) {
-            return Err(ConnectorError::Network(wrong.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect()));
-        }
+        check_networks(&wanted.networks)?;
+        let settings = Settings::default().with(&wanted.settings, base_url.origin())?;
         let Wanted { name, loopback_http, networks, document, picks, mode, classification, .. } = wanted;
-        let (import, document) = read(name.clone(), document, picks.clone()).await?;
+        let (import, document, findings) = read(Arc::clone(&self.words), name.clone(), document, picks.clone()).await?;
         let now = self.clock.now();
         let record = ConnectorRecord {
             name,
@@ -223,13 +241,14 @@ impl Connectors {
             picks,
             switches: Switches::default(),
             binding: None,
+            settings,
             generation: 1,
             document,
             pending: None,
             added: now,
             changed: now,
         };
-        Ok(Preview { record, import })
+        Ok(Preview { record, import, findings })
     }
 
     /// Keeps a new connector.
@@ -242,8 +261,9 @@ impl Connectors {
         if known.len() >= bound::CONNECTORS_MAX {
             return Err(ConnectorError::TooMany);
         }
-        let document = wanted.document.clone();
+        let (document, accepted) = (wanted.document.clone(), wanted.accepted.clone());
         let preview = self.preview(wanted).await?;
+        check_accepted(&preview.findings, &accepted)?;
         let record = &preview.record;
         // What a crash in the middle of an earlier attempt left.
         self.forget(&record.name, 0..u64::MAX).await?;
@@ -258,7 +278,8 @@ impl Connectors {
     pub async fn update(&self, name: &str, document: Vec<u8>) -> Result<(Updated, Import), ConnectorError> {
         let _busy = self.occupy(name)?;
         let mut record = self.get(name)?;
-        let (import, facts) = read(name.to_owned(), document.clone(), record.picks.clone()).await?;
+        let words = Arc::clone(&self.words);
+        let (import, facts, _) = read(words, name.to_owned(), document.clone(), record.picks.clone()).await?;
         let before = self.stored(name, record.generation)?;
         let schemes = record.document.schemes();
         let after = Pinned { tools: &import.tools, security: &import.security };
@@ -276,9 +297,7 @@ impl Connectors {
         self.keep(name, generation, &document, &import.tools).await?;
         record.pending = Some(Pending { generation, document: facts, received: self.clock.now() });
         self.write(&record).await?;
-        let digest = lock::digest(name, Pinned { tools: &import.tools, security: &import.security });
-        let change = Change { diff, digest, after: import.tools.clone(), record };
-        Ok((Updated::Quarantined(Box::new(change)), import))
+        Ok((Updated::Quarantined(Box::new(self.waiting(name)?)), import))
     }
 
     /// The change that waits.
@@ -290,17 +309,28 @@ impl Connectors {
         let pinned = Pinned { tools: &after, security: &schemes.1 };
         let diff = Diff::between(Pinned { tools: &before, security: &schemes.0 }, pinned);
         let digest = lock::digest(name, pinned);
-        Ok(Change { diff, digest, after, record })
+        let names = diff.added.iter().map(|row| &row.name).chain(diff.changed.iter().map(|row| &row.name));
+        let names: HashSet<&String> = names.collect();
+        let new: Vec<Tool> = after.iter().filter(|tool| names.contains(&tool.name)).cloned().collect();
+        let mut findings = if pending.document.flags == record.document.flags {
+            Vec::new()
+        } else {
+            of_flags(name, &pending.document)
+        };
+        findings.extend(self.words.of_tools(&new)?);
+        Ok(Change { diff, digest, after, record, findings })
     }
 
-    /// Puts the change that waits in force. `digest` is that of the change that was looked at.
-    pub async fn approve(&self, name: &str, digest: &str) -> Result<Change, ConnectorError> {
+    /// Puts the change that waits in force. `digest` is that of the change that was looked at; `accepted` names the tools
+    /// with findings.
+    pub async fn approve(&self, name: &str, digest: &str, accepted: &[String]) -> Result<Change, ConnectorError> {
         let _busy = self.occupy(name)?;
         let mut change = self.waiting(name)?;
         if change.digest != digest {
             let (connector, named) = (name.to_owned(), digest.chars().take(64).collect());
             return Err(ConnectorError::OtherChange { connector, found: change.digest, named });
         }
+        check_accepted(&change.findings, accepted)?;
         if let Some(pending) = change.record.pending.take() {
             change.record.generation = pending.generation;
             change.record.document = pending.document;
@@ -422,32 +452,12 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Reads a document on a thread of its own: a large one takes seconds.
-async fn read(name: String, document: Vec<u8>, picks: Picks) -> Result<(Import, DocumentFacts), ConnectorError> {
-    let work = move || -> Result<(Import, DocumentFacts), ConnectorError> {
-        let mut import = tool::import(&name, openapi::read(&document)?);
-        import.tools = picks.of(import.tools)?;
-        if import.tools.is_empty() {
-            return Err(ConnectorError::NothingPicked);
-        }
-        let left_out = import.left_out.iter().filter(|it| it.operation).count();
-        let (security, most) = (tool::canonical_of(&import.security), bound::SECURITY_BYTES_MAX);
-        if security.len() > most {
-            let what = "bytes of security schemes";
-            return Err(OpenApiError::TooLarge { what, found: security.len(), most }.into());
-        }
-        let facts = DocumentFacts {
-            title: import.title.clone(),
-            version: import.version.clone(),
-            bytes: document.len() as u64,
-            sha256: sha256(&[&document]),
-            operations: import.tools.len() as u64,
-            left_out: left_out as u64,
-            security,
-        };
-        Ok((import, facts))
-    };
-    tokio::task::spawn_blocking(work).await.map_err(|error| ConnectorError::Worker(error.to_string()))?
+pub(super) fn check_networks(networks: &[String]) -> Result<(), ConnectorError> {
+    let no = |text: &String| ConnectorError::Network(text.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect());
+    if let Some(surplus) = networks.get(bound::NETWORKS_MAX) {
+        return Err(no(surplus));
+    }
+    networks.iter().find(|network| Network::parse(network).is_none()).map_or(Ok(()), |wrong| Err(no(wrong)))
 }
 
 fn list(snapshot: &Snapshot) -> Result<Vec<ConnectorRecord>, StoreError> {

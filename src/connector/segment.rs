@@ -13,7 +13,8 @@ pub(super) fn check_argument(text: &str, argument: &str) -> Result<(), WireError
         if text.contains(['/', '\\']) {
             return Err(WireError::refused(
                 argument,
-                "it is one segment of the path: no slash, no backslash, encoded or not",
+                "it is one segment of the path: no slash, no backslash, encoded or not. Where an API wants a path here, \
+                 its document has to give each part an argument of its own, or take it in the query",
             ));
         }
         if text.chars().any(char::is_control) {

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::name::{self, Claim};
-use super::object;
+use super::{object, pieces};
 use crate::base::bound::connector as bound;
 use crate::crypto::digest::{Hash, sha256};
 use crate::openapi::{
     Body, Document, Encoding, Form, LeftOut, Media, Method, Operation, Parameter, PathTemplate, Place, SecurityScheme,
-    Style,
+    Style, UploadStep,
 };
 use crate::schema::Schema;
 
@@ -39,6 +39,9 @@ pub struct Tool {
     pub answers: Vec<Answer>,
     /// Names of security schemes, of which each inner list is one sufficient way in.
     pub security: Vec<Vec<String>>,
+    /// Which step of an upload in pieces it is; names are those of arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<UploadStep>,
 }
 
 /// A parameter and the argument that sets it.
@@ -178,11 +181,13 @@ pub struct Import {
     pub security: Schemes,
     pub left_out: Vec<LeftOut>,
     pub left_out_more: usize,
+    /// Texts of the document that hide something, with their places.
+    pub hidden: Vec<(String, String)>,
 }
 
 /// Makes the tools of a document.
 pub fn import(connector: &str, document: Document) -> Import {
-    let Document { title, version, server, operations, security, mut left_out, left_out_more, .. } = document;
+    let Document { title, version, server, operations, security, mut left_out, left_out_more, hidden, .. } = document;
     let names = name::of_tools(connector, &operations);
     let mut tools = Vec::with_capacity(operations.len());
     for (operation, name) in operations.into_iter().zip(names) {
@@ -193,7 +198,7 @@ pub fn import(connector: &str, document: Document) -> Import {
         }
     }
     tools.sort_by(|one, two| one.name.cmp(&two.name));
-    Import { title, version, server, tools, security, left_out, left_out_more }
+    Import { title, version, server, tools, security, left_out, left_out_more, hidden }
 }
 
 fn tool(operation: Operation, name: String) -> Result<Tool, String> {
@@ -210,6 +215,7 @@ fn tool(operation: Operation, name: String) -> Result<Tool, String> {
         responses,
         definitions,
         security,
+        upload,
         ..
     } = operation;
     let mut parameters = operation.parameters;
@@ -233,6 +239,7 @@ fn tool(operation: Operation, name: String) -> Result<Tool, String> {
         arguments.push(Argument { argument, name: parameter.name, place: parameter.place, form: parameter.form, keys });
     }
     let body = body.map(|body| plan(body, flat, &mut names, &mut properties, &mut required, &definitions));
+    let upload = upload.map(|step| pieces::of_arguments(step, &arguments, body.as_ref())).transpose()?;
     let input = input(properties, required, definitions)?;
     let (output, wrapped) = output(responses.iter().find_map(|it| it.schema.as_ref().filter(|_| it.is_success())));
     let title = if summary.is_empty() { format!("{} {path}", method.as_str()) } else { summary.clone() };
@@ -261,6 +268,7 @@ fn tool(operation: Operation, name: String) -> Result<Tool, String> {
         wrapped,
         answers,
         security,
+        upload,
     })
 }
 

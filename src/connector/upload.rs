@@ -17,13 +17,28 @@ pub fn content_arguments(tool: &Tool) -> Vec<String> {
     properties(tool).filter(|it| it.file || is_content(tool, it)).map(|it| it.argument.clone()).collect()
 }
 
+/// A file that an argument holds in base64.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) argument: String,
+    pub(super) name: String,
+    pub(super) content: Vec<u8>,
+}
+
+impl File {
+    /// What the log may know.
+    pub(super) fn sent(&self) -> SentFile {
+        SentFile { name: self.name.clone(), bytes: self.content.len(), sha256: sha256(&[&self.content]), at: 0..0 }
+    }
+}
+
 /// Checks the files in the arguments and fills in what stands beside them.
-pub(super) fn prepare(tool: &Tool, arguments: &mut Value) -> Result<Vec<SentFile>, WireError> {
+pub(super) fn prepare(tool: &Tool, arguments: &mut Value) -> Result<Vec<File>, WireError> {
     let mut files = Vec::new();
     for content in properties(tool).filter(|it| is_content(tool, it)) {
         let Some(text) = arguments.get(&content.argument).and_then(Value::as_str) else { continue };
         // With padding, without line breaks: one content has one form.
-        let bytes = STANDARD.decode(text).map_err(|_| {
+        let decoded = STANDARD.decode(text).map_err(|_| {
             WireError::refused(&content.argument, "a file's content is base64 with padding, without line breaks")
         })?;
         let named = beside(tool, &["filename", "name"]);
@@ -36,7 +51,7 @@ pub(super) fn prepare(tool: &Tool, arguments: &mut Value) -> Result<Vec<SentFile
                 "a file's name has 1 to 255 letters, digits, dots, hyphens and underscores, and is not `.` or `..`",
             ));
         }
-        let (name, bytes) = (name.unwrap_or_default().to_owned(), (bytes.len(), sha256(&[&bytes])));
+        let name = name.unwrap_or_default().to_owned();
         if let Some(typed) = beside(tool, &["mimetype", "mediatype", "contenttype"]) {
             match arguments.get(&typed.argument) {
                 Some(Value::String(text)) if !is_media_type(text) => {
@@ -47,7 +62,7 @@ pub(super) fn prepare(tool: &Tool, arguments: &mut Value) -> Result<Vec<SentFile
                 _ => arguments[&typed.argument] = Value::from(MEDIA_TYPE),
             }
         }
-        files.push(SentFile { name, bytes: bytes.0, sha256: bytes.1 });
+        files.push(File { argument: content.argument.clone(), name, content: decoded });
     }
     Ok(files)
 }
@@ -103,7 +118,7 @@ mod tests {
             arguments["mimeType"] = media.into();
         }
         let files = prepare(tool, &mut arguments).map_err(|error| error.to_string())?;
-        Ok((files, arguments))
+        Ok((files.iter().map(File::sent).collect(), arguments))
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct SentFile {
     pub name: String,
     pub bytes: usize,
     pub sha256: Hash,
+    /// Where in a multipart body it stands; empty where it stands in base64.
+    pub at: std::ops::Range<usize>,
 }
 
 /// Arguments are nobody's business: neither query nor headers nor body are shown.

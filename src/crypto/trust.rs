@@ -83,6 +83,29 @@ fn identity(chain: &[u8], key: &Secret) -> Result<Identity, TrustError> {
     Ok((chain, key))
 }
 
+/// Whether `pem` has certificates of authorities, and no other.
+pub fn check_authorities(pem: &[u8]) -> Result<(), TrustError> {
+    authorities(pem).map(drop)
+}
+
+/// How many authorities stand in `pem`.
+pub fn count_authorities(pem: &[u8]) -> usize {
+    authorities(pem).map_or(0, |roots| roots.len())
+}
+
+/// Whether a chain and a key belong together.
+pub fn check_identity(chain: &[u8], key: &Secret) -> Result<(), TrustError> {
+    client_for(&Trust {
+        ca_file: None,
+        // Nobody is spoken to: that the system may have no authorities says nothing of the key.
+        ca: Some(chain),
+        identity: Some((chain, key)),
+        version_min: TlsVersion::Tls12,
+        protocols: &[],
+    })
+    .map(drop)
+}
+
 /// Those in `pem`, all of them usable.
 fn authorities(pem: &[u8]) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();

@@ -41,7 +41,7 @@ use door::Door;
 use error::EgressError;
 use policy::{Policy, Standing};
 use resolve::{Resolve, SystemResolver};
-use route::Route;
+use route::{Route, Via};
 use stream::Stream;
 
 /// For what a connection is opened.
@@ -55,6 +55,8 @@ pub enum Purpose {
     Connector,
     /// Keys of an authorization server are fetched.
     Keys,
+    /// A scanner looks at a file.
+    Scan,
 }
 
 impl Purpose {
@@ -65,6 +67,7 @@ impl Purpose {
             Self::Checkpoint => "egress.checkpoint",
             Self::Connector => "egress.connector",
             Self::Keys => "egress.keys",
+            Self::Scan => "egress.scan",
         }
     }
 }
@@ -143,6 +146,11 @@ impl Egress {
         self.open(Way { purpose, target, path: None, route: None }).await
     }
 
+    /// As [`Self::tcp`], by a route.
+    pub async fn tcp_by(&self, purpose: Purpose, target: &Endpoint, route: &Route) -> Result<Stream, EgressError> {
+        self.open(Way { purpose, target, path: None, route: Some(route) }).await
+    }
+
     /// A TLS connection; the certificate must be for the target's name.
     pub async fn tls(&self, purpose: Purpose, target: &Endpoint) -> Result<Stream, EgressError> {
         let stream = self.tcp(purpose, target).await?;
@@ -181,13 +189,17 @@ impl Egress {
 
     async fn open(&self, way: Way<'_>) -> Result<Stream, EgressError> {
         let standing = self.admitted(way)?;
-        match &self.proxy {
-            Some(proxy) if !self.policy.is_direct(way.target) => self.through(proxy, way, standing).await,
-            _ => {
-                let addresses = self.addresses(way, standing).await?;
-                self.connect(way, addresses).await
-            }
+        let proxy = match way.route.map(|route| &route.via) {
+            Some(Via::Direct) => None,
+            // Its loopback is not ours.
+            Some(Via::Proxy(proxy)) => Some(proxy).filter(|_| !way.target.is_loopback()),
+            Some(Via::Usual) | None => self.proxy.as_ref().filter(|_| !self.policy.is_direct(way.target)),
+        };
+        if let Some(proxy) = proxy {
+            return self.through(proxy, way, standing).await;
         }
+        let addresses = self.addresses(way, standing).await?;
+        self.connect(way, addresses).await
     }
 
     async fn connect(&self, way: Way<'_>, addresses: Vec<SocketAddr>) -> Result<Stream, EgressError> {

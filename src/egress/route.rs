@@ -10,7 +10,7 @@ use super::pool::Pool;
 use crate::base::network::Network;
 use crate::base::secret::Secret;
 use crate::config::raw::TlsVersion;
-use crate::config::target::{HostPattern, Url};
+use crate::config::target::{Endpoint, HostPattern, Url};
 use crate::crypto::trust::{self, Trust, TrustError};
 
 /// A way out that an operator made. Keep one for as long as it is as it is: its TLS configuration, and so its resumed
@@ -26,6 +26,7 @@ pub struct Route {
     /// PEM with the authorities whose certificates are trusted, in the place of all others.
     pub ca: Option<Vec<u8>>,
     pub client_certificate: Option<ClientCertificate>,
+    pub via: Via,
     /// TLS 1.2 is the least that there is.
     pub tls_min: TlsVersion,
     /// Whether `http://` to this machine is taken, and this machine reached. Never to another.
@@ -39,6 +40,18 @@ pub struct Route {
     tls: OnceLock<Arc<ClientConfig>>,
 }
 
+/// Which way a route takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// `egress.proxy`, where there is one.
+    #[default]
+    Usual,
+    /// By no proxy.
+    Direct,
+    /// By this one: spoken to in the clear; what goes through it is under TLS of its own.
+    Proxy(Endpoint),
+}
+
 /// Who we are to the other machine.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
@@ -46,6 +59,29 @@ pub struct ClientCertificate {
     pub chain: Vec<u8>,
     /// PEM: PKCS#8, PKCS#1 or SEC1.
     pub key: Secret,
+}
+
+impl ClientCertificate {
+    /// From PEM that has both, in any order.
+    pub fn of_pem(pem: &Secret) -> Self {
+        let text = String::from_utf8_lossy(pem.expose_secret());
+        let (mut chain, mut is_certificate) = (String::new(), false);
+        // The key stays where it is wiped.
+        for line in text.lines() {
+            is_certificate |= line.starts_with("-----BEGIN CERTIFICATE-----");
+            if is_certificate {
+                chain.push_str(line);
+                chain.push('\n');
+            }
+            is_certificate &= !line.starts_with("-----END");
+        }
+        Self { chain: chain.into_bytes(), key: pem.clone() }
+    }
+
+    /// Whether chain and key belong together.
+    pub fn check(&self) -> Result<(), TrustError> {
+        trust::check_identity(&self.chain, &self.key)
+    }
 }
 
 impl fmt::Debug for Route {
@@ -63,6 +99,7 @@ impl Route {
             networks: Vec::new(),
             ca: None,
             client_certificate: None,
+            via: Via::Usual,
             tls_min: TlsVersion::Tls12,
             cleartext_loopback: false,
             same_origin: false,
@@ -77,6 +114,14 @@ impl Route {
         let mut route = Self::new(name);
         route.hosts = vec![HostPattern::exactly(&url.endpoint.host)];
         route.cleartext_loopback = !url.is_tls;
+        route.is_of_setting = true;
+        route
+    }
+
+    /// To a host that the setting `name` holds, by something else than HTTP.
+    pub fn to(name: impl Into<String>, endpoint: &Endpoint) -> Self {
+        let mut route = Self::new(name);
+        route.hosts = vec![HostPattern::exactly(&endpoint.host)];
         route.is_of_setting = true;
         route
     }

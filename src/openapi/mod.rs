@@ -18,6 +18,7 @@ mod pointer;
 mod schema;
 mod security;
 mod text;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use serde_json::Value;
 
 pub use parameter::is_settable_header;
 pub use path::{Part, PathTemplate};
+pub use upload::UploadStep;
 
 /// Reads a document, JSON or YAML.
 pub fn read(bytes: &[u8]) -> Result<Document, OpenApiError> {
@@ -64,6 +66,9 @@ pub struct Document {
     pub left_out: Vec<LeftOut>,
     /// How many more than `left_out` can hold.
     pub left_out_more: usize,
+    /// JSON Pointers of texts with characters that are not seen, and these texts as they came: no operation has the
+    /// characters any more.
+    pub hidden: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +110,8 @@ pub struct Operation {
     pub definitions: serde_json::Map<String, Value>,
     /// Names of schemes, of which each inner list is one sufficient way in.
     pub security: Vec<Vec<String>>,
+    /// `x-sekisho-upload`: which step of an upload in pieces it is.
+    pub upload: Option<UploadStep>,
     /// JSON Pointer into the document.
     pub pointer: String,
 }

@@ -8,7 +8,7 @@ use super::parameter::{self, Declared};
 use super::path::{self, PathTemplate, Server};
 use super::schema::{Schemas, Side};
 use super::{Dialect, Document, LeftOut, Method, OpenApiError, Operation, Place, SecurityScheme};
-use super::{body, clean, pointer, security};
+use super::{body, clean, pointer, security, upload};
 use crate::base::bound::connector as bound;
 
 /// Why an operation is left out, and where that is.
@@ -80,6 +80,7 @@ pub(super) fn document(root: &Value) -> Result<Document, OpenApiError> {
             .map(|(pointer, operation, reason)| LeftOut { pointer, operation, reason })
             .collect(),
         left_out_more: reading.left_out_more,
+        hidden: clean::hidden(root),
     })
 }
 
@@ -140,6 +141,7 @@ impl Reading<'_> {
         }
         let template = PathTemplate::parse(path).map_err(out)?;
         let server_path = self.server_path(item, value).map_err(out)?;
+        let upload = upload::step(value).map_err(out)?;
         let mut schemas = Schemas::new(self.root, self.dialect, Side::In, bound::OPENAPI_SCHEMA_NODES_MAX);
         let many = |_| out(format!("its schemas have more than {} values", bound::OPENAPI_SCHEMA_NODES_MAX));
         let mut parameters = Vec::new();
@@ -190,6 +192,7 @@ impl Reading<'_> {
             responses,
             definitions: finished.definitions,
             security: security::required(self.root, value),
+            upload,
             pointer: at.to_owned(),
         })
     }

@@ -114,6 +114,7 @@ fn hold(row: &Value, arguments: &Map<String, Value>, seen: &Seen) {
 #[test]
 fn every_operation_of_iconect_is_listed_and_called_as_the_api_wants_it() {
     let installation = Installation::new();
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     let base = format!("{}/base", api.url());
@@ -206,6 +207,7 @@ fn last_entry(installation: &Installation, operation: &str) -> Value {
 #[test]
 fn answers_are_passed_on_as_what_they_are() {
     let installation = Installation::new();
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     zoo(&installation, &api, &[]);
@@ -253,6 +255,7 @@ fn answers_are_passed_on_as_what_they_are() {
 #[test]
 fn answers_that_cannot_be_passed_on_and_errors_are_told_in_their_own_words() {
     let installation = Installation::new();
+    installation.operate();
     let server = installation.serve();
     let (api, other) = (Api::start(), Api::start());
     zoo(&installation, &api, &[]);
@@ -307,6 +310,7 @@ fn answers_that_cannot_be_passed_on_and_errors_are_told_in_their_own_words() {
 #[test]
 fn only_what_can_be_repeated_is_repeated_and_only_in_its_time() {
     let installation = Installation::new();
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     zoo(&installation, &api, &[]);
@@ -348,6 +352,7 @@ fn only_what_can_be_repeated_is_repeated_and_only_in_its_time() {
 fn a_slow_answer_ends_with_the_time_of_the_call() {
     let mut installation = Installation::new();
     installation.set("TOOL_EXECUTION_CONNECTOR_TIMEOUT_MS", "1000");
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     zoo(&installation, &api, &[]);
@@ -361,6 +366,7 @@ fn a_slow_answer_ends_with_the_time_of_the_call() {
 #[test]
 fn what_is_not_on_the_internet_is_reached_only_where_the_connector_names_its_network() {
     let installation = Installation::new();
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     let base = format!("https://{}", api.address);
@@ -394,6 +400,7 @@ fn a_bound_credential_goes_to_the_api_and_nowhere_else() {
     installation.set("AUDIT_LEVEL", "all");
     installation.set("LOG_LEVEL", "debug");
     installation.set("METRICS_LISTEN", "127.0.0.1:0");
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     zoo(&installation, &api, &[]);
@@ -504,6 +511,7 @@ fn who_may_not_touch_a_connector_does_not_see_it() {
 #[test]
 fn a_big_connector_is_three_tools_that_find_describe_and_call() {
     let installation = Installation::new();
+    installation.operate();
     let server = installation.serve();
     let mut client = installation.stdio();
     let api = Api::start();
@@ -542,6 +550,7 @@ fn a_call_over_its_budget_is_stopped_with_an_entry() {
     installation.set("TOOL_EXECUTION_MAX_MEMORY_MB", "1");
     installation.set("LIMITS_OUTPUT_BYTES_MAX", "8388608");
     installation.add_library("docs", &[("a.md", "# Cameras\n\nOne camera."), ("b.md", "# Cameras\n\nTwo cameras.")]);
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     zoo(&installation, &api, &[]);
@@ -569,6 +578,7 @@ fn a_call_over_its_budget_is_stopped_with_an_entry() {
 fn of_an_upload_the_log_knows_name_size_and_digest_and_nothing_of_its_content() {
     let mut installation = Installation::new();
     installation.set("AUDIT_ARGUMENTS", "sealed");
+    installation.operate();
     let server = installation.serve();
     let api = Api::start();
     let add = ["connector", "add", "iconect", "--base-url", &api.url(), "--loopback-http", "--yes"];

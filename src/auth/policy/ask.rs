@@ -15,6 +15,8 @@ pub enum ActionGroup {
     Protocol,
     /// Tools, prompts, resources, completions.
     Agent,
+    /// Operations of connectors that write or delete. Part of `Agent`.
+    AgentChange,
     /// Reading the audit log, its proofs and reports, and the policies.
     AuditRead,
     /// Running the appliance day by day: libraries, sessions, bans, backups, status, lifecycle.
@@ -28,6 +30,7 @@ impl ActionGroup {
         match self {
             Self::Protocol => "protocol",
             Self::Agent => "agent",
+            Self::AgentChange => "agent_change",
             Self::AuditRead => "audit_read",
             Self::Operate => "operate",
             Self::Administer => "administer",
@@ -36,7 +39,7 @@ impl ActionGroup {
 
     /// Whether an agent does such things.
     pub fn is_for_agents(self) -> bool {
-        matches!(self, Self::Protocol | Self::Agent)
+        matches!(self, Self::Protocol | Self::Agent | Self::AgentChange)
     }
 }
 

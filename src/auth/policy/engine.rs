@@ -230,7 +230,8 @@ impl Engine {
         let group = uid(&types.action, action.group.as_str());
         let done = uid(&types.action, &action.name);
         let agent = uid(&types.action, ActionGroup::Agent.as_str());
-        let above = if action.group == ActionGroup::Protocol { HashSet::from([agent]) } else { HashSet::new() };
+        let is_part = matches!(action.group, ActionGroup::Protocol | ActionGroup::AgentChange);
+        let above = if is_part { HashSet::from([agent]) } else { HashSet::new() };
         entities.push(Entity::new_no_attrs(group.clone(), above));
         entities.push(Entity::new_no_attrs(done.clone(), HashSet::from([group])));
         let kind = types.resources.get(resource.kind.entity()).ok_or("a resource of no known type")?;

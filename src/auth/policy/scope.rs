@@ -30,7 +30,8 @@ pub(super) fn ask(scopes: &[String], action: &Action, resource: &Resource) -> An
         match scope.split_once(':') {
             Some(("tool", name)) => {
                 about_actions = true;
-                does |= action.group == ActionGroup::Agent && *action.name == *name;
+                let is_tool = matches!(action.group, ActionGroup::Agent | ActionGroup::AgentChange);
+                does |= is_tool && *action.name == *name;
             }
             Some(("action_group", group)) => {
                 about_actions = true;

@@ -49,15 +49,16 @@ fn each_role_does_what_it_is_for_and_no_more() {
     let groups = [
         ActionGroup::Protocol,
         ActionGroup::Agent,
+        ActionGroup::AgentChange,
         ActionGroup::AuditRead,
         ActionGroup::Operate,
         ActionGroup::Administer,
     ];
     for (role, expected) in [
-        (Role::Reader, [true, true, false, false, false]),
-        (Role::Operator, [true, true, false, true, false]),
-        (Role::Auditor, [false, false, true, false, false]),
-        (Role::Admin, [true; 5]),
+        (Role::Reader, [true, true, true, false, false, false]),
+        (Role::Operator, [true, true, true, false, true, false]),
+        (Role::Auditor, [false, false, false, true, false, false]),
+        (Role::Admin, [true; 6]),
     ] {
         let principal = Principal::token("t", role);
         let may = groups.map(|group| allows(&policy, &principal, &action("x", group), &Resource::appliance()));
@@ -65,6 +66,24 @@ fn each_role_does_what_it_is_for_and_no_more() {
     }
     let status = action("status", ActionGroup::Operate);
     assert!(allows(&policy, &Principal::token("t", Role::Auditor), &status, &Resource::appliance()));
+}
+
+#[test]
+fn a_reader_calls_of_a_connector_what_reads_and_an_operator_what_is_on() {
+    let own = "permit (principal == Sekisho::Principal::\"token:robot\", action in Sekisho::Action::\"agent_change\", \
+               resource is Sekisho::Connector);";
+    for (files, robot) in [(&[][..], false), (&[("robot.cedar", own)][..], true)] {
+        let (_folder, _, policy) = open(files);
+        let zoo = Resource::connector("zoo", Classification::Internal);
+        let may =
+            |name: &str, role, group| allows(&policy, &Principal::token(name, role), &action("zoo_x", group), &zoo);
+        assert!(may("t", Role::Reader, ActionGroup::Agent) && !may("t", Role::Reader, ActionGroup::AgentChange));
+        assert!(may("t", Role::Operator, ActionGroup::Agent) && may("t", Role::Operator, ActionGroup::AgentChange));
+        assert!(may("t", Role::Admin, ActionGroup::AgentChange) && !may("t", Role::Auditor, ActionGroup::Agent));
+        assert_eq!(may("robot", Role::Reader, ActionGroup::AgentChange), robot);
+        let scoped = scoped(Role::Reader, &["connector:zoo"]);
+        assert!(!allows(&policy, &scoped, &action("zoo_x", ActionGroup::AgentChange), &zoo));
+    }
 }
 
 #[test]

@@ -90,6 +90,52 @@ pub const SECURITY_BYTES_MAX: usize = 64 << 10;
 /// Content types of one response that are remembered.
 pub const OPENAPI_CONTENT_TYPES_MAX: usize = 16;
 
+/// Texts of a document with characters that are not seen, which are remembered until it was looked at.
+pub const OPENAPI_HIDDEN_MAX: usize = 64;
+/// Findings in the words of one tool: the first ones say enough.
+pub const TOOL_FINDINGS_MAX: usize = 4;
+/// Findings in the words of a document that belong to no tool.
+pub const DOCUMENT_FLAGS_MAX: usize = 8;
+/// Names of tools with findings that a refusal lists; the rest is counted.
+pub const FLAGGED_NAMES_MAX: usize = 20;
+
+// Uploads.
+
+/// Places in which an answer may name the upload that it begins.
+pub const UPLOAD_POINTERS_MAX: usize = 16;
+/// Uploads in pieces that are followed at once: each costs some hundred bytes, and 32 for each piece.
+pub const UPLOADS_MAX: usize = 256;
+/// Uploads in pieces of one principal that are followed at once: nobody takes the places of all others.
+pub const UPLOADS_PER_PRINCIPAL_MAX: usize = 16;
+/// Pieces of one upload: 10,000, as object stores have it.
+pub const UPLOAD_PIECES_MAX: usize = 10_000;
+/// The name by which an API calls an upload.
+pub const UPLOAD_ID_BYTES_MAX: usize = 256;
+/// How long an upload in pieces is followed after its last piece.
+pub const UPLOAD_IDLE_MS: u64 = 3_600_000;
+/// An upload in pieces that a scanner looks at when it is whole; until then it is held in memory. clamd takes 25 MiB
+/// unless it is told otherwise.
+pub const UPLOAD_SCANNED_BYTES_MAX: usize = 32 << 20;
+/// All uploads that are held for a scanner.
+pub const UPLOADS_SCANNED_BYTES_MAX: usize = 128 << 20;
+/// Asking a scanner about one file, from the connection to its verdict.
+pub const SCAN_MS_MAX: u64 = 20_000;
+/// What a scanner answers: a line.
+pub const SCAN_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// The name of what a scanner found, as it is told.
+pub const SCAN_NAME_CHARS_MAX: usize = 120;
+/// A piece of a file on its way to a scanner.
+pub const SCAN_CHUNK_BYTES: usize = 64 << 10;
+
+// Settings of one connector.
+
+/// Where a scanner or a proxy is, as an operator types it.
+pub const PLACE_BYTES_MAX: usize = 512;
+/// Authorities of one connector, in PEM: a site has one or two, of some thousand bytes.
+pub const AUTHORITIES_BYTES_MAX: usize = 64 << 10;
+/// Networks that one connector's host may be in.
+pub const NETWORKS_MAX: usize = 16;
+
 // Calls.
 
 /// What an entry says of a call beside its end: the credential, the files, the requests.

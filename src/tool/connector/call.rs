@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Reach, argument_bytes_max, effect};
+use super::{Reach, action_group, argument_bytes_max, effect};
 use crate::base::refusal::Refusal;
 use crate::connector::client::Callable;
 use crate::connector::record::ConnectorRecord;
@@ -29,6 +29,7 @@ impl OneOperation {
         let mut about = About::reading(Kind::Tool, &tool.name, &tool.title, &tool.description, input(&tool));
         about.output.clone_from(&tool.output);
         about.effect = effect(tool.class());
+        about.action_group = action_group(tool.class());
         about.idempotent = tool.method.is_idempotent();
         about.argument_bytes_max = argument_bytes_max(&tool);
         about.quotes = true;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound::connector as bound;
 use crate::base::refusal::Refusal;
 use crate::connector::breaker::Standing;
 use crate::connector::change::News;
-use crate::connector::client::{Call, Callable, Client};
+use crate::connector::client::{Call, Callable, Client, Watcher};
 use crate::connector::record::{ConnectorRecord, Mode};
 use crate::connector::registry::{ConnectorError, Connectors};
 use crate::connector::reply::{Part, Reply};
@@ -138,6 +139,14 @@ fn effect(class: Class) -> Effect {
     }
 }
 
+/// What policies know it as: who only reads calls nothing that writes.
+fn action_group(class: Class) -> ActionGroup {
+    match class {
+        Class::Read => ActionGroup::Agent,
+        Class::Write | Class::Delete => ActionGroup::AgentChange,
+    }
+}
+
 /// The largest arguments of a tool, in bytes of JSON.
 fn argument_bytes_max(tool: &Tool) -> usize {
     if tool.body.is_some() { bound::CALL_BODY_ARGUMENT_BYTES_MAX } else { bound::CALL_ARGUMENT_BYTES_MAX }
@@ -158,10 +167,22 @@ impl Reach {
             principal: &cx.principal,
             meter: &cx.meter,
             used: &move |secret| used.note(secret),
+            watcher: &Hears(cx),
             // What is left is for telling how it ended.
             time: self.time.mul_f64(0.95),
         };
         Ok(Outcome::Done(output(&connector.name, self.client.call(call, arguments).await?)))
+    }
+}
+
+/// The caller, who hears how far an upload is.
+struct Hears<'a>(&'a Cx);
+
+impl Watcher for Hears<'_> {
+    fn progress(&self, done: u64, total: u64, text: String) -> BoxFuture<'_, ()> {
+        #[allow(clippy::cast_precision_loss, reason = "no file has 2^53 bytes")]
+        let (done, total) = (done as f64, total as f64);
+        Box::pin(self.0.progress(done, Some(total), Some(text)))
     }
 }
 

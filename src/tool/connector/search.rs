@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{arguments, result_schema_of, schema_of, to_json};
-use super::{Reach, argument_bytes_max, effect};
-use crate::auth::policy::ask::{Action, ActionGroup, Resource};
+use super::{Reach, action_group, argument_bytes_max, effect};
+use crate::auth::policy::ask::{Action, Resource};
 use crate::base::bound::connector as bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::connector::client::Callable;
@@ -170,7 +170,7 @@ fn about(shelf: &Shelf, verb: Verb) -> About {
 impl Shelf {
     /// Policies decide on each operation by its own name, as where it is a tool of its own.
     fn may(&self, cx: &Cx, tool: &Tool) -> bool {
-        let action = Action { name: tool.name.as_str().into(), group: ActionGroup::Agent };
+        let action = Action { name: tool.name.as_str().into(), group: action_group(tool.class()) };
         let access = cx.access.with_action(&action);
         access.may(&Resource::appliance()) && access.may(&self.connector.resource())
     }
