@@ -14,6 +14,7 @@ pub mod library;
 pub mod lifecycle;
 pub mod log;
 pub mod policy;
+pub mod profile;
 pub mod retention;
 pub mod search;
 pub mod session;
@@ -33,6 +34,7 @@ use crate::connector::registry::Connectors;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
+use crate::profile::Profiles;
 use crate::schema::NotASchema;
 use alert::Alerts;
 use lifecycle::Lifecycle;
@@ -41,6 +43,7 @@ use status::Look;
 /// What operators' requests go to.
 pub struct Rooms<'a> {
     pub libraries: &'a Arc<Libraries>,
+    pub profiles: &'a Arc<Profiles>,
     pub connectors: &'a Arc<Connectors>,
     pub audit: &'a Audit,
     pub custody: &'a Arc<Custody>,
@@ -62,8 +65,9 @@ impl std::fmt::Debug for Rooms<'_> {
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
-    let Rooms { config, look, lifecycle, .. } = rooms;
+    let Rooms { config, look, lifecycle, profiles, .. } = rooms;
     library::register(catalog, libraries)?;
+    profile::register(catalog, libraries, profiles)?;
     connector::register(catalog, connectors)?;
     binding::register(catalog, connectors, custody)?;
     audit::register(catalog, audit, custody)?;

@@ -4,6 +4,7 @@ mod admin;
 pub mod connector;
 pub mod egress;
 mod gate;
+pub mod profile;
 mod watch;
 
 pub use admin::{

@@ -15,6 +15,7 @@ mod exit;
 mod library;
 mod log;
 mod policy;
+mod profile;
 mod print;
 mod reach;
 mod search;
