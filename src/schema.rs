@@ -52,6 +52,20 @@ impl Schema {
     }
 }
 
+impl Schema {
+    /// The first `mismatches_max` mismatches, in the order in which they are found.
+    pub fn mismatches(&self, value: &Value, mismatches_max: usize) -> Vec<Mismatch> {
+        if let Err(mismatch) = within_bounds(value) {
+            return vec![mismatch];
+        }
+        let told = |error: jsonschema::ValidationError<'_>| Mismatch {
+            pointer: error.instance_path().as_str().to_owned(),
+            message: shortened(&error.to_string()),
+        };
+        self.validator.iter_errors(value).take(mismatches_max).map(told).collect()
+    }
+}
+
 /// Values of hostile shape are stopped before the validator, or anybody, walks them: depth, count of values and keys,
 /// length of strings, size of numbers.
 pub fn within_bounds(value: &Value) -> Result<(), Mismatch> {

@@ -1,4 +1,4 @@
-//! The operations `library.add`, `.list`, `.show`, `.sync`, `.classify`, `.remove`.
+//! The operations `library.add`, `.list`, `.show`, `.sync`, `.classify`, `.profile`, `.remove`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::schema::NotASchema;
 pub(super) fn register(catalog: &Catalog, libraries: &Arc<Libraries>) -> Result<(), NotASchema> {
     let named = schemars::schema_for!(Named).to_value();
     let classify = schemars::schema_for!(Classify).to_value();
+    let use_profile = schemars::schema_for!(UseProfile).to_value();
     let nothing = json!({"type": "object", "properties": {}, "additionalProperties": false});
     let requests = [
         (Request::Add, "library.add", "Add a library", schemars::schema_for!(Add).to_value(), Effect::Changes, false),
@@ -31,6 +32,14 @@ pub(super) fn register(catalog: &Catalog, libraries: &Arc<Libraries>) -> Result<
         (Request::Show, "library.show", "Show a library", named.clone(), Effect::ReadOnly, true),
         (Request::Sync, "library.sync", "Bring a library up to date", named.clone(), Effect::Changes, true),
         (Request::Classify, "library.classify", "Say how confidential a library is", classify, Effect::Changes, true),
+        (
+            Request::Profile,
+            "library.profile",
+            "Say by which profile a library is read",
+            use_profile,
+            Effect::Changes,
+            true,
+        ),
         (Request::Remove, "library.remove", "Remove a library", named, Effect::Destroys, false),
     ];
     for (request, name, title, input, effect, idempotent) in requests {
@@ -56,6 +65,7 @@ enum Request {
     Show,
     Sync,
     Classify,
+    Profile,
     Remove,
 }
 
@@ -84,6 +94,21 @@ struct Add {
     #[serde(default)]
     #[schemars(length(max = 16))]
     classification: Option<String>,
+    /// The profile by which it is read.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    profile: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UseProfile {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// The profile by which the library is read from now on; none, if it is left out.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    profile: Option<String>,
 }
 
 struct LibraryRequest {
@@ -105,7 +130,7 @@ impl LibraryRequest {
         }
         cx.access.touch(classification);
         let source = Source::Folder { root: add.path, include: add.include, exclude: add.exclude };
-        self.libraries.add(&add.name, source, classification).await?;
+        self.libraries.add(&add.name, source, classification, add.profile).await?;
         match self.sync(cx, &add.name).await {
             Ok(report) => Ok(json!({"library": record_json(&self.libraries.get(&add.name)?), "report": report})),
             Err(refusal) => {
@@ -168,6 +193,14 @@ impl LibraryRequest {
                 cx.access.touch(classification);
                 Ok(json!({"library": record_json(&record), "before": before}))
             }
+            Request::Profile => {
+                let UseProfile { name, profile } = parse(arguments)?;
+                let before = seen.get(&name)?.profile;
+                self.libraries.use_profile(&name, profile).await?;
+                // Facets are derived anew, so that its tools find what they filter by.
+                let report = self.sync(cx, &name).await?;
+                Ok(json!({"library": record_json(&self.libraries.get(&name)?), "before": before, "report": report}))
+            }
             Request::Remove => {
                 let Named { name } = parse(arguments)?;
                 seen.get(&name)?;
@@ -208,5 +241,6 @@ fn record_json(record: &LibraryRecord) -> Value {
         "sections": record.sections,
         "bytes": record.bytes,
         "classification": record.classification,
+        "profile": record.profile,
     })
 }

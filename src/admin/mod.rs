@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod log;
 pub mod login;
 pub mod policy;
+pub mod profile;
 pub mod retention;
 pub mod search;
 pub mod session;
@@ -36,6 +37,7 @@ use crate::connector::registry::Connectors;
 use crate::custody::Custody;
 use crate::library::Libraries;
 use crate::operation::Catalog;
+use crate::profile::Profiles;
 use crate::schema::NotASchema;
 use alert::Alerts;
 use lifecycle::Lifecycle;
@@ -44,6 +46,7 @@ use status::Look;
 /// What operators' requests go to.
 pub struct Rooms<'a> {
     pub libraries: &'a Arc<Libraries>,
+    pub profiles: &'a Arc<Profiles>,
     pub connectors: &'a Arc<Connectors>,
     pub desk: &'a Desk,
     pub audit: &'a Audit,
@@ -66,8 +69,9 @@ impl std::fmt::Debug for Rooms<'_> {
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
-    let Rooms { desk, config, look, lifecycle, .. } = rooms;
+    let Rooms { desk, profiles, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;
+    profile::register(catalog, libraries, profiles)?;
     connector::register(catalog, connectors, desk)?;
     binding::register(catalog, connectors, custody, desk)?;
     login::register(catalog, connectors, desk)?;

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -30,6 +30,7 @@ use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::telemetry::metric::{Exposition, Gathered, Metrics};
 use crate::tool;
+use crate::tool::profile::ProfileTools;
 use crate::web::Readiness;
 
 /// Whether this process gives the directory to a server: a stdio client's does, a server does not.
@@ -65,6 +66,16 @@ impl Lifecycle for GivingUp {
 /// Tells clients what a sync changed.
 pub(super) struct Announce {
     pub(super) catalog: Arc<Catalog>,
+    /// Set when there are tools to keep; a sync before that tells nobody.
+    pub(super) profiles: OnceLock<Arc<ProfileTools>>,
+}
+
+impl Announce {
+    fn keep_tools(&self) {
+        if let Some(tools) = self.profiles.get() {
+            tools.keep();
+        }
+    }
 }
 
 impl Changes for Announce {
@@ -76,10 +87,12 @@ impl Changes for Announce {
         if list_changed {
             self.catalog.announce(Change::Resources(Some(library.resource())));
         }
+        self.keep_tools();
     }
 
     fn libraries(&self) {
         self.catalog.announce(Change::Resources(None));
+        self.keep_tools();
     }
 }
 

@@ -1,6 +1,7 @@
-//! The libraries at a start: their index, and the manual, which every installation has.
+//! The libraries at a start: their index, their profiles, and the manual, which every installation has.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,14 +10,37 @@ use super::facts::Announce;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::config::place::Places;
+use crate::crypto::digest::Hash;
 use crate::library::record::Source;
+use crate::library::shape::Shape;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
+use crate::profile::{Profiles, facet};
 use crate::search::Index;
 use crate::store::Store;
 
 /// The library that every installation has.
 const MANUAL: &str = "manual";
+
+/// Derives facets by the rules of profiles.
+struct ByProfile(Arc<Profiles>);
+
+impl Shape for ByProfile {
+    fn mark(&self, profile: &str) -> Option<Hash> {
+        Some(self.0.get(profile)?.mark)
+    }
+
+    fn facets(&self, profile: &str, path: &str, front: &BTreeMap<String, Vec<String>>) -> Vec<(String, Vec<String>)> {
+        let rules = self.0.get(profile).map(|profile| profile.manifest.facets.as_slice());
+        facet::derive(rules.unwrap_or_default(), path, front)
+    }
+}
+
+/// What of the libraries the other rooms are given.
+pub(super) struct Shelved {
+    pub(super) libraries: Arc<Libraries>,
+    pub(super) announce: Arc<Announce>,
+}
 
 /// The libraries with an index that knows all of their documents.
 pub(super) async fn open(
@@ -24,27 +48,32 @@ pub(super) async fn open(
     store: &Store,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
+    profiles: &Arc<Profiles>,
     notice: &(dyn Fn(&str) + Sync),
-) -> Result<Arc<Libraries>, AppError> {
+) -> Result<Shelved, AppError> {
     let index = Index::open(&places.index())?;
     if let Some(reason) = &index.rebuilt {
         notice(&format!("The index is made anew from the store: {reason}."));
     }
-    let changes = Arc::new(Announce { catalog: Arc::clone(catalog) });
-    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), Arc::clone(clock), changes));
+    let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
+    let shape = Arc::new(ByProfile(Arc::clone(profiles)));
+    let (clock, changes) = (Arc::clone(clock), Arc::clone(&announce) as _);
+    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape));
     let caught_up = libraries.catch_up(index.marks).await?;
     if caught_up > 0 {
         notice(&format!("{caught_up} documents were indexed again."));
     }
     ensure_manual(&libraries).await?;
-    Ok(libraries)
+    Ok(Shelved { libraries, announce })
 }
 
 /// The manual is a library like any other, and follows the binary's version.
 async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
     match libraries.get(MANUAL) {
         Ok(_) => {}
-        Err(LibraryError::NoLibrary(_)) => drop(libraries.add(MANUAL, Source::Builtin, Classification::Public).await?),
+        Err(LibraryError::NoLibrary(_)) => {
+            drop(libraries.add(MANUAL, Source::Builtin, Classification::Public, None).await?)
+        }
         Err(error) => return Err(error),
     }
     libraries.sync(MANUAL, CancellationToken::new(), |_| {}).await.map(drop)

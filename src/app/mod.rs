@@ -44,6 +44,7 @@ use crate::library::LibraryError;
 use crate::mcp::Mcp;
 use crate::operation::Catalog;
 use crate::pipeline::{Parts, Pipeline, PipelineError};
+use crate::profile::Profiles;
 use crate::schema::NotASchema;
 use crate::search::SearchError;
 use crate::store::lock::{DirectoryLock, LockError};
@@ -51,6 +52,7 @@ use crate::store::table::Table;
 use crate::store::{Batch, Opened, Put, Store, StoreError};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metric::Metrics;
+use crate::tool::profile::ProfileTools;
 use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
@@ -175,12 +177,20 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let libraries = libraries::open(places, &store, &clock, &catalog, notice).await?;
+        let (profiles, told) = Profiles::open(config.profile.directory.as_deref());
+        for mistake in told {
+            notice(&format!("A profile is left out: {mistake}."));
+        }
+        let profiles = Arc::new(profiles);
+        let shelved = libraries::open(places, &store, &clock, &catalog, &profiles, notice).await?;
+        let libraries = shelved.libraries;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         let shelves = Arc::new(Shelves::default());
         tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
+        let tools = ProfileTools::register(&catalog, &libraries, &profiles, &shelves);
+        shelved.announce.profiles.set(tools).unwrap_or_default();
         #[cfg(feature = "conformance-fixtures")]
         crate::fixture::register(&catalog, &shelves)?;
         let outward = outward::egress(&config, &audit);
@@ -216,6 +226,7 @@ impl App {
         let (connectors, desk) = Box::pin(opening).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
+            profiles: &profiles,
             connectors: &connectors,
             desk: &desk,
             audit: &audit,

@@ -5,6 +5,7 @@ pub mod connector;
 pub mod egress;
 mod gate;
 pub mod oauth;
+pub mod profile;
 mod watch;
 
 pub use admin::{

@@ -1,4 +1,4 @@
-//! `library add|list|sync|show|classify|remove`.
+//! `library add|list|sync|show|classify|profile|remove`.
 
 use std::path::PathBuf;
 
@@ -28,6 +28,9 @@ pub(crate) enum Library {
         /// How confidential its documents are: public, internal, confidential or restricted
         #[arg(long, value_name = "LEVEL", default_value = "internal")]
         classification: Classification,
+        /// The profile by which it is read: it brings tools that know these documents
+        #[arg(long, value_name = "PROFILE")]
+        profile: Option<String>,
     },
     /// List the libraries
     List,
@@ -44,11 +47,17 @@ pub(crate) enum Library {
         #[arg(value_name = "LEVEL")]
         classification: Classification,
     },
+    /// Profiles: what is special about one set of documents
+    #[command(subcommand)]
+    Profile(super::profile::Profile),
     /// Forget a library; its folder is left alone
     Remove { name: String },
 }
 
 pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failure> {
+    if let Library::Profile(super::profile::Profile::Check { folder }) = &command {
+        return super::profile::check(context, folder);
+    }
     let reach = Reach::find(context).await?;
     let result = answer(context, &reach, command).await;
     reach.close().await;
@@ -57,13 +66,14 @@ pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failu
 
 async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8, Failure> {
     match command {
-        Library::Add { name, path, include, exclude, classification } => {
+        Library::Profile(command) => super::profile::answer(context, reach, command).await,
+        Library::Add { name, path, include, exclude, classification, profile } => {
             // Relative to where the person stands, not to where a server was started.
             let path = path.canonicalize().map_err(|error| {
                 Failure::of_refusal(&json!({"code": "not_found", "message": format!("{}: {error}", path.display())}))
             })?;
             let path = path.display().to_string();
-            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification});
+            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification, "profile": profile});
             let result = with_progress(reach, "library.add", arguments).await?;
             tell(context, &result, || report(&result["report"]))
         }
@@ -127,7 +137,7 @@ pub(super) fn tell(
 }
 
 /// A bar where somebody watches, a line now and then elsewhere.
-async fn with_progress(reach: &Reach, name: &str, arguments: Value) -> Result<Value, Failure> {
+pub(super) async fn with_progress(reach: &Reach, name: &str, arguments: Value) -> Result<Value, Failure> {
     let target = if print::is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}").map_err(Failure::internal)?;
     let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style);
@@ -153,7 +163,7 @@ async fn with_progress(reach: &Reach, name: &str, arguments: Value) -> Result<Va
     result
 }
 
-fn report(report: &Value) -> Result<(), Failure> {
+pub(super) fn report(report: &Value) -> Result<(), Failure> {
     let number = |key: &str| report[key].as_u64().unwrap_or_default();
     print::line(&format!(
         "{}: {} documents, {} sections ({} added, {} changed, {} removed, {} unchanged)",

@@ -16,6 +16,7 @@ mod library;
 mod log;
 mod login;
 mod policy;
+mod profile;
 mod print;
 mod reach;
 mod search;

@@ -40,6 +40,7 @@ pub struct Config {
     pub audit: Audit,
     pub vault: Vault,
     pub policy: Policy,
+    pub profile: Profile,
     pub backup: Backup,
     pub metrics: metrics::Metrics,
     pub watch: watch::Watch,
@@ -175,6 +176,12 @@ pub struct Policy {
 }
 
 #[derive(Clone, Debug)]
+pub struct Profile {
+    /// `None`: only shipped profiles.
+    pub directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
 pub struct Backup {
     pub directory: Option<PathBuf>,
     pub every: Duration,
@@ -247,6 +254,7 @@ impl Config {
                 directory: check.path("policy.directory", raw.policy.directory.as_deref()),
                 look: Duration::from_secs(check.within("policy.look_seconds", raw.policy.look_seconds, 1, 3600)),
             },
+            profile: Profile { directory: check.path("profile.directory", raw.profile.directory.as_deref()) },
             backup: Backup {
                 directory: check.path("backup.directory", raw.backup.directory.as_deref()),
                 every: Duration::from_secs(3600 * check.within("backup.every_hours", raw.backup.every_hours, 1, 8760)),

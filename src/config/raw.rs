@@ -40,6 +40,8 @@ pub struct Raw {
     pub vault: Vault,
     /// Policies: who may do what. Roles come with Sekisho, files of yours add to them.
     pub policy: Policy,
+    /// Profiles: what is special about one set of documents. Some come with Sekisho, folders of yours add to them.
+    pub profile: Profile,
     /// Backups that are made by themselves.
     pub backup: Backup,
     /// Figures for Prometheus, on a port of their own.
@@ -264,6 +266,14 @@ impl Default for Policy {
     fn default() -> Self {
         Self { directory: None, look_seconds: 30 }
     }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// Folder whose folders are profiles of yours; one with the name of a shipped profile takes its place. Empty: only those that are shipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

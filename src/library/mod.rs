@@ -4,6 +4,7 @@ pub mod page;
 pub mod parse;
 mod passage;
 pub mod record;
+pub mod shape;
 pub mod source;
 pub mod split;
 pub mod sync;
@@ -19,10 +20,11 @@ use crate::base::bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
-use crate::search::{Found, Index, Request, SearchError};
+use crate::search::{Counts, Found, Index, Request, SearchError};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
 use record::{DocumentRecord, LibraryRecord, Source};
+use shape::Shape;
 use source::SourceError;
 
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
@@ -39,6 +41,7 @@ pub struct Libraries {
     index: Arc<Index>,
     clock: Arc<dyn Clock>,
     changes: Arc<dyn Changes>,
+    shape: Arc<dyn Shape>,
     /// Names under sync or removal. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
     /// Places for searches on blocking threads.
@@ -76,6 +79,8 @@ pub enum LibraryError {
     TooMany,
     #[error("the manual belongs to Sekisho; it cannot be removed")]
     Builtin,
+    #[error("there is no profile {0:?}; `sekisho library profile list` names those that there are")]
+    NoProfile(String),
     #[error("the sync was cancelled; the library keeps what it had")]
     Cancelled,
     #[error(transparent)]
@@ -97,9 +102,10 @@ impl From<LibraryError> for Refusal {
             return Self::new(Code::NotFound, error.to_string()).with_private(format!("library {name:?}: {reason}"));
         }
         let code = match &error {
-            LibraryError::NoLibrary(_) | LibraryError::NoDocument { .. } | LibraryError::Hidden { .. } => {
-                Code::NotFound
-            }
+            LibraryError::NoLibrary(_)
+            | LibraryError::NoDocument { .. }
+            | LibraryError::Hidden { .. }
+            | LibraryError::NoProfile(_) => Code::NotFound,
             LibraryError::Exists(_) | LibraryError::Busy(_) | LibraryError::Builtin => Code::Conflict,
             LibraryError::Source(SourceError::Folder { .. }) => Code::NotFound,
             LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
@@ -113,12 +119,19 @@ impl From<LibraryError> for Refusal {
 }
 
 impl Libraries {
-    pub fn new(store: Store, index: Arc<Index>, clock: Arc<dyn Clock>, changes: Arc<dyn Changes>) -> Self {
+    pub fn new(
+        store: Store,
+        index: Arc<Index>,
+        clock: Arc<dyn Clock>,
+        changes: Arc<dyn Changes>,
+        shape: Arc<dyn Shape>,
+    ) -> Self {
         Self {
             store,
             index,
             clock,
             changes,
+            shape,
             busy: Mutex::default(),
             searches: Arc::new(Semaphore::new(bound::SEARCHES_MAX)),
             index_writer: tokio::sync::Mutex::default(),
@@ -140,11 +153,13 @@ impl Libraries {
         name: &str,
         source: Source,
         classification: Classification,
+        profile: Option<String>,
     ) -> Result<LibraryRecord, LibraryError> {
         if !record::is_library_name(name) {
             return Err(LibraryError::Name(name.into()));
         }
         source::check(&source)?;
+        self.check_profile(profile.as_deref())?;
         let _busy = self.occupy(name)?;
         let known = self.list()?;
         // One that was never synced is what an interrupted `add` leaves; it is in nobody's way.
@@ -165,6 +180,8 @@ impl Libraries {
             sections: 0,
             bytes: 0,
             classification,
+            profile,
+            shaped: None,
         };
         self.store.commit(Batch::puts(vec![Put::new(Table::Libraries, name, codec::encode(&record)?)])).await?;
         Ok(record)
@@ -179,6 +196,23 @@ impl Libraries {
         // To some it is new, to others it is gone.
         self.changes.libraries();
         Ok(record)
+    }
+
+    /// Says anew by which profile a library is read; its next sync derives all facets anew.
+    pub async fn use_profile(&self, name: &str, profile: Option<String>) -> Result<LibraryRecord, LibraryError> {
+        self.check_profile(profile.as_deref())?;
+        let _busy = self.occupy(name)?;
+        let record = LibraryRecord { profile, ..self.get(name)? };
+        self.store.commit(Batch::puts(vec![Put::new(Table::Libraries, name, codec::encode(&record)?)])).await?;
+        self.changes.libraries();
+        Ok(record)
+    }
+
+    fn check_profile(&self, profile: Option<&str>) -> Result<(), LibraryError> {
+        match profile.filter(|name| self.shape.mark(name).is_none()) {
+            Some(unknown) => Err(LibraryError::NoProfile(unknown.into())),
+            None => Ok(()),
+        }
     }
 
     /// Forgets a library and its documents.
@@ -272,6 +306,24 @@ impl Libraries {
             })
         });
         Ok(searched.await.map_err(|error| LibraryError::Worker(error.to_string()))??)
+    }
+
+    /// How many documents of the named libraries a query finds, by the values of the facets `names`.
+    pub async fn count(self: &Arc<Self>, query: Query, names: Vec<String>) -> Result<Counts, LibraryError> {
+        let _place = self.searches.acquire().await.map_err(|error| LibraryError::Worker(error.to_string()))?;
+        let index = Arc::clone(&self.index);
+        let counted = tokio::task::spawn_blocking(move || {
+            let request = Request {
+                text: &query.text,
+                libraries: &query.libraries,
+                path_prefix: None,
+                facets: &query.facets,
+                limit: 0,
+                offset: 0,
+            };
+            index.count(&request, &names)
+        });
+        Ok(counted.await.map_err(|error| LibraryError::Worker(error.to_string()))??)
     }
 
     /// Passages in the index.

@@ -26,11 +26,15 @@ pub struct LibraryRecord {
     pub bytes: u64,
     /// How confidential its documents are.
     pub classification: Classification,
+    /// The profile that it is read by.
+    pub profile: Option<String>,
+    /// Of the profile's rules at the last sync: facets that others made are derived anew.
+    pub shaped: Option<Hash>,
 }
 
 impl Record for LibraryRecord {
     const TABLE: &'static str = "libraries";
-    const FORMAT: u8 = FORMAT_CLASSIFIED;
+    const FORMAT: u8 = FORMAT_PROFILED;
 }
 
 impl LibraryRecord {
@@ -42,7 +46,9 @@ impl LibraryRecord {
 
 /// Libraries from before there were classifications.
 const FORMAT_UNCLASSIFIED: u8 = 1;
+/// Libraries from before there were profiles.
 const FORMAT_CLASSIFIED: u8 = 2;
+const FORMAT_PROFILED: u8 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct UnclassifiedRecord {
@@ -61,15 +67,42 @@ impl Record for UnclassifiedRecord {
     const FORMAT: u8 = FORMAT_UNCLASSIFIED;
 }
 
+#[derive(Serialize, Deserialize)]
+struct ClassifiedRecord {
+    library: UnclassifiedRecord,
+    classification: Classification,
+}
+
+impl Record for ClassifiedRecord {
+    const TABLE: &'static str = "libraries";
+    const FORMAT: u8 = FORMAT_CLASSIFIED;
+}
+
 /// Reads a library of any format. One that nobody classified is internal; its next sync writes it anew.
 pub(super) fn decode_library(bytes: &[u8]) -> Result<LibraryRecord, StoreError> {
-    if bytes.first() != Some(&FORMAT_UNCLASSIFIED) {
-        return codec::decode(bytes);
-    }
-    let old: UnclassifiedRecord = codec::decode(bytes)?;
-    let UnclassifiedRecord { name, source, added, generation, synced, documents, sections, bytes } = old;
-    let classification = Classification::default();
-    Ok(LibraryRecord { name, source, added, generation, synced, documents, sections, bytes, classification })
+    let (library, classification) = match bytes.first() {
+        Some(&FORMAT_UNCLASSIFIED) => (codec::decode(bytes)?, Classification::default()),
+        // bincode writes no names: a record in a record is its fields, one after the other.
+        Some(&FORMAT_CLASSIFIED) => {
+            let ClassifiedRecord { library, classification } = codec::decode(bytes)?;
+            (library, classification)
+        }
+        _ => return codec::decode(bytes),
+    };
+    let UnclassifiedRecord { name, source, added, generation, synced, documents, sections, bytes } = library;
+    Ok(LibraryRecord {
+        name,
+        source,
+        added,
+        generation,
+        synced,
+        documents,
+        sections,
+        bytes,
+        classification,
+        profile: None,
+        shaped: None,
+    })
 }
 
 /// Where documents come from.
@@ -224,6 +257,25 @@ mod tests {
         assert_eq!((read.classification, read.bytes, read.name.as_str()), (Classification::Internal, 6, "a"));
         let secret = LibraryRecord { classification: Classification::Restricted, ..read };
         assert_eq!(decode_library(&codec::encode(&secret).unwrap()).unwrap(), secret);
+    }
+
+    #[test]
+    fn a_library_from_before_profiles_has_none() {
+        let library = UnclassifiedRecord {
+            name: "a".into(),
+            source: Source::Folder { root: "/r".into(), include: vec!["*.md".into()], exclude: Vec::new() },
+            added: Timestamp(1),
+            generation: 2,
+            synced: None,
+            documents: 4,
+            sections: 5,
+            bytes: 6,
+        };
+        let old = ClassifiedRecord { library, classification: Classification::Confidential };
+        let read = decode_library(&codec::encode(&old).unwrap()).unwrap();
+        assert_eq!((read.classification, read.profile.as_deref(), read.bytes), (Classification::Confidential, None, 6));
+        let bound = LibraryRecord { profile: Some("tea".into()), shaped: Some([7; 32]), ..read };
+        assert_eq!(decode_library(&codec::encode(&bound).unwrap()).unwrap(), bound);
     }
 
     #[test]

@@ -100,6 +100,8 @@ struct Sync<'a> {
     library: LibraryRecord,
     /// The generation that this sync writes.
     generation: u64,
+    /// Of the rules by which facets are derived now.
+    shape: Option<Hash>,
     before: HashMap<String, Before>,
     batch: Batch,
     batch_bytes: usize,
@@ -120,6 +122,7 @@ impl<'a> Sync<'a> {
             runtime,
             // By the clock, so that a library removed and added again never meets its old numbers.
             generation: now.0.max(library.generation + 1),
+            shape: library.profile.as_deref().and_then(|profile| libraries.shape.mark(profile)),
             library,
             before: HashMap::new(),
             batch: Batch::default(),
@@ -196,8 +199,10 @@ impl<'a> Sync<'a> {
 
     fn file(&mut self, opened: &source::Opened, file: &Found) -> Result<(), LibraryError> {
         let before = self.before.get(&file.path).copied();
+        // Under other rules a file that did not change has other facets.
+        let same_rules = self.shape == self.library.shaped;
         if before.is_some_and(|before| {
-            before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
+            same_rules && before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
         }) {
             self.keep(before);
             return Ok(());
@@ -221,7 +226,7 @@ impl<'a> Sync<'a> {
             }
         };
         let hash = sha256(&[&bytes]);
-        if let Some(known) = before.filter(|before| before.hash == hash) {
+        if let Some(known) = before.filter(|before| same_rules && before.hash == hash) {
             // The same content under another time: the record learns the time, nothing else happens.
             self.touch(file, known)?;
             self.keep(before);
@@ -256,7 +261,8 @@ impl<'a> Sync<'a> {
     }
 
     fn put(&mut self, file: &Found, hash: Hash, parsed: &Parsed, before: Option<Before>) -> Result<(), LibraryError> {
-        let document = document_of(file, hash, parsed);
+        let mut document = document_of(file, hash, parsed);
+        self.shape(&mut document, &file.path, parsed);
         let key = record::document_key(&self.library.name, &file.path, self.generation);
         let value = match codec::encode(&document) {
             Ok(value) => value,
@@ -284,6 +290,16 @@ impl<'a> Sync<'a> {
         }
         self.count(document.body_bytes, document.sections.len() as u64);
         Ok(())
+    }
+
+    /// Adds what the library's profile makes of path and front matter. What it says goes before what is written.
+    fn shape(&self, document: &mut DocumentRecord, path: &str, parsed: &Parsed) {
+        let Some(profile) = self.library.profile.as_deref() else { return };
+        for (name, values) in self.libraries.shape.facets(profile, path, &parsed.facets) {
+            document.facets.retain(|(known, _)| *known != name);
+            let values = values.into_iter().take(bound::FACET_VALUES_MAX);
+            document.facets.extend(values.map(|value| (name.clone(), value)));
+        }
     }
 
     fn touch(&mut self, file: &Found, known: Before) -> Result<(), LibraryError> {
@@ -352,6 +368,7 @@ impl<'a> Sync<'a> {
         if flips {
             self.library.generation = self.generation;
         }
+        self.library.shaped = self.shape;
         self.library.synced = Some(self.libraries.clock.now());
         self.library.documents = self.report.documents;
         self.library.sections = self.report.sections;

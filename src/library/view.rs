@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record::{DocumentRecord, LibraryRecord};
 use super::{Libraries, LibraryError, Query};
 use crate::auth::policy::Access;
-use crate::search::Found;
+use crate::search::{Counts, Found};
 
 /// What operations reach documents through. There is no other way from a caller to a library.
 #[derive(Clone, Debug)]
@@ -60,6 +60,21 @@ impl View {
     ) -> Result<Vec<(String, DocumentRecord)>, LibraryError> {
         self.get(library)?;
         self.libraries.documents(library, prefix, after, documents_max)
+    }
+
+    /// The libraries that are read by `profile` and may be touched.
+    pub fn of_profile(&self, profile: &str) -> Result<Vec<LibraryRecord>, LibraryError> {
+        let mut known = self.list()?;
+        known.retain(|library| library.profile.as_deref() == Some(profile));
+        Ok(known)
+    }
+
+    /// See [`Libraries::count`]. The libraries must be named.
+    pub async fn count(&self, query: Query, names: Vec<String>) -> Result<Counts, LibraryError> {
+        for name in &query.libraries {
+            self.get(name)?;
+        }
+        self.libraries.count(query, names).await
     }
 
     /// Searches the named libraries, or all that may be touched.

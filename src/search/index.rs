@@ -139,6 +139,10 @@ impl Index {
         self.reader.searcher().num_docs()
     }
 
+    pub(super) fn searcher(&self) -> (tantivy::Searcher, &Fields) {
+        (self.reader.searcher(), &self.fields)
+    }
+
     fn create(directory: impl Into<Box<dyn tantivy::Directory>>) -> Result<Self, SearchError> {
         let (schema, fields) = schema();
         // A thread for compression alone would cost more than it saves at our sizes.

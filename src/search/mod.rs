@@ -5,6 +5,7 @@
 mod analyze;
 mod compound;
 mod cut;
+mod facet;
 mod fold;
 mod index;
 mod markdown;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
 
+pub use crate::search::facet::Counts;
 pub use crate::search::index::{Index, Opened, Writer};
 
 /// One section of a document, as the library cuts it; what is indexed and what is found.

@@ -3,6 +3,7 @@
 pub mod connector;
 pub mod libraries;
 pub mod list;
+pub mod profile;
 pub mod prompt;
 pub mod protocol;
 pub mod read;

@@ -156,28 +156,49 @@ pub(super) async fn document_of(
     Ok((document, markdown))
 }
 
+/// A page of a document, and where the next begins.
+pub(super) struct Part {
+    pub(super) markdown: String,
+    pub(super) tokens: usize,
+    pub(super) next: Option<String>,
+}
+
+/// The page of a whole document at `cursor`, or its first one.
+pub(super) fn part(document: &DocumentRecord, markdown: &str, cursor: Option<&str>) -> Result<Part, Refusal> {
+    let (start, end) = match cursor {
+        Some(cursor) => range_at(document, markdown, cursor)?,
+        None => (0, markdown.len()),
+    };
+    let page = page::page(markdown, document, start, end, bound::PAGE_TOKENS_DEFAULT);
+    let text = markdown.get(page.start..page.end).unwrap_or_default().to_owned();
+    Ok(Part { markdown: text, tokens: page.tokens, next: next(document, page, end)? })
+}
+
+fn range_at(document: &DocumentRecord, markdown: &str, cursor: &str) -> Result<(usize, usize), Refusal> {
+    let cursor = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok());
+    let cursor = cursor.ok_or_else(|| {
+        Refusal::new(Code::Invalid, "This cursor is not one that this tool gave; leave it out to begin anew.")
+    })?;
+    if document.source_hash[..6] != cursor.of {
+        return Err(Refusal::new(
+            Code::Conflict,
+            "The document changed since the last page; leave the cursor out to begin anew.",
+        ));
+    }
+    let good = cursor.at <= cursor.end
+        && cursor.end <= markdown.len()
+        && markdown.is_char_boundary(cursor.at)
+        && markdown.is_char_boundary(cursor.end);
+    if good {
+        Ok((cursor.at, cursor.end))
+    } else {
+        Err(Refusal::new(Code::Invalid, "This cursor points outside of the document."))
+    }
+}
+
 fn range(document: &DocumentRecord, markdown: &str, asked: &Arguments) -> Result<(usize, usize), Refusal> {
     if let Some(cursor) = &asked.cursor {
-        let cursor =
-            URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| serde_json::from_slice::<Cursor>(&bytes).ok());
-        let cursor = cursor.ok_or_else(|| {
-            Refusal::new(Code::Invalid, "This cursor is not one that read_document gave; leave it out to begin anew.")
-        })?;
-        if document.source_hash[..6] != cursor.of {
-            return Err(Refusal::new(
-                Code::Conflict,
-                "The document changed since the last page; leave the cursor out to begin anew.",
-            ));
-        }
-        let good = cursor.at <= cursor.end
-            && cursor.end <= markdown.len()
-            && markdown.is_char_boundary(cursor.at)
-            && markdown.is_char_boundary(cursor.end);
-        return if good {
-            Ok((cursor.at, cursor.end))
-        } else {
-            Err(Refusal::new(Code::Invalid, "This cursor points outside of the document."))
-        };
+        return range_at(document, markdown, cursor);
     }
     let Some(anchor) =
         asked.section.as_deref().map(|section| section.trim_start_matches('#')).filter(|anchor| !anchor.is_empty())

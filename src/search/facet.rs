@@ -1,0 +1,92 @@
+//! How many documents of an answer have which value of a facet.
+
+use std::collections::BTreeMap;
+
+use tantivy::query::{BooleanQuery, EnableScoring, Occur, Query, TermQuery};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, TantivyError, Term};
+
+use crate::base::bound::FACET_VALUES_MAX;
+use crate::search::analyze::Stems;
+use crate::search::cut::Cutter;
+use crate::search::index::Index;
+use crate::search::query::{Plan, plan, read};
+use crate::search::schema::{Fields, KEY, facet_term};
+use crate::search::{Request, SearchError};
+
+/// Documents by value, of each facet that was asked for.
+pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
+
+impl Index {
+    /// Counts the documents that `request` finds by the values of the facets `names`. Its path prefix does not count.
+    /// Blocks, as a search does.
+    pub fn count(&self, request: &Request<'_>, names: &[String]) -> Result<Counts, SearchError> {
+        let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
+        let mut counts: Counts = names.iter().map(|name| (name.clone(), BTreeMap::new())).collect();
+        let Some(reading) = read(request.text, &mut cutter, &mut stems) else { return Ok(counts) };
+        if request.libraries.is_empty() || request.facets.values().any(Vec::is_empty) {
+            return Ok(counts);
+        }
+        let (searcher, fields) = self.searcher();
+        let Some(Plan { query, .. }) = plan(&searcher, fields, &reading, request)? else { return Ok(counts) };
+        let library = |name: &String| -> Box<dyn Query> {
+            Box::new(TermQuery::new(Term::from_field_text(fields.library, name), IndexRecordOption::Basic))
+        };
+        let seen = BooleanQuery::union(request.libraries.iter().map(library).collect());
+        let query = BooleanQuery::new(vec![(Occur::Must, Box::new(seen)), (Occur::Must, query)]);
+        count(&searcher, fields, &query, &mut counts)?;
+        Ok(counts)
+    }
+}
+
+fn count(searcher: &Searcher, fields: &Fields, query: &dyn Query, counts: &mut Counts) -> tantivy::Result<()> {
+    let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
+    for segment in searcher.segment_readers() {
+        let mut found = vec![false; segment.max_doc() as usize];
+        weight.for_each_no_score(segment, &mut |documents| {
+            for document in documents {
+                if let Some(slot) = found.get_mut(*document as usize) {
+                    *slot = !segment.is_deleted(*document);
+                }
+            }
+        })?;
+        for (name, values) in counts.iter_mut() {
+            count_values(segment, fields, name, &found, values)?;
+        }
+    }
+    Ok(())
+}
+
+/// A document's passages stand together, so a document is counted where its key begins.
+fn count_values(
+    segment: &SegmentReader,
+    fields: &Fields,
+    name: &str,
+    found: &[bool],
+    values: &mut BTreeMap<String, u64>,
+) -> tantivy::Result<()> {
+    let missing = || TantivyError::SchemaError(format!("no column {KEY} in a segment"));
+    let keys = segment.fast_fields().str(KEY)?.ok_or_else(missing)?;
+    let index = segment.inverted_index(fields.facet)?;
+    let first = facet_term(name, "");
+    let mut terms = index.terms().range().ge(first.as_bytes()).into_stream()?;
+    while terms.advance() {
+        let Some(value) = terms.key().strip_prefix(first.as_bytes()) else { break };
+        let Ok(value) = std::str::from_utf8(value) else { continue };
+        let mut postings = index.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
+        let (mut documents, mut before) = (0, None);
+        while postings.doc() != TERMINATED {
+            let passage = postings.doc();
+            if found.get(passage as usize) == Some(&true) {
+                let key = keys.ords().first(passage);
+                documents += u64::from(key != before);
+                before = key;
+            }
+            postings.advance();
+        }
+        if documents > 0 && (values.len() < FACET_VALUES_MAX || values.contains_key(value)) {
+            *values.entry(value.to_owned()).or_default() += documents;
+        }
+    }
+    Ok(())
+}
