@@ -50,6 +50,8 @@ mod metrics;
 mod mtls;
 mod notify;
 mod oauth;
+mod oauth_crash;
+mod oauth_page;
 mod outside;
 mod passwords;
 mod policy;
