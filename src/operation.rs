@@ -257,6 +257,8 @@ pub enum Question {
     Sample { prompt: String, tokens_max: u32 },
     /// Which folders the client works in.
     Roots,
+    /// An address that the person is to open; what happens there, the client does not see.
+    Url { message: String, url: String, id: String },
 }
 
 /// Work that goes on as a task.
@@ -297,6 +299,10 @@ pub struct Abilities {
     pub form: bool,
     pub sampling: bool,
     pub roots: bool,
+    /// It shows addresses to its person, and asks before it opens one.
+    pub url: bool,
+    /// Questions end a call, which is made again with the answers; there are none while it runs.
+    pub rounds: bool,
 }
 
 /// How far an operation is.

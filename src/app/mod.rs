@@ -13,6 +13,7 @@ mod shutter;
 mod upstream;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +36,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
 use crate::config::place::Places;
+use crate::connector::oauth::desk::Desk;
 use crate::connector::registry::ConnectorError;
 use crate::custody::{Custody, CustodyError, Found};
 use crate::http::certificates::Witness;
@@ -70,6 +72,7 @@ pub struct App {
     pub config: Arc<Config>,
     pub clock: Arc<dyn Clock>,
     pub custody: Arc<Custody>,
+    desk: Desk,
     authenticator: Arc<Authenticator>,
     policies: PolicyKeeper,
     audit: Audit,
@@ -240,6 +243,7 @@ impl App {
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
+        tool::connector::invitation::register(&catalog, &connectors, &desk)?;
         catalog.add(Arc::new(Describe::default()))?;
         let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let mut app = Self {
@@ -249,6 +253,7 @@ impl App {
             config,
             clock,
             custody,
+            desk,
             authenticator,
             policies,
             audit,
@@ -323,6 +328,16 @@ impl App {
         let serve = socket.serve(Arc::clone(&self.mcp), Arc::clone(&self.web), self.stop.clone(), patience);
         self.control = Some(tokio::spawn(serve));
         Ok(())
+    }
+
+    /// The listeners are open, and browsers reach them at `address`, unless `http.public_url` says where.
+    pub fn is_at_home(&self, address: SocketAddr) {
+        let http = &self.config.http;
+        let scheme = if http.tls.is_some() { "https" } else { "http" };
+        let own = (!address.ip().is_unspecified()).then(|| format!("{scheme}://{address}"));
+        if let Some(home) = http.public_url.clone().or(own) {
+            self.desk.is_at_home(home);
+        }
     }
 
     /// What the metrics listener serves.

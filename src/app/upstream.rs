@@ -48,7 +48,7 @@ pub(super) async fn open(
     let bound = Bound { store, vault, desk: desk.clone() };
     let client = Arc::new(Client::new(upstream, Arc::new(bound), scanners, Arc::clone(clock)));
     let time = config.tool_execution.connector_timeout;
-    let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, time));
+    let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, desk.clone(), time));
     connectors.tell(Arc::clone(&tools) as _);
     tools.publish_all().await?;
     Ok((connectors, desk))

@@ -116,6 +116,7 @@ async fn run(
             "Authentication is off (http.authentication = \"none\"): whoever reaches the port reads every library.",
         );
     }
+    app.is_at_home(address);
     // Before anybody is told that we serve, and stops us for it.
     let stops = Stops::heed()?;
     print::line(&format!("Serving MCP at {url}"))?;

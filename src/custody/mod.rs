@@ -13,7 +13,7 @@ pub mod restore;
 mod reseal;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify};
@@ -54,10 +54,21 @@ pub struct Custody {
     backing_up: Arc<Mutex<()>>,
     /// There may be something to seal anew.
     rotated: Notify,
+    /// What others have in memory of what is sealed goes with the keys.
+    forget: OnceLock<Forget>,
     /// Who opened the vault, in words. Held for a moment.
     opened_by: StdMutex<Option<String>>,
     /// What is wrong with the log, as seen from outside of the file. Held for a moment.
     alarm: StdMutex<Option<String>>,
+}
+
+/// Wipes what somebody else holds.
+struct Forget(Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Forget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Forget")
+    }
 }
 
 /// A secret for the vault, and where it was found, in words.
@@ -98,6 +109,7 @@ impl Custody {
             change: Mutex::default(),
             backing_up: Arc::default(),
             rotated: Notify::new(),
+            forget: OnceLock::new(),
             opened_by: StdMutex::default(),
             alarm: StdMutex::default(),
         }
@@ -210,7 +222,15 @@ impl Custody {
         self.vault.close(self.store().read(vault::state)?);
         self.forget_log_keys();
         self.audit.forget_subjects();
+        if let Some(Forget(forget)) = self.forget.get() {
+            forget();
+        }
         Ok(())
+    }
+
+    /// What is to be called when the vault is sealed; the first one stays.
+    pub fn when_sealed(&self, forget: impl Fn() + Send + Sync + 'static) {
+        self.forget.get_or_init(|| Forget(Box::new(forget)));
     }
 
     /// Keeps a credential; gives its version.

@@ -9,6 +9,7 @@ use crate::config;
 pub struct Guard {
     /// Host names with or without a port, lower case.
     hosts: Vec<String>,
+    /// Those that were allowed, and our own: forms of our pages come from it.
     origins: Vec<String>,
 }
 
@@ -31,8 +32,9 @@ impl Guard {
             let ip = http.listen.ip();
             hosts.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
         }
-        let origins =
-            http.allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
+        let origins = http.allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
+        let own = http.public_url.iter().map(|url| url.to_ascii_lowercase());
+        let origins = origins.chain(own).collect();
         Self { hosts, origins }
     }
 

@@ -7,6 +7,7 @@ pub mod guard;
 pub mod listener;
 pub mod metrics;
 mod admin;
+mod connect;
 mod connection;
 mod cors;
 mod crowd;
@@ -27,6 +28,7 @@ use crate::config::{Config, Proxies};
 use crate::mcp::http::McpHttp;
 use crate::pipeline::Pipeline;
 use crate::web::{self, Web, rest};
+use connect::Connect;
 use connection::Peer;
 use cors::Cors;
 use guard::Guard;
@@ -41,6 +43,7 @@ pub struct Site {
     web: Arc<Web>,
     guard: Guard,
     cors: Cors,
+    connect: Connect,
     pipeline: Arc<Pipeline>,
     proxies: Proxies,
 }
@@ -50,7 +53,15 @@ impl Site {
         let pipeline = Arc::clone(&web.pipeline);
         let cors = Cors::new(&config.http.allowed_origins);
         let proxies = config.http.proxies.clone();
-        Arc::new(Self { mcp, web, guard: Guard::new(&config.http), cors, pipeline, proxies })
+        Arc::new(Self {
+            mcp,
+            web,
+            guard: Guard::new(&config.http),
+            cors,
+            connect: Connect::default(),
+            pipeline,
+            proxies,
+        })
     }
 
     /// One request from `peer`.
@@ -81,6 +92,10 @@ impl Site {
             }
             Ok(()) if self.web.config().raw.admin.http && rest::is_ours(request.uri().path()) => {
                 let answered = admin::handle(&self.web, request, peer, client).await;
+                answered.map(|body| body.map_err(|never| match never {}).boxed())
+            }
+            Ok(()) if connect::is_ours(request.uri().path()) => {
+                let answered = self.connect.handle(&self.web, request, peer, client).await;
                 answered.map(|body| body.map_err(|never| match never {}).boxed())
             }
             Ok(()) => {
@@ -115,11 +130,15 @@ impl Site {
 /// "localhost" it would force TLS upon every other server of this machine, and addresses cannot have it (section 8.1.1).
 fn add_security_headers(response: &mut Response<Body>, strict: bool) {
     let headers = response.headers_mut();
+    let says_more = headers.contains_key(header::CONTENT_SECURITY_POLICY);
     let mut set = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    set(header::REFERRER_POLICY, "no-referrer");
+    // A page with a form says more itself.
+    if !says_more {
+        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+        set(header::REFERRER_POLICY, "no-referrer");
+    }
     if strict {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
     }

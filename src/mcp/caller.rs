@@ -34,6 +34,8 @@ impl RmcpCaller {
             form: can.elicitation.is_some(),
             sampling: can.sampling.is_some(),
             roots: can.roots.is_some(),
+            url: can.elicitation.as_ref().is_some_and(|can| can.url.is_some()),
+            rounds: modern,
         });
         Self {
             peer: cx.peer.clone(),
@@ -116,6 +118,11 @@ impl Caller for RmcpCaller {
                         .and_then(|content| content.as_text())
                         .map(|content| content.text.clone());
                     Ok(json!({"text": text.unwrap_or_default()}))
+                }
+                Question::Url { message, url, id } => {
+                    let address = reply::address(message, url, id);
+                    let answer = self.peer.create_elicitation(address).await.map_err(unanswered)?;
+                    Ok(json!({"action": answer.action}))
                 }
                 Question::Roots => {
                     let answer = self.peer.list_roots().await.map_err(unanswered)?;

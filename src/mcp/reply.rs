@@ -267,12 +267,20 @@ pub(super) fn input_request(question: Question) -> Result<rm::InputRequest, Refu
             rm::InputRequest::CreateMessage(rm::CreateMessageRequest::new(params))
         }
         Question::Roots => rm::InputRequest::ListRoots(rm::ListRootsRequest::default()),
+        Question::Url { message, url, id } => {
+            rm::InputRequest::Elicitation(rm::ElicitRequest::new(address(message, url, id)))
+        }
     })
 }
 
 pub(super) fn form(message: String, schema: Value) -> Result<rm::ElicitRequestParams, Refusal> {
     let requested_schema = serde_json::from_value(schema).map_err(Refusal::internal)?;
     Ok(rm::ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
+}
+
+/// An address for the person.
+pub(super) fn address(message: String, url: String, elicitation_id: String) -> rm::ElicitRequestParams {
+    rm::ElicitRequestParams::UrlElicitationParams { meta: None, message, url, elicitation_id }
 }
 
 fn done(recorded: Recorded) -> Result<Output, ErrorData> {

@@ -174,6 +174,8 @@ impl Cleaning<'_> {
                 self.value(schema);
             }
             Question::Sample { prompt, .. } => self.text(prompt),
+            // The address is ours.
+            Question::Url { message, .. } => self.text(message),
             Question::Roots => {}
         }
     }

@@ -1,6 +1,7 @@
 //! What is served beside MCP: health and readiness for everybody, administration for whoever may.
 
 pub mod api;
+pub mod connect;
 pub mod openapi;
 pub mod rest;
 pub mod route;

@@ -21,6 +21,11 @@ impl Client {
         Self { authorization: format!("Bearer {token}"), address: None }
     }
 
+    /// With an `Authorization` header of any scheme.
+    pub(crate) fn with_header(authorization: &str) -> Self {
+        Self { authorization: authorization.to_owned(), address: None }
+    }
+
     /// Needs [`behind_a_proxy`].
     pub(crate) fn from(&self, address: &str) -> Self {
         Self { address: Some(address.to_owned()), ..self.clone() }

@@ -52,6 +52,8 @@ mod metrics;
 mod mtls;
 mod notify;
 mod oauth;
+mod oauth_crash;
+mod oauth_page;
 mod outfit;
 mod outside;
 mod passwords;

@@ -20,8 +20,11 @@ pub const OAUTH_EARLY_SECONDS: u64 = 60;
 pub const OAUTH_LIFE_SECONDS_MAX: u64 = 366 * 86_400;
 /// How long an authorization server that failed is left alone, so that waiting calls do not storm it.
 pub const OAUTH_RETRY_SECONDS: u64 = 5;
-/// A token that the API refuses so soon after it replaced another refused one: a third would be refused as well.
-pub const OAUTH_RENEWED_SECONDS: u64 = 30;
+/// How often tokens that the API refused are replaced within [`OAUTH_RENEWALS_SECONDS`]: once is usual. An API that
+/// refuses whatever it is shown would make every call a refresh.
+pub const OAUTH_RENEWALS_MAX: u32 = 3;
+/// See [`OAUTH_RENEWALS_MAX`].
+pub const OAUTH_RENEWALS_SECONDS: u64 = 30;
 /// How long a person has for logging in, a second factor included.
 pub const OAUTH_LOGIN_SECONDS: u64 = 600;
 /// Logins that wait for their person.

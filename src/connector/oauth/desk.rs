@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::case::{Case, digest, setup, whose};
+use super::invite::Invitations;
 use super::login::Logins;
 use super::setup::{Grant, Keep, OAuth};
 use super::tokens::{self, Tokens};
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     /// By connector and identity. Held for a look-up, never across an await.
     pub(super) slots: Mutex<HashMap<(String, String), Slot>>,
     pub(super) logins: Logins,
+    pub(super) invitations: Invitations,
 }
 
 /// One identity's tokens. Whoever refreshes holds it, and all others wait for it here.
@@ -56,8 +58,8 @@ pub(super) struct State {
     pub(super) is_kept: bool,
     /// The store has older ones than these.
     pub(super) is_unsaved: bool,
-    /// When a token that the API refused was replaced.
-    pub(super) renewed: Option<Timestamp>,
+    /// Since when tokens that the API refused are counted, and how many were replaced.
+    pub(super) renewals: (Timestamp, u32),
     /// Until then the authorization server is left alone.
     pub(super) alone_until: Option<Timestamp>,
     /// Why there are none any more, in words.
@@ -89,8 +91,12 @@ impl std::fmt::Debug for Desk {
 
 impl Desk {
     pub fn new(custody: Arc<Custody>, upstream: Arc<dyn Upstream>, clock: Arc<dyn Clock>) -> Self {
-        let (slots, logins) = (Mutex::default(), Logins::default());
-        Self { shared: Arc::new(Shared { custody, upstream, clock, slots, logins }) }
+        let (slots, logins, invitations) = (Mutex::default(), Logins::default(), Invitations::default());
+        let shared = Arc::new(Shared { custody, upstream, clock, slots, logins, invitations });
+        // The vault is held by us, so it must not hold us.
+        let there = Arc::downgrade(&shared);
+        shared.custody.when_sealed(move || there.upgrade().iter().for_each(|shared| shared.forget_sealed()));
+        Self { shared }
     }
 
     /// An access token for the next request of `principal`. Where it is nearly over it is refreshed first, and all that
@@ -122,15 +128,17 @@ impl Desk {
             // Somebody was faster.
             return Ok(true);
         }
-        let soon = Duration::from_secs(bound::OAUTH_RENEWED_SECONDS);
-        if state.renewed.is_some_and(|renewed| now.since(renewed) < soon) {
-            // One that is new is refused as well: a third would be no better, and the API's own word goes to the caller.
+        let (since, count) = state.renewals;
+        let is_over = now.since(since) >= Duration::from_secs(bound::OAUTH_RENEWALS_SECONDS);
+        let (since, count) = if is_over { (now, 0) } else { (since, count) };
+        if count >= bound::OAUTH_RENEWALS_MAX {
+            // New ones are refused as well: the API's own word goes to the caller.
             return Ok(false);
         }
         if let Some(tokens) = &mut state.tokens {
             tokens.access = None;
         }
-        state.renewed = Some(now);
+        state.renewals = (since, count + 1);
         self.renewed(Case::new(connector, &whose), state).await.map(|_| true)
     }
 
@@ -146,7 +154,7 @@ impl Desk {
         Ok(state.standing(whose, setup(connector)?.1, self.shared.clock.now()))
     }
 
-    /// All identities that this connector has, or had since the start.
+    /// All identities that are logged in, or were since the start.
     pub async fn standings(&self, connector: &ConnectorRecord) -> Result<Vec<Standing>, Refusal> {
         let known: Vec<String> = {
             let slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,6 +173,8 @@ impl Desk {
         for whose in all {
             standings.push(self.standing(connector, &whose).await?);
         }
+        // Who called and was never logged in has none of us to tell of.
+        standings.retain(|standing| standing.is_logged_in || standing.ended.is_some());
         Ok(standings)
     }
 

@@ -12,6 +12,7 @@ pub mod document;
 pub mod case;
 pub mod desk;
 pub mod login;
+pub mod invite;
 mod answer;
 mod ask;
 mod metadata;

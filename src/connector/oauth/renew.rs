@@ -33,6 +33,19 @@ impl Shared {
         Ok(Arc::clone(slots.entry(key).or_default()))
     }
 
+    /// The vault is sealed: what it can give again is wiped here. A slot that somebody is in is looked at when it is left.
+    pub(super) fn forget_sealed(&self) {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values() {
+            if let Ok(mut state) = slot.try_lock()
+                && state.is_kept
+                && !state.is_unsaved
+            {
+                *state = State::default();
+            }
+        }
+    }
+
     /// The tokens of one identity, read from the store if they were not yet. While the vault is sealed there are none.
     pub(super) async fn state(&self, connector: &ConnectorRecord, whose: &str) -> Result<Held, Refusal> {
         let (bound_to, setup) = setup(connector)?;
@@ -126,7 +139,7 @@ impl Shared {
         let mut state = self.state(&case.connector, &case.whose).await?;
         // Whoever logs in anew may be somebody else: nothing of the login before is kept.
         state.tokens = None;
-        state.renewed = None;
+        state.renewals = Default::default();
         self.adopt(case, &mut state, granted).await;
         if state.is_unsaved {
             return Err(Refusal::internal("the new tokens could not be written down; they are in memory only"));

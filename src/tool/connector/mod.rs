@@ -1,6 +1,8 @@
 //! Operations of connectors as tools of agents: they come and go as operators add, approve and switch.
 
+pub mod invitation;
 mod call;
+mod login;
 mod search;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,6 +18,7 @@ use crate::base::refusal::Refusal;
 use crate::connector::breaker::Standing;
 use crate::connector::change::News;
 use crate::connector::client::{Call, Callable, Client, Watcher};
+use crate::connector::oauth::desk::Desk;
 use crate::connector::record::{ConnectorRecord, Mode};
 use crate::connector::registry::{ConnectorError, Connectors};
 use crate::connector::reply::{Part, Reply};
@@ -42,16 +45,23 @@ impl std::fmt::Debug for ConnectorTools {
 #[derive(Clone, Debug)]
 struct Reach {
     client: Arc<Client>,
+    desk: Desk,
     /// For one call, waits included.
     time: Duration,
 }
 
 impl ConnectorTools {
-    pub fn new(catalog: &Arc<Catalog>, connectors: &Arc<Connectors>, client: Arc<Client>, time: Duration) -> Self {
+    pub fn new(
+        catalog: &Arc<Catalog>,
+        connectors: &Arc<Connectors>,
+        client: Arc<Client>,
+        desk: Desk,
+        time: Duration,
+    ) -> Self {
         Self {
             catalog: Arc::downgrade(catalog),
             connectors: Arc::downgrade(connectors),
-            reach: Reach { client, time },
+            reach: Reach { client, desk, time },
             published: Mutex::default(),
         }
     }
@@ -121,14 +131,19 @@ impl News for ConnectorTools {
 }
 
 fn operations(reach: &Reach, record: Arc<ConnectorRecord>, tools: Vec<Tool>) -> Vec<Arc<dyn Operation>> {
-    match record.mode {
+    let mut all: Vec<Arc<dyn Operation>> = match record.mode {
         Mode::Tools => tools
             .into_iter()
             .map(|tool| Arc::new(call::OneOperation::new(reach.clone(), Arc::clone(&record), tool)) as _)
             .collect(),
         Mode::Search if tools.is_empty() => Vec::new(),
         Mode::Search => search::operations(reach, &record, tools),
+    };
+    // Where nothing can be called nobody need log in.
+    if !all.is_empty() && record.binding.as_ref().is_some_and(|binding| binding.oauth().is_some()) {
+        all.extend(login::operations(reach, &record));
     }
+    all
 }
 
 fn effect(class: Class) -> Effect {

@@ -1,0 +1,112 @@
+//! An agent's person is invited to log in with a browser. A ticket says for whom; that whoever follows it is that same
+//! principal, its own credential has to show, or somebody's account could be bound to another's agent.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::case::{setup, whose};
+use super::desk::{Desk, Standing};
+use super::login::For;
+use super::setup::Grant;
+use crate::base::bound::oauth as bound;
+use crate::base::clock::Timestamp;
+use crate::base::id::{hex, random_bytes};
+use crate::base::refusal::{Code, Refusal};
+use crate::base::secret::Secret;
+use crate::connector::record::ConnectorRecord;
+
+/// Where browsers begin, behind the server's own address; the ticket comes behind it.
+pub const CONNECT: &str = "/connect/";
+/// Where the authorization server sends them back to.
+pub const CALLBACK: &str = "/connect/callback";
+
+/// The operations behind the page. They are the browser's alone: no tool, and no administration.
+pub const ACCEPT: &str = "connector/invitation/accept";
+pub const FINISH: &str = "connector/invitation/finish";
+
+/// Invitations that wait for their person.
+#[derive(Default)]
+pub(super) struct Invitations {
+    /// By ticket. Held for a look-up, never across an await.
+    open: Mutex<HashMap<String, Invitation>>,
+    /// Where browsers reach this server, once it listens: `https://host[:port]`.
+    home: OnceLock<String>,
+}
+
+#[derive(Clone)]
+struct Invitation {
+    connector: String,
+    principal: String,
+    until: Timestamp,
+}
+
+impl Desk {
+    /// The server listens, and browsers reach it at `home`.
+    pub fn is_at_home(&self, home: String) {
+        self.shared.invitations.home.get_or_init(|| home);
+    }
+
+    /// Whether a browser could be sent here to log `connector` in.
+    pub fn invites(&self, connector: &ConnectorRecord) -> bool {
+        let by_code = setup(connector).is_ok_and(|(_, setup)| setup.grant == Grant::AuthorizationCode);
+        by_code && self.shared.invitations.home.get().is_some()
+    }
+
+    /// Invites the person of `principal`: an address and the ticket in it. A later invitation of the same one ends the
+    /// earlier.
+    pub fn invite(&self, connector: &ConnectorRecord, principal: &str) -> Result<(String, String), Refusal> {
+        whose(connector, principal)?;
+        let Some(home) = self.shared.invitations.home.get() else {
+            return Err(Refusal::new(Code::Unavailable, "This server has no address for browsers."));
+        };
+        let ticket = hex(&random_bytes::<32>().map_err(Refusal::internal)?);
+        let now = self.shared.clock.now();
+        let mut open = self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, it| now < it.until && !(it.connector == connector.name && it.principal == principal));
+        if open.len() >= bound::OAUTH_LOGINS_MAX {
+            return Err(Refusal::new(Code::Busy, "Too many people are logging in; come back in a few minutes."));
+        }
+        let until = now.plus(Duration::from_secs(bound::OAUTH_LOGIN_SECONDS));
+        let principal = principal.to_owned();
+        open.insert(ticket.clone(), Invitation { connector: connector.name.clone(), principal, until });
+        Ok((format!("{home}{CONNECT}{ticket}"), ticket))
+    }
+
+    /// The connector of an invitation, for the one who was invited. To anybody else it is told that it is not theirs.
+    pub fn invited(&self, ticket: &str, principal: &str) -> Result<String, Refusal> {
+        let now = self.shared.clock.now();
+        let open = self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(invitation) = open.get(ticket).filter(|it| now < it.until) else {
+            let public = "This invitation is not open: it was used, is too old, or a newer one took its place.";
+            return Err(Refusal::new(Code::NotFound, public));
+        };
+        if invitation.principal != principal {
+            let public = "This invitation is somebody else's. Log in as the one whose agent asked for it; if that was not you, somebody sent you a link that you should not follow.";
+            let private = format!("an invitation of {} was followed by {principal}", invitation.principal);
+            return Err(Refusal::new(Code::Forbidden, public).with_private(private));
+        }
+        Ok(invitation.connector.clone())
+    }
+
+    /// Sends the invited one's browser on to the authorization server: the address, and the login's own ticket.
+    pub fn accept(&self, connector: &ConnectorRecord, principal: &str) -> Result<(String, String), Refusal> {
+        let home = self.shared.invitations.home.get().map(String::as_str).unwrap_or_default();
+        let whose = whose(connector, principal)?;
+        let begun = self.begin(connector, For { whose: &whose, by: principal }, format!("{home}{CALLBACK}"))?;
+        Ok((begun.url, begun.ticket))
+    }
+
+    /// The browser came back: the login is finished, and the invitation with it.
+    pub async fn arrive(
+        &self,
+        connector: &ConnectorRecord,
+        (ticket, login): (&str, &str),
+        principal: &str,
+        back: &Secret,
+    ) -> Result<Standing, Refusal> {
+        let standing = self.finish(connector, login, principal, back).await?;
+        self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket);
+        Ok(standing)
+    }
+}

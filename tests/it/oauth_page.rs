@@ -1,0 +1,201 @@
+//! An agent's person logs in with a browser: the page asks who they are, and nobody's account gets into another's agent.
+
+use serde_json::{Value, json};
+use url::form_urlencoded::Serializer;
+
+use crate::client::Client;
+use crate::harness::{Installation, MODERN, Reply, Server, base_headers, request};
+use crate::identify::{self, PASSWORD};
+use crate::oauth::{count, echo, nowhere};
+use crate::strongroom::check;
+use crate::upstream::Upstream;
+
+/// A browser that keeps one cookie.
+struct Browser {
+    cookie: String,
+    told: Vec<String>,
+}
+
+impl Browser {
+    fn new() -> Self {
+        Self { cookie: String::new(), told: Vec::new() }
+    }
+
+    fn go(&mut self, server: &Server, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Reply {
+        let cookie = self.cookie.clone();
+        let mut headers = vec![("Host", "localhost"), ("Cookie", cookie.as_str())];
+        headers.extend(more);
+        let reply = server.raw(method, path, &headers, body);
+        assert!(reply.header("content-security-policy").unwrap().contains("form-action 'self'"), "{reply:?}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        if let Some(set) = reply.header("set-cookie") {
+            assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax"), "{set}");
+            self.cookie = set.split(';').next().unwrap().to_owned();
+        }
+        self.told.push(reply.body.clone());
+        reply
+    }
+
+    fn open(&mut self, server: &Server, url: &str) -> String {
+        let path = format!("/{}", url.splitn(4, '/').nth(3).unwrap());
+        let page = self.go(server, "GET", &path, &[], "");
+        assert_eq!(page.status, 200, "{page:?}");
+        path
+    }
+
+    /// Sends the form of the page that was opened last.
+    fn send(&mut self, server: &Server, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let page = self.told.last().unwrap();
+        let proof = between(page, "name=proof value=\"", "\"").to_owned();
+        let body = Serializer::new(String::new()).append_pair("proof", &proof).extend_pairs(fields).finish();
+        self.go(server, "POST", path, &FORM, &body)
+    }
+}
+
+const FORM: [(&str, &str); 3] = [
+    ("Content-Type", "application/x-www-form-urlencoded"),
+    ("Origin", "http://localhost"),
+    ("Sec-Fetch-Site", "same-origin"),
+];
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
+    rest.split_once(after).unwrap().0
+}
+
+/// Calls the login tool as a client that can show addresses.
+fn login(server: &Server, authorization: &str, more: &Value) -> Value {
+    let mut params = json!({"name": "echo_login", "arguments": {}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}});
+    for (key, value) in more.as_object().unwrap() {
+        params[key] = value.clone();
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let mut headers = base_headers(authorization);
+    headers.extend([("MCP-Protocol-Version", MODERN), ("Mcp-Method", "tools/call"), ("Mcp-Name", "echo_login")]);
+    let reply = server.raw("POST", "/mcp", &headers, &body);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.message()["result"].clone()
+}
+
+fn invited(server: &Server, authorization: &str) -> String {
+    let asked = login(server, authorization, &json!({}));
+    let question = &asked["inputRequests"]["login"];
+    assert_eq!(
+        (&question["method"], &question["params"]["mode"]),
+        (&json!("elicitation/create"), &json!("url")),
+        "{asked}"
+    );
+    question["params"]["url"].as_str().unwrap().to_owned()
+}
+
+fn agents() -> (Installation, Server, Upstream, String) {
+    let (installation, server, upstream) = echo(&["--whose", "each"]);
+    identify::add(&installation, "ann", "reader");
+    identify::add(&installation, "bob", "reader");
+    let ann = identify::basic("ann", PASSWORD);
+    (installation, server, upstream, ann)
+}
+
+#[test]
+fn an_agents_person_logs_in_with_a_browser_and_the_agent_sees_that_they_have() {
+    let (installation, server, upstream, ann) = agents();
+    let url = invited(&server, &ann);
+    assert!(url.starts_with(&format!("http://{}/connect/", server.address)), "{url}");
+    let mut browser = Browser::new();
+    let path = browser.open(&server, &url);
+    assert!(!browser.told[0].contains("ann") && !browser.told[0].contains("echo"), "it is told to nobody yet");
+    let onward = browser.send(&server, &path, &[("name", "ann"), ("password", PASSWORD)]);
+    assert_eq!(onward.status, 200, "{onward:?}");
+    let away = between(&onward.body, "href=\"", "\"").replace("&amp;", "&");
+    assert!(away.starts_with(&format!("{}/oauth/authorize?", upstream.url)), "{away}");
+    let back = upstream.browse(&away);
+    let back = format!("/{}", back.splitn(4, '/').nth(3).unwrap());
+    assert!(back.starts_with("/connect/callback?code="));
+    // In another browser the answer is worth nothing, and the login stays open for the right one.
+    assert_eq!(Browser::new().go(&server, "GET", &back, &[], "").status, 403);
+    let done = browser.go(&server, "GET", &back, &[], "");
+    assert!(done.status == 200 && done.body.contains("You are logged in to echo"), "{done:?}");
+    assert_eq!(browser.go(&server, "GET", &back, &[], "").status, 403, "once");
+
+    let told = login(&server, &ann, &json!({"inputResponses": {"login": {"action": "accept"}}}));
+    assert_eq!(told["structuredContent"]["logged_in"], true, "{told}");
+    let result = Client::with_header(&ann).call(&server, "echo_get_echo").message()["result"].clone();
+    assert_eq!(result["structuredContent"]["path"], "/api/echo", "{result}");
+    let status = Client::with_header(&ann).call(&server, "echo_auth_status").body;
+    assert!(status.contains("\"logged_in\":true"), "{status}");
+    check(&installation.run(&["connector", "status", "echo"]), 0, &["account:ann"]);
+    let out = Client::with_header(&ann).call(&server, "echo_logout").body;
+    assert!(out.contains("\"logged_in\":false") && out.contains("echo_login"), "{out}");
+    let mut heard = browser.told;
+    // The person's own browser has to carry the code once; what is shown never repeats it.
+    heard.extend([told.to_string(), status, out]);
+    nowhere(&installation, server, &upstream, &heard);
+}
+
+#[test]
+fn an_invitation_is_good_for_the_one_who_was_invited_and_for_their_own_browser() {
+    let (installation, server, upstream, ann) = agents();
+    let url = invited(&server, &ann);
+    let mut browser = Browser::new();
+    let path = browser.open(&server, &url);
+    // Somebody else who follows the link would bind their account to Ann's agent.
+    let bob = browser.send(&server, &path, &[("name", "bob"), ("password", PASSWORD)]);
+    assert!(bob.status == 403 && bob.body.contains("somebody else&#39;s"), "{bob:?}");
+    browser.open(&server, &url);
+    let wrong = browser.send(&server, &path, &[("name", "ann"), ("password", "a wrong password here")]);
+    assert_eq!(wrong.status, 401, "{wrong:?}");
+    browser.open(&server, &url);
+    let nobody = browser.send(&server, &path, &[]);
+    assert_eq!(nobody.status, 401, "{nobody:?}");
+    // A form that another site sends, or that has no cookie, or another page's proof.
+    browser.open(&server, &url);
+    let fields = "name=ann&password=correct+horse+battery+staple";
+    for (headers, body) in [
+        (&FORM[..], fields.to_owned()),
+        (&FORM[..], format!("{fields}&proof={}", "0".repeat(64))),
+        (&[FORM[0], ("Origin", "https://evil.example")], fields.to_owned()),
+        (&[FORM[0], FORM[1], ("Sec-Fetch-Site", "cross-site")], fields.to_owned()),
+    ] {
+        let cookie = browser.cookie.clone();
+        let all = [&[("Host", "localhost"), ("Cookie", cookie.as_str())], headers].concat();
+        assert_eq!(request(server.address, "POST", &path, &all, &body).status, 403, "{headers:?}");
+    }
+    let other = format!("/connect/{}", "0".repeat(64));
+    browser.open(&server, &format!("http://localhost{other}"));
+    let unknown = browser.send(&server, &other, &[("name", "ann"), ("password", PASSWORD)]);
+    assert!(unknown.status == 404 && unknown.body.contains("not open"), "{unknown:?}");
+    assert_eq!(count(&upstream, "authorization_code"), 0);
+
+    // Whoever has the link and their own right credential gets no further than the consent of their own browser.
+    let told = login(&server, &ann, &json!({"inputResponses": {"login": {"action": "accept"}}}));
+    assert_eq!(told["structuredContent"]["logged_in"], false, "a yes is no login: {told}");
+    let told = login(&server, &ann, &json!({"inputResponses": {"login": {"action": "decline"}}}));
+    assert!(told.to_string().contains("did not want"), "{told}");
+    let entries = installation.entries();
+    let refused: Vec<&Value> =
+        entries.iter().filter(|entry| entry["operation"] == "connector/invitation/accept").collect();
+    assert!(refused.iter().any(|entry| entry["reason"].as_str().is_some_and(|it| it.contains("was followed by"))));
+    nowhere(&installation, server, &upstream, &browser.told);
+}
+
+#[test]
+fn where_no_browser_can_be_sent_the_tool_names_the_command() {
+    let (installation, server, upstream, ann) = agents();
+    let told = Client::with_header(&ann).call(&server, "echo_login").body;
+    assert!(told.contains("sekisho connector login echo --for account:ann"), "{told}");
+    let mut client = installation.stdio();
+    let told = client.ask("tools/call", json!({"name": "echo_login", "arguments": {}})).to_string();
+    assert!(told.contains("sekisho connector login echo --for stdio:"), "{told}");
+    drop(client);
+    // Of one login for all, operators only dispose.
+    check(&crate::oauth::bind(&installation, &["--whose", "service"]), 0, &[]);
+    let told = Client::with_header(&ann).call(&server, "echo_login").body;
+    assert!(told.contains("one login for all callers") && !told.contains("--for"), "{told}");
+    crate::oauth::log_in(&installation, &upstream, &[]);
+    let told = Client::with_header(&ann).call(&server, "echo_logout").body;
+    assert!(told.contains("\"logged_in\":true") && told.contains("an operator can"), "{told}");
+    assert!(crate::oauth::works(&server));
+    nowhere(&installation, server, &upstream, &[told]);
+}
