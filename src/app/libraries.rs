@@ -12,6 +12,7 @@ use crate::config::place::Places;
 use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
+use crate::sandbox::Sandbox;
 use crate::search::Index;
 use crate::store::Store;
 
@@ -24,6 +25,7 @@ pub(super) async fn open(
     store: &Store,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
+    sandbox: &Arc<Sandbox>,
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Arc<Libraries>, AppError> {
     let index = Index::open(&places.index())?;
@@ -31,7 +33,8 @@ pub(super) async fn open(
         notice(&format!("The index is made anew from the store: {reason}."));
     }
     let changes = Arc::new(Announce { catalog: Arc::clone(catalog) });
-    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), Arc::clone(clock), changes));
+    let libraries =
+        Arc::new(Libraries::new(store.clone(), Arc::new(index.index), Arc::clone(clock), changes, Arc::clone(sandbox)));
     let caught_up = libraries.catch_up(index.marks).await?;
     if caught_up > 0 {
         notice(&format!("{caught_up} documents were indexed again."));

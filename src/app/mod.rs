@@ -2,6 +2,7 @@
 
 pub mod init;
 pub mod offline;
+pub mod reading;
 pub mod verify;
 mod chores;
 mod drain;
@@ -174,7 +175,8 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let libraries = libraries::open(places, &store, &clock, &catalog, notice).await?;
+        let sandbox = reading::sandbox(&config);
+        let libraries = libraries::open(places, &store, &clock, &catalog, &sandbox, notice).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
@@ -211,7 +213,7 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        let connectors = Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog)).await?;
+        let connectors = Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog, sandbox)).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,

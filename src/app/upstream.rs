@@ -19,6 +19,7 @@ use crate::egress::exchange::{Credential, Exchange, Limits};
 use crate::egress::route::Route;
 use crate::egress::{Egress, Purpose};
 use crate::operation::Catalog;
+use crate::sandbox::Sandbox;
 use crate::tool::connector::ConnectorTools;
 use crate::watch::notify::Keys;
 
@@ -29,9 +30,10 @@ pub(super) async fn open(
     keys: Keys,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
+    sandbox: Arc<Sandbox>,
 ) -> Result<Arc<Connectors>, ConnectorError> {
     let Keys { store, vault } = keys;
-    let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock)));
+    let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock), sandbox));
     let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
     let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)));
     let time = config.tool_execution.connector_timeout;

@@ -1,9 +1,12 @@
 //! Every limit, with its reason. Names end in their unit.
 
 mod admin;
+pub mod archive;
 pub mod connector;
 pub mod egress;
 mod gate;
+pub mod parse;
+pub mod sandbox;
 mod watch;
 
 pub use admin::{

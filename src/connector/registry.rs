@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::base_url::{BaseUrl, BaseUrlError};
 use super::change::News;
+use super::document;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
 use super::pick::{NotAGlob, Picks, Switches};
@@ -17,7 +18,8 @@ use crate::base::clock::Clock;
 use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
 use crate::crypto::digest::sha256;
-use crate::openapi::{self, OpenApiError};
+use crate::openapi::OpenApiError;
+use crate::sandbox::Sandbox;
 use crate::store::table::Table;
 
 use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefix, codec};
@@ -25,6 +27,8 @@ use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefi
 /// All connectors.
 pub struct Connectors {
     store: Store,
+    /// Where documents are read.
+    sandbox: Arc<Sandbox>,
     pub(super) clock: Arc<dyn Clock>,
     /// Names that are worked on. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
@@ -70,6 +74,10 @@ pub enum ConnectorError {
     Network(String),
     #[error(transparent)]
     Document(#[from] OpenApiError),
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    NoReader(String),
     #[error(transparent)]
     BaseUrl(#[from] BaseUrlError),
     #[error(transparent)]
@@ -94,8 +102,10 @@ impl From<ConnectorError> for Refusal {
             | ConnectorError::NothingPicked
             | ConnectorError::Network(_)
             | ConnectorError::Document(_)
+            | ConnectorError::Unreadable(_)
             | ConnectorError::BaseUrl(_)
             | ConnectorError::Glob(_) => Code::Invalid,
+            ConnectorError::NoReader(_) => Code::Unavailable,
             ConnectorError::Broken(_) | ConnectorError::Store(_) | ConnectorError::Worker(_) => {
                 return Self::internal(error);
             }
@@ -155,8 +165,8 @@ pub struct Change {
 }
 
 impl Connectors {
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, busy: Mutex::default(), news: OnceLock::new() }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, sandbox: Arc<Sandbox>) -> Self {
+        Self { store, sandbox, clock, busy: Mutex::default(), news: OnceLock::new() }
     }
 
     /// All connectors, by name.
@@ -210,7 +220,7 @@ impl Connectors {
             return Err(ConnectorError::Network(wrong.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect()));
         }
         let Wanted { name, loopback_http, networks, document, picks, mode, classification, .. } = wanted;
-        let (import, document) = read(name.clone(), document, picks.clone()).await?;
+        let (import, document) = read(&self.sandbox, name.clone(), document, picks.clone()).await?;
         let now = self.clock.now();
         let record = ConnectorRecord {
             name,
@@ -258,7 +268,7 @@ impl Connectors {
     pub async fn update(&self, name: &str, document: Vec<u8>) -> Result<(Updated, Import), ConnectorError> {
         let _busy = self.occupy(name)?;
         let mut record = self.get(name)?;
-        let (import, facts) = read(name.to_owned(), document.clone(), record.picks.clone()).await?;
+        let (import, facts) = read(&self.sandbox, name.to_owned(), document.clone(), record.picks.clone()).await?;
         let before = self.stored(name, record.generation)?;
         let schemes = record.document.schemes();
         let after = Pinned { tools: &import.tools, security: &import.security };
@@ -422,10 +432,16 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Reads a document on a thread of its own: a large one takes seconds.
-async fn read(name: String, document: Vec<u8>, picks: Picks) -> Result<(Import, DocumentFacts), ConnectorError> {
+/// Reads a document in a process of its own, and makes tools of it on a thread of its own: a large one takes seconds.
+async fn read(
+    sandbox: &Arc<Sandbox>,
+    name: String,
+    document: Vec<u8>,
+    picks: Picks,
+) -> Result<(Import, DocumentFacts), ConnectorError> {
+    let read = document::read(sandbox, &document).await?;
     let work = move || -> Result<(Import, DocumentFacts), ConnectorError> {
-        let mut import = tool::import(&name, openapi::read(&document)?);
+        let mut import = tool::import(&name, read);
         import.tools = picks.of(import.tools)?;
         if import.tools.is_empty() {
             return Err(ConnectorError::NothingPicked);

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::document::Reader;
 use super::pick::Picks;
 use super::record::Mode;
 use super::registry::{ConnectorError, Connectors, Switch, Updated, Wanted};
 use super::tool::Class;
 use crate::base::classification::Classification;
 use crate::base::clock::{ManualClock, Timestamp};
+use crate::sandbox::Sandbox;
 use crate::store::table::Table;
 
 use crate::store::{CommitHook, Sealed, Snapshot, Store, StoreError};
@@ -40,7 +42,11 @@ fn world() -> World {
     Store::create(&path, &[]).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp(1)));
     let store = Store::open(&path).unwrap().start_with_clock(Box::new(NoLog), clock.clone()).unwrap();
-    World { connectors: Connectors::new(store.clone(), clock), store, _directory: directory }
+    World {
+        connectors: Connectors::new(store.clone(), clock, Arc::new(Sandbox::off(|| Box::new(Reader)))),
+        store,
+        _directory: directory,
+    }
 }
 
 fn document(summary: &str, paths: &[&str]) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! Libraries of documents: what there is, what a document says, and where words are found.
 
+mod archive;
+pub mod foreign;
 pub mod page;
 pub mod parse;
 mod passage;
@@ -7,6 +9,7 @@ pub mod record;
 pub mod source;
 pub mod split;
 pub mod sync;
+pub mod unpack;
 pub mod view;
 mod upkeep;
 
@@ -19,6 +22,7 @@ use crate::base::bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
+use crate::sandbox::Sandbox;
 use crate::search::{Found, Index, Request, SearchError};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
@@ -38,6 +42,8 @@ pub struct Libraries {
     store: Store,
     index: Arc<Index>,
     clock: Arc<dyn Clock>,
+    /// Where foreign formats are read.
+    sandbox: Arc<Sandbox>,
     changes: Arc<dyn Changes>,
     /// Names under sync or removal. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
@@ -113,11 +119,18 @@ impl From<LibraryError> for Refusal {
 }
 
 impl Libraries {
-    pub fn new(store: Store, index: Arc<Index>, clock: Arc<dyn Clock>, changes: Arc<dyn Changes>) -> Self {
+    pub fn new(
+        store: Store,
+        index: Arc<Index>,
+        clock: Arc<dyn Clock>,
+        changes: Arc<dyn Changes>,
+        sandbox: Arc<Sandbox>,
+    ) -> Self {
         Self {
             store,
             index,
             clock,
+            sandbox,
             changes,
             busy: Mutex::default(),
             searches: Semaphore::new(bound::SEARCHES_MAX),
