@@ -81,7 +81,7 @@ struct Named {
 struct Add {
     #[schemars(length(max = 64))]
     name: String,
-    /// An absolute path of a folder on the server's machine.
+    /// An absolute path of a folder, an archive or a document on the server's machine.
     #[schemars(length(max = 4096), extend("x-sekisho-field" = "other"))]
     path: String,
     #[serde(default)]
@@ -129,7 +129,7 @@ impl LibraryRequest {
             return Err(Refusal::new(Code::Forbidden, cx.access.denial(&library)).with_private(verdict.reason()));
         }
         cx.access.touch(classification);
-        let source = Source::Folder { root: add.path, include: add.include, exclude: add.exclude };
+        let source = Source::at(add.path, add.include, add.exclude);
         self.libraries.add(&add.name, source, classification, add.profile).await?;
         match self.sync(cx, &add.name).await {
             Ok(report) => Ok(json!({"library": record_json(&self.libraries.get(&add.name)?), "report": report})),
@@ -226,10 +226,7 @@ fn parse<T: serde::de::DeserializeOwned>(arguments: Value) -> Result<T, Refusal>
 }
 
 fn record_json(record: &LibraryRecord) -> Value {
-    let (include, exclude) = match &record.source {
-        Source::Folder { include, exclude, .. } => (include.clone(), exclude.clone()),
-        Source::Builtin => (Vec::new(), Vec::new()),
-    };
+    let (include, exclude) = record.source.globs();
     json!({
         "name": record.name,
         "source": record.source.describe(),

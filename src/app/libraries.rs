@@ -9,6 +9,7 @@ use super::AppError;
 use super::facts::Announce;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
+use crate::config::Config;
 use crate::config::place::Places;
 use crate::crypto::digest::Hash;
 use crate::library::record::Source;
@@ -16,6 +17,7 @@ use crate::library::shape::Shape;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
 use crate::profile::{Profiles, facet};
+use crate::sandbox::Sandbox;
 use crate::search::Index;
 use crate::store::Store;
 
@@ -43,12 +45,21 @@ pub(super) struct Shelved {
 }
 
 /// The libraries with an index that knows all of their documents.
+/// All profiles. Of one that is wrong the operator is told, and it is left out.
+pub(super) fn profiles(config: &Config, notice: &(dyn Fn(&str) + Sync)) -> Arc<Profiles> {
+    let (profiles, told) = Profiles::open(config.profile.directory.as_deref());
+    for mistake in told {
+        notice(&format!("A profile is left out: {mistake}."));
+    }
+    Arc::new(profiles)
+}
+
 pub(super) async fn open(
     places: &Places,
     store: &Store,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-    profiles: &Arc<Profiles>,
+    (profiles, sandbox): (&Arc<Profiles>, &Arc<Sandbox>),
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Shelved, AppError> {
     let index = Index::open(&places.index())?;
@@ -57,8 +68,8 @@ pub(super) async fn open(
     }
     let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
     let shape = Arc::new(ByProfile(Arc::clone(profiles)));
-    let (clock, changes) = (Arc::clone(clock), Arc::clone(&announce) as _);
-    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape));
+    let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, Arc::clone(sandbox));
+    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox));
     let caught_up = libraries.catch_up(index.marks).await?;
     if caught_up > 0 {
         notice(&format!("{caught_up} documents were indexed again."));

@@ -2,6 +2,7 @@
 
 pub mod init;
 pub mod offline;
+pub mod reading;
 pub mod verify;
 mod chores;
 mod drain;
@@ -46,7 +47,6 @@ use crate::library::LibraryError;
 use crate::mcp::Mcp;
 use crate::operation::Catalog;
 use crate::pipeline::{Parts, Pipeline, PipelineError};
-use crate::profile::Profiles;
 use crate::schema::NotASchema;
 use crate::search::SearchError;
 use crate::store::lock::{DirectoryLock, LockError};
@@ -180,12 +180,9 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let (profiles, told) = Profiles::open(config.profile.directory.as_deref());
-        for mistake in told {
-            notice(&format!("A profile is left out: {mistake}."));
-        }
-        let profiles = Arc::new(profiles);
-        let shelved = libraries::open(places, &store, &clock, &catalog, &profiles, notice).await?;
+        let profiles = libraries::profiles(&config, notice);
+        let sandbox = reading::sandbox(&config);
+        let shelved = libraries::open(places, &store, &clock, &catalog, (&profiles, &sandbox), notice).await?;
         let libraries = shelved.libraries;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
@@ -225,7 +222,7 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        let opening = upstream::open(&config, lookout.egress(), keys, &clock, &catalog, &custody);
+        let opening = upstream::open(&config, lookout.egress(), keys, &clock, &catalog, (&custody, sandbox));
         let (connectors, desk) = Box::pin(opening).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,

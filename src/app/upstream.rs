@@ -13,7 +13,7 @@ use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
 use crate::connector::client::Client;
 use crate::connector::oauth::desk::Desk;
-use crate::connector::reading::Words;
+use crate::connector::reading::{Reading, Words};
 use crate::connector::record::ConnectorRecord;
 use crate::connector::registry::{ConnectorError, Connectors};
 use crate::connector::settings::{self, Identity, Settings};
@@ -24,6 +24,7 @@ use crate::egress::exchange::{Credential, Exchange, Limits};
 use crate::egress::route::{self, ClientCertificate, Route};
 use crate::egress::{Egress, Purpose};
 use crate::operation::Catalog;
+use crate::sandbox::Sandbox;
 use crate::store::Store;
 use crate::tool::connector::ConnectorTools;
 use crate::vault::credential::{self, CredentialError, CredentialName};
@@ -37,10 +38,11 @@ pub(super) async fn open(
     keys: Keys,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-    custody: &Arc<Custody>,
+    (custody, sandbox): (&Arc<Custody>, Arc<Sandbox>),
 ) -> Result<(Arc<Connectors>, Desk), ConnectorError> {
     let Keys { store, vault } = keys;
-    let connectors = Arc::new(Connectors::new(store.clone(), Words::new(config.inspect.clone()), Arc::clone(clock)));
+    let reading = Reading { sandbox, words: Arc::new(Words::new(config.inspect.clone())) };
+    let connectors = Arc::new(Connectors::new(store.clone(), reading, Arc::clone(clock)));
     let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
     let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
     let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });

@@ -1,11 +1,14 @@
 //! Every limit, with its reason. Names end in their unit.
 
 mod admin;
+pub mod archive;
 pub mod connector;
 pub mod egress;
 mod gate;
 pub mod oauth;
+pub mod parse;
 pub mod profile;
+pub mod sandbox;
 mod watch;
 
 pub use admin::{

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::exit::{Failure, NO};
 use super::reach::{self, Reach};
 use super::{Context, print};
+use crate::app::reading;
 use crate::base::clock::{Clock as _, SystemClock};
-use crate::config::{Tls, file};
+use crate::config::{Config, Tls, file};
 use crate::crypto::tls::Material;
 use crate::http::certificates;
 
@@ -58,6 +59,7 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
                 format!("there is no {}; the defaults are in force", places.config.display())
             }));
             findings.extend(config.http.tls.as_ref().map(certificate));
+            findings.push(sandbox(&config).await);
         }
         Err(error) => {
             findings.push(bad(error.to_string(), format!("mend {}", places.config.display())));
@@ -66,6 +68,25 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
     }
     let status = Box::pin(look(context, &mut findings)).await;
     report(context, &findings, &status)
+}
+
+/// What holds the processes in which foreign documents are read.
+async fn sandbox(config: &Config) -> Finding {
+    match reading::sandbox(config).look().await {
+        Ok(None) => {
+            good("documents of foreign formats are read in the server itself (tool_execution.sandboxing_enabled)")
+        }
+        Ok(Some(layers)) => match layers.lacking() {
+            None => good("documents of foreign formats are read in a process that seccomp and Landlock confine"),
+            Some(lacking) if layers.is_filtered() => {
+                good(format!("documents of foreign formats are read in a process that seccomp confines; {lacking}"))
+            }
+            Some(lacking) => {
+                bad(lacking, "run it where seccomp filters are allowed: Landlock alone keeps from files only")
+            }
+        },
+        Err(error) => bad(error.to_string(), "PDF, DOCX, archives and OpenAPI documents cannot be read until then"),
+    }
 }
 
 /// The files of TLS, as a server that starts now would find them.

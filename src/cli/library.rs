@@ -13,11 +13,11 @@ use crate::base::classification::Classification;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Library {
-    /// Add a folder of documents (Markdown, MDX, HTML, reStructuredText, text) and index it
+    /// Add a folder, an archive (zip, tar, tar.gz) or a single document, and index it
     Add {
         /// A name of a-z 0-9 - _ . by which agents will know it
         name: String,
-        /// The folder
+        /// The folder, archive or document
         path: PathBuf,
         /// Take only files that match this glob, such as "guides/**/*.md" (may be given again)
         #[arg(long, value_name = "GLOB")]
@@ -183,7 +183,9 @@ pub(super) fn report(report: &Value) -> Result<(), Failure> {
         Ok::<(), Failure>(())
     };
     if number("documents") == 0 {
-        print::line("  No file here is a document: the known endings are md, markdown, mdx, html, htm, rst and txt.")?;
+        print::line(
+            "  No file here is a document: the known endings are md, mdx, html, rst, adoc, txt, ipynb, pdf, docx and openapi.yaml.",
+        )?;
     }
     each(report, "failed", "not read", print::BAD)?;
     if number("failed_more") > 0 {

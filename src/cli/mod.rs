@@ -15,6 +15,7 @@ mod exit;
 mod library;
 mod log;
 mod login;
+mod parse_child;
 mod policy;
 mod profile;
 mod print;
@@ -149,6 +150,9 @@ pub(crate) enum Command {
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
     Man,
+    /// Read documents for a server, on standard input and output, confined
+    #[command(hide = true)]
+    ParseChild,
 }
 
 /// What every command is given.
@@ -208,6 +212,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(Failure::internal)?;
             print::bytes(&page)
         }
+        Command::ParseChild => parse_child::run(),
         Command::Config(settings::Settings::Show { live: true }) => block_on(settings::show_live(context)),
         Command::Config(settings) => settings::run(context, &settings),
         Command::Quickstart(listen) => {

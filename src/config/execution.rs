@@ -11,6 +11,8 @@ pub struct ToolExecution {
     /// `None`: nothing but time is bounded.
     pub budget: Option<Budget>,
     pub connector_timeout: Duration,
+    /// Untrusted documents are read in a process of their own.
+    pub is_sandboxed: bool,
 }
 
 impl Check {
@@ -27,6 +29,7 @@ impl Check {
         };
         ToolExecution {
             budget: raw.sandboxing_enabled.then_some(budget),
+            is_sandboxed: raw.sandboxing_enabled,
             connector_timeout: self.wait("tool_execution.connector_timeout_ms", raw.connector_timeout_ms),
         }
     }
@@ -47,7 +50,8 @@ mod tests {
         assert_eq!(execution.connector_timeout, Duration::from_secs(30));
         let mut raw = Raw::default();
         raw.tool_execution.sandboxing_enabled = false;
-        assert_eq!(Config::of(raw).unwrap().tool_execution.budget, None);
+        assert_eq!(Config::of(raw.clone()).unwrap().tool_execution.budget, None);
+        assert!(execution.is_sandboxed && !Config::of(raw).unwrap().tool_execution.is_sandboxed);
         let mut raw = Raw::default();
         raw.tool_execution.max_file_reads = 0;
         assert_eq!(Config::of(raw).unwrap_err()[0].key, "tool_execution.max_file_reads");

@@ -6,6 +6,7 @@ pub mod change;
 pub mod record;
 pub mod pick;
 pub mod lock;
+pub mod document;
 pub mod find;
 pub mod shipped;
 pub mod base_url;

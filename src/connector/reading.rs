@@ -1,11 +1,12 @@
-//! From a document's bytes to the tools of a connector, on a thread of its own, and what of its words looks like an
-//! attack on whoever reads them.
+//! From a document's bytes to the tools of a connector, and what of its words looks like an attack on whoever reads
+//! them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::document;
 use super::pick::Picks;
 use super::record::DocumentFacts;
 use super::registry::ConnectorError;
@@ -14,7 +15,8 @@ use crate::base::bound::connector as bound;
 use crate::config::Inspect;
 use crate::crypto::digest::sha256;
 use crate::guardrail::Guardrail;
-use crate::openapi::{self, OpenApiError};
+use crate::openapi::OpenApiError;
+use crate::sandbox::Sandbox;
 
 /// A text that looks like instructions to an agent, or hides something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -139,15 +141,27 @@ fn short(text: &str) -> String {
     text.chars().take(bound::DIFF_VALUE_CHARS_MAX).collect()
 }
 
-/// What a document gives, what is known of it, and what was found in the words of its tools. A large one takes seconds.
+/// How documents are read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Where.
+    pub sandbox: Arc<Sandbox>,
+    /// What looks at their words.
+    pub words: Arc<Words>,
+}
+
+/// What a document gives, what is known of it, and what was found in the words of its tools. It is read in a process of
+/// its own, and looked at on a thread of its own: a large one takes seconds.
 pub(super) async fn read(
-    words: std::sync::Arc<Words>,
+    reading: &Reading,
     name: String,
     document: Vec<u8>,
     picks: Picks,
 ) -> Result<(Import, DocumentFacts, Vec<Finding>), ConnectorError> {
+    let read = document::read(&reading.sandbox, &document).await?;
+    let words = Arc::clone(&reading.words);
     let work = move || -> Result<(Import, DocumentFacts, Vec<Finding>), ConnectorError> {
-        let mut import = tool::import(&name, openapi::read(&document)?);
+        let mut import = tool::import(&name, read);
         import.tools = picks.of(import.tools)?;
         if import.tools.is_empty() {
             return Err(ConnectorError::NothingPicked);

@@ -8,7 +8,7 @@ use super::change::News;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
 use super::pick::{NotAGlob, Picks, Switches};
-use super::reading::{Finding, Words, check_accepted, of_flags, read};
+use super::reading::{Finding, Reading, check_accepted, of_flags, read};
 use super::record::{self, ConnectorRecord, Mode, OperationRecord, Pending};
 use super::settings::{Changes, NotASetting, Settings};
 use super::tool::{Class, Import, Tool};
@@ -27,7 +27,7 @@ use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefi
 /// All connectors.
 pub struct Connectors {
     store: Store,
-    words: Arc<Words>,
+    reading: Reading,
     pub(super) clock: Arc<dyn Clock>,
     /// Names that are worked on. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
@@ -73,6 +73,10 @@ pub enum ConnectorError {
     Network(String),
     #[error(transparent)]
     Document(#[from] OpenApiError),
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    NoReader(String),
     #[error(transparent)]
     BaseUrl(#[from] BaseUrlError),
     #[error(transparent)]
@@ -104,9 +108,11 @@ impl From<ConnectorError> for Refusal {
             | ConnectorError::NothingPicked
             | ConnectorError::Network(_)
             | ConnectorError::Document(_)
+            | ConnectorError::Unreadable(_)
             | ConnectorError::BaseUrl(_)
             | ConnectorError::Glob(_)
             | ConnectorError::Setting(_) => Code::Invalid,
+            ConnectorError::NoReader(_) => Code::Unavailable,
             ConnectorError::Broken(_) | ConnectorError::Store(_) | ConnectorError::Worker(_) => {
                 return Self::internal(error);
             }
@@ -174,8 +180,8 @@ pub struct Change {
 }
 
 impl Connectors {
-    pub fn new(store: Store, words: Words, clock: Arc<dyn Clock>) -> Self {
-        Self { store, words: Arc::new(words), clock, busy: Mutex::default(), news: OnceLock::new() }
+    pub fn new(store: Store, reading: Reading, clock: Arc<dyn Clock>) -> Self {
+        Self { store, reading, clock, busy: Mutex::default(), news: OnceLock::new() }
     }
 
     /// All connectors, by name.
@@ -228,7 +234,7 @@ impl Connectors {
         check_networks(&wanted.networks)?;
         let settings = Settings::default().with(&wanted.settings, base_url.origin())?;
         let Wanted { name, loopback_http, networks, document, picks, mode, classification, .. } = wanted;
-        let (import, document, findings) = read(Arc::clone(&self.words), name.clone(), document, picks.clone()).await?;
+        let (import, document, findings) = read(&self.reading, name.clone(), document, picks.clone()).await?;
         let now = self.clock.now();
         let record = ConnectorRecord {
             name,
@@ -278,8 +284,8 @@ impl Connectors {
     pub async fn update(&self, name: &str, document: Vec<u8>) -> Result<(Updated, Import), ConnectorError> {
         let _busy = self.occupy(name)?;
         let mut record = self.get(name)?;
-        let words = Arc::clone(&self.words);
-        let (import, facts, _) = read(words, name.to_owned(), document.clone(), record.picks.clone()).await?;
+        let picks = record.picks.clone();
+        let (import, facts, _) = read(&self.reading, name.to_owned(), document.clone(), picks).await?;
         let before = self.stored(name, record.generation)?;
         let schemes = record.document.schemes();
         let after = Pinned { tools: &import.tools, security: &import.security };
@@ -317,7 +323,7 @@ impl Connectors {
         } else {
             of_flags(name, &pending.document)
         };
-        findings.extend(self.words.of_tools(&new)?);
+        findings.extend(self.reading.words.of_tools(&new)?);
         Ok(Change { diff, digest, after, record, findings })
     }
 

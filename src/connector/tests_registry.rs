@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::document::Reader;
 use super::pick::Picks;
-use super::reading::Words;
+use super::reading::{Reading, Words};
 use super::record::Mode;
 use super::registry::{ConnectorError, Connectors, Switch, Updated, Wanted};
 use super::settings::Changes;
@@ -14,6 +15,7 @@ use crate::base::classification::Classification;
 use crate::base::clock::{ManualClock, Timestamp};
 use crate::config::Config;
 use crate::config::raw::Raw;
+use crate::sandbox::Sandbox;
 use crate::store::table::Table;
 
 use crate::store::{CommitHook, Sealed, Snapshot, Store, StoreError};
@@ -48,7 +50,8 @@ fn world() -> World {
     Store::create(&path, &[]).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp(1)));
     let store = Store::open(&path).unwrap().start_with_clock(Box::new(NoLog), clock.clone()).unwrap();
-    World { connectors: Connectors::new(store.clone(), words(), clock), store, _directory: directory }
+    let reading = Reading { sandbox: Arc::new(Sandbox::off(|| Box::new(Reader))), words: Arc::new(words()) };
+    World { connectors: Connectors::new(store.clone(), reading, clock), store, _directory: directory }
 }
 
 fn document(summary: &str, paths: &[&str]) -> Vec<u8> {

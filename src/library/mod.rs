@@ -1,5 +1,7 @@
 //! Libraries of documents: what there is, what a document says, and where words are found.
 
+mod archive;
+pub mod foreign;
 pub mod page;
 pub mod parse;
 mod passage;
@@ -8,6 +10,7 @@ pub mod shape;
 pub mod source;
 pub mod split;
 pub mod sync;
+pub mod unpack;
 pub mod view;
 mod upkeep;
 
@@ -20,6 +23,7 @@ use crate::base::bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
+use crate::sandbox::Sandbox;
 use crate::search::{Counts, Found, Index, Request, SearchError};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
@@ -40,6 +44,8 @@ pub struct Libraries {
     store: Store,
     index: Arc<Index>,
     clock: Arc<dyn Clock>,
+    /// Where foreign formats are read.
+    sandbox: Arc<Sandbox>,
     changes: Arc<dyn Changes>,
     shape: Arc<dyn Shape>,
     /// Names under sync or removal. Held for a look-up, never across an await.
@@ -125,11 +131,13 @@ impl Libraries {
         clock: Arc<dyn Clock>,
         changes: Arc<dyn Changes>,
         shape: Arc<dyn Shape>,
+        sandbox: Arc<Sandbox>,
     ) -> Self {
         Self {
             store,
             index,
             clock,
+            sandbox,
             changes,
             shape,
             busy: Mutex::default(),

@@ -112,13 +112,37 @@ pub enum Source {
     Folder { root: String, include: Vec<String>, exclude: Vec<String> },
     /// The manual inside the binary.
     Builtin,
+    /// A zip or tar archive on this machine; absolute. Globs are matched against paths in it.
+    Archive { path: String, include: Vec<String>, exclude: Vec<String> },
+    /// One document on this machine; absolute.
+    File { path: String },
 }
 
 impl Source {
     pub fn describe(&self) -> String {
         match self {
             Self::Folder { root, .. } => root.clone(),
+            Self::Archive { path, .. } | Self::File { path } => path.clone(),
             Self::Builtin => "built in".into(),
+        }
+    }
+
+    /// What is at an absolute path of this machine: a folder, an archive, or one document.
+    pub fn at(path: String, include: Vec<String>, exclude: Vec<String>) -> Self {
+        if !std::path::Path::new(&path).is_file() {
+            return Self::Folder { root: path, include, exclude };
+        }
+        match Format::of_path(&path) {
+            Some(_) => Self::File { path },
+            None => Self::Archive { path, include, exclude },
+        }
+    }
+
+    /// What is taken of it and what is left out.
+    pub fn globs(&self) -> (&[String], &[String]) {
+        match self {
+            Self::Folder { include, exclude, .. } | Self::Archive { include, exclude, .. } => (include, exclude),
+            Self::Builtin | Self::File { .. } => (&[], &[]),
         }
     }
 }

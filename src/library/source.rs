@@ -2,16 +2,21 @@
 
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use rust_embed::RustEmbed;
+use tokio::runtime::Handle;
 
+use super::archive::Archive;
 use super::parse::Format;
 use super::record::Source;
+use super::unpack::{Contents, Entry};
 use crate::base::bound;
+use crate::sandbox::Sandbox;
 
 /// Sekisho's own manual.
 #[derive(RustEmbed)]
@@ -50,6 +55,8 @@ impl Listing {
 pub enum SourceError {
     #[error("the folder {root} cannot be opened: {error}")]
     Folder { root: String, error: io::Error },
+    #[error("{path} cannot be read: {error}")]
+    Archive { path: String, error: io::Error },
     #[error("{pattern:?} is not a glob: {reason}; write for example \"guides/**/*.md\"")]
     Glob { pattern: String, reason: String },
     #[error(
@@ -62,13 +69,23 @@ pub enum SourceError {
 /// A source that is open.
 pub(super) enum Opened {
     Folder { root: String, directory: Dir, include: GlobSet, exclude: GlobSet },
+    Archive { path: String, archive: Box<Archive>, contents: Contents, include: GlobSet, exclude: GlobSet },
+    File { path: String },
     Builtin,
 }
 
 impl Opened {
-    pub(super) fn open(source: &Source) -> Result<Self, SourceError> {
+    /// `sandbox` takes archives apart.
+    pub(super) fn open(source: &Source, sandbox: &Arc<Sandbox>, runtime: &Handle) -> Result<Self, SourceError> {
         match source {
             Source::Builtin => Ok(Self::Builtin),
+            Source::File { path } => Ok(Self::File { path: path.clone() }),
+            Source::Archive { path, include, exclude } => {
+                let (include, exclude) = (globs(include)?, globs(exclude)?);
+                let opened = Archive::open(path, sandbox.session(), runtime);
+                let (archive, contents) = opened.map_err(|error| SourceError::Archive { path: path.clone(), error })?;
+                Ok(Self::Archive { path: path.clone(), archive: Box::new(archive), contents, include, exclude })
+            }
             Source::Folder { root, include, exclude } => {
                 let directory = Dir::open_ambient_dir(root, ambient_authority())
                     .map_err(|error| SourceError::Folder { root: root.clone(), error })?;
@@ -78,21 +95,37 @@ impl Opened {
     }
 
     /// All files of a known format, by path.
-    pub(super) fn list(&self) -> Result<Listing, SourceError> {
+    pub(super) fn list(&mut self) -> Result<Listing, SourceError> {
         let mut listing = match self {
             Self::Builtin => Listing {
                 files: Manual::iter().filter_map(|path| builtin_file(&path)).collect(),
                 passed_over: Vec::new(),
             },
             Self::Folder { root, include, exclude, .. } => list_folder(root, include, exclude)?,
+            Self::Archive { path, contents, include, exclude, .. } => {
+                let Contents { files, passed_over } = std::mem::take(contents);
+                let chosen = |entry: &Entry| is_chosen(&entry.path, include, exclude);
+                let files: Vec<Found> = files.into_iter().filter(chosen).filter_map(unpacked_file).collect();
+                if files.len() > bound::LIBRARY_FILES_MAX {
+                    return Err(SourceError::TooMany { root: path.clone() });
+                }
+                Listing { files, passed_over }
+            }
+            Self::File { path } => list_file(path)?,
         };
         listing.files.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(listing)
     }
 
     /// The bytes of a file, at most as many as a document may have.
-    pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&mut self, path: &str) -> io::Result<Vec<u8>> {
         match self {
+            Self::Archive { archive, .. } => archive.read(path),
+            Self::File { path } => {
+                let mut bytes = Vec::new();
+                std::fs::File::open(path)?.take(bound::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
             Self::Builtin => {
                 Manual::get(path).map(|file| file.data.into_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
             }
@@ -109,9 +142,43 @@ impl Opened {
     }
 }
 
-/// Checks the globs of a source before it is kept.
+/// Checks a source before it is kept, as far as that needs no reading.
 pub(super) fn check(source: &Source) -> Result<(), SourceError> {
-    Opened::open(source).map(drop)
+    let (include, exclude) = source.globs();
+    globs(include).and_then(|_| globs(exclude))?;
+    match source {
+        Source::Builtin => Ok(()),
+        Source::Folder { root, .. } => Dir::open_ambient_dir(root, ambient_authority())
+            .map(drop)
+            .map_err(|error| SourceError::Folder { root: root.clone(), error }),
+        Source::Archive { path, .. } | Source::File { path } => {
+            std::fs::File::open(path).map(drop).map_err(|error| SourceError::Archive { path: path.clone(), error })
+        }
+    }
+}
+
+fn is_chosen(path: &str, include: &GlobSet, exclude: &GlobSet) -> bool {
+    (include.is_empty() || include.is_match(path)) && !exclude.is_match(path)
+}
+
+/// The times in an archive are the packer's: what changed is seen by content.
+fn unpacked_file(entry: Entry) -> Option<Found> {
+    Some(Found { format: Format::of_path(&entry.path)?, path: entry.path, bytes: entry.bytes, modified_ns: 0 })
+}
+
+fn list_file(path: &str) -> Result<Listing, SourceError> {
+    let failed = |error| SourceError::Archive { path: path.to_owned(), error };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let format = Format::of_path(&name).filter(|_| metadata.is_file());
+    let format = format.ok_or_else(|| failed(io::Error::other("it is no document of a known format")))?;
+    let file = Found { path: name, format, bytes: metadata.len(), modified_ns: modified_ns(&metadata) };
+    Ok(Listing { files: vec![file], passed_over: Vec::new() })
+}
+
+fn modified_ns(metadata: &std::fs::Metadata) -> u64 {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet, SourceError> {
@@ -159,7 +226,7 @@ fn list_folder(root: &str, include: &GlobSet, exclude: &GlobSet) -> Result<Listi
             continue;
         };
         let Some(format) = Format::of_path(&path) else { continue };
-        if (!include.is_empty() && !include.is_match(&path)) || exclude.is_match(&path) {
+        if !is_chosen(&path, include, exclude) {
             continue;
         }
         if path.len() > bound::DOCUMENT_PATH_BYTES_MAX {
@@ -175,10 +242,7 @@ fn list_folder(root: &str, include: &GlobSet, exclude: &GlobSet) -> Result<Listi
                 continue;
             }
         };
-        let modified =
-            metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-        let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
-        listing.files.push(Found { path, format, bytes: metadata.len(), modified_ns });
+        listing.files.push(Found { path, format, bytes: metadata.len(), modified_ns: modified_ns(&metadata) });
         if listing.files.len() > bound::LIBRARY_FILES_MAX {
             return Err(SourceError::TooMany { root: root.to_owned() });
         }
@@ -201,6 +265,13 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::sandbox::Launch;
+
+    fn opened(source: &Source) -> Result<Opened, SourceError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let nothing = Launch { program: "/bin/false".into(), arguments: Vec::new() };
+        Opened::open(source, &Arc::new(Sandbox::new(nothing)), runtime.handle())
+    }
 
     fn folder(include: &[&str], exclude: &[&str], root: &Path) -> Source {
         let own = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
@@ -219,15 +290,15 @@ mod tests {
         fs::write(directory.path().join("secret.md"), "s").unwrap();
         std::os::unix::fs::symlink("../secret.md", root.join("link.md")).unwrap();
         let check = |include: &[&str], exclude: &[&str], expect: &[&str]| {
-            let listing = Opened::open(&folder(include, exclude, &root)).unwrap().list().unwrap();
+            let listing = opened(&folder(include, exclude, &root)).unwrap().list().unwrap();
             let paths: Vec<_> = listing.files.iter().map(|file| file.path.as_str()).collect();
             assert_eq!(paths, expect, "{include:?} {exclude:?}");
         };
         check(&[], &[], &["a.md", "b.txt", "guides/c.mdx", "guides/old/d.md"]);
         check(&["guides/**"], &[], &["guides/c.mdx", "guides/old/d.md"]);
         check(&[], &["**/old/**", "*.txt"], &["a.md", "guides/c.mdx"]);
-        assert!(matches!(Opened::open(&folder(&["{"], &[], &root)), Err(SourceError::Glob { .. })));
-        let opened = Opened::open(&folder(&[], &[], &root)).unwrap();
+        assert!(matches!(opened(&folder(&["{"], &[], &root)), Err(SourceError::Glob { .. })));
+        let mut opened = opened(&folder(&[], &[], &root)).unwrap();
         for outside in ["link.md", "../secret.md", "/etc/passwd", "guides/../../secret.md"] {
             opened.read(outside).unwrap_err();
         }
@@ -247,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_manual_is_built_in() {
-        let opened = Opened::open(&Source::Builtin).unwrap();
+        let mut opened = opened(&Source::Builtin).unwrap();
         let files = opened.list().unwrap().files;
         assert!(files.iter().any(|file| file.path == "index.md"), "{files:?}");
         assert!(opened.read("../Cargo.toml").is_err());

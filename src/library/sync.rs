@@ -1,20 +1,21 @@
 //! Brings a library up to date with its source: only what changed is read, the new generation becomes
 //! visible last, and a crash at any point leaves the last good one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::parse::{self, Parsed};
+use super::parse::{Page, Parsed};
 use super::passage::{document_of, passages};
 use super::record::{self, DocumentRecord, LibraryRecord};
 use super::source::{self, Found, Listing};
 use super::upkeep::generations;
-use super::{Libraries, LibraryError, page};
+use super::{Libraries, LibraryError, foreign, page};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, sha256};
+use crate::sandbox::Session;
 use crate::search::{DocumentKey, Writer};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, after_prefix, codec};
@@ -107,6 +108,10 @@ struct Sync<'a> {
     batch_bytes: usize,
     /// Opened with the first change: a sync that finds none costs no memory.
     writer: Option<Writer>,
+    /// Where foreign formats are read.
+    session: Session,
+    /// Documents that are in the source.
+    seen: HashSet<String>,
     report: SyncReport,
     changed_paths: Vec<String>,
     /// Rows of older generations, deleted once nothing needs them.
@@ -128,6 +133,8 @@ impl<'a> Sync<'a> {
             batch: Batch::default(),
             batch_bytes: 0,
             writer: None,
+            session: libraries.sandbox.session(),
+            seen: HashSet::new(),
             report: SyncReport { library: name.to_owned(), ..SyncReport::default() },
             changed_paths: Vec::new(),
             old: Vec::new(),
@@ -177,27 +184,26 @@ impl<'a> Sync<'a> {
     }
 
     fn run(mut self, cancel: &CancellationToken, progress: &dyn Fn(SyncProgress)) -> Result<SyncReport, LibraryError> {
-        let opened = source::Opened::open(&self.library.source)?;
+        let mut opened = source::Opened::open(&self.library.source, &self.libraries.sandbox, self.runtime)?;
         let listing = opened.list()?;
         for (path, reason) in &listing.passed_over {
             self.report.fail(path, reason);
         }
         let total = listing.files.len();
-        let mut seen = Vec::with_capacity(total);
         for (done, file) in listing.files.iter().enumerate() {
             if cancel.is_cancelled() {
                 return Err(LibraryError::Cancelled);
             }
-            self.file(&opened, file)?;
+            self.seen.insert(file.path.clone());
+            self.file(&mut opened, file)?;
             progress(SyncProgress { done: done + 1, total, path: file.path.clone() });
-            seen.push(file.path.as_str());
         }
-        self.remove_all_but(&seen, &listing)?;
+        self.remove_unseen(&listing)?;
         self.make_visible()?;
         Ok(self.report)
     }
 
-    fn file(&mut self, opened: &source::Opened, file: &Found) -> Result<(), LibraryError> {
+    fn file(&mut self, opened: &mut source::Opened, file: &Found) -> Result<(), LibraryError> {
         let before = self.before.get(&file.path).copied();
         // Under other rules a file that did not change has other facets.
         let same_rules = self.shape == self.library.shaped;
@@ -205,6 +211,7 @@ impl<'a> Sync<'a> {
             same_rules && before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
         }) {
             self.keep(before);
+            self.keep_pages(file);
             return Ok(());
         }
         if file.bytes > bound::DOCUMENT_BYTES_MAX as u64 {
@@ -213,16 +220,14 @@ impl<'a> Sync<'a> {
                 file.bytes,
                 bound::DOCUMENT_BYTES_MAX
             );
-            self.fail(&file.path, reason, before);
+            self.fail(file, reason, before);
             return Ok(());
         }
         let bytes = match opened.read(&file.path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                return {
-                    self.fail(&file.path, error, before);
-                    Ok(())
-                };
+                self.fail(file, error, before);
+                return Ok(());
             }
         };
         let hash = sha256(&[&bytes]);
@@ -230,34 +235,78 @@ impl<'a> Sync<'a> {
             // The same content under another time: the record learns the time, nothing else happens.
             self.touch(file, known)?;
             self.keep(before);
+            self.keep_pages(file);
             return Ok(());
         }
-        let parsed = match parse::parse(&file.path, file.format, &bytes) {
-            Ok(parsed) => parsed,
+        let pages = match foreign::read(&mut self.session, self.runtime, &file.path, file.format, &bytes) {
+            Ok(pages) => pages,
             Err(error) => {
-                return {
-                    self.fail(&file.path, error, before);
-                    Ok(())
-                };
+                self.fail(file, error, before);
+                return Ok(());
             }
         };
+        for Page { suffix, parsed } in pages {
+            if suffix.is_empty() {
+                self.page(file, hash, &parsed, before)?;
+            } else {
+                self.other_page(file, &suffix, &parsed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A page beside the file's first one: a document with a name of its own, told from others by its content.
+    fn other_page(&mut self, file: &Found, suffix: &str, parsed: &Parsed) -> Result<(), LibraryError> {
+        let hash = sha256(&[parsed.title.as_bytes(), &[0], parsed.markdown.as_bytes()]);
+        let path = format!("{}{suffix}", file.path);
+        if path.len() > bound::DOCUMENT_PATH_BYTES_MAX {
+            self.report.fail(&path, format!("its path has more than {} bytes", bound::DOCUMENT_PATH_BYTES_MAX));
+            return Ok(());
+        }
+        let before = self.before.get(&path).copied();
+        self.seen.insert(path.clone());
+        if before.is_some_and(|before| before.hash == hash) {
+            self.keep(before);
+            return Ok(());
+        }
+        let bytes = parsed.markdown.len() as u64;
+        self.page(&Found { path, format: file.format, bytes, modified_ns: 0 }, hash, parsed, before)
+    }
+
+    /// The file is as it was, and so are its other pages.
+    fn keep_pages(&mut self, file: &Found) {
+        if !file.format.is_many() {
+            return;
+        }
+        let below = format!("{}/", file.path);
+        let pages: Vec<(String, Before)> = self
+            .before
+            .iter()
+            .filter(|(path, _)| path.starts_with(&below))
+            .map(|(path, it)| (path.clone(), *it))
+            .collect();
+        for (path, before) in pages {
+            self.seen.insert(path);
+            self.keep(Some(before));
+        }
+    }
+
+    fn page(&mut self, file: &Found, hash: Hash, parsed: &Parsed, before: Option<Before>) -> Result<(), LibraryError> {
         if parsed.markdown.len() > bound::BODY_BYTES_MAX {
             let reason = format!(
                 "its text has {} bytes, more than the {} of a document",
                 parsed.markdown.len(),
                 bound::BODY_BYTES_MAX
             );
-            return {
-                self.fail(&file.path, reason, before);
-                Ok(())
-            };
+            self.fail(file, reason, before);
+            return Ok(());
         }
         if self.report.warned.len() < bound::SYNC_FAILURES_LISTED_MAX {
             self.report.warned.extend(
                 parsed.warnings.iter().map(|warning| Failure { path: file.path.clone(), reason: warning.clone() }),
             );
         }
-        self.put(file, hash, &parsed, before)
+        self.put(file, hash, parsed, before)
     }
 
     fn put(&mut self, file: &Found, hash: Hash, parsed: &Parsed, before: Option<Before>) -> Result<(), LibraryError> {
@@ -267,10 +316,8 @@ impl<'a> Sync<'a> {
         let value = match codec::encode(&document) {
             Ok(value) => value,
             Err(error) => {
-                return {
-                    self.fail(&file.path, error, before);
-                    Ok(())
-                };
+                self.fail(file, error, before);
+                return Ok(());
             }
         };
         for row in page::body_rows(&key, &parsed.markdown) {
@@ -315,8 +362,11 @@ impl<'a> Sync<'a> {
         self.write(Put::new(Table::Documents, key, codec::encode(&document)?))
     }
 
-    fn fail(&mut self, path: &str, reason: impl ToString, before: Option<Before>) {
-        self.report.fail(path, reason);
+    fn fail(&mut self, file: &Found, reason: impl ToString, before: Option<Before>) {
+        self.report.fail(&file.path, reason);
+        if before.is_some() {
+            self.keep_pages(file);
+        }
         if let Some(before) = before {
             self.count(before.body_bytes, before.sections);
         }
@@ -335,11 +385,11 @@ impl<'a> Sync<'a> {
         self.library.bytes += body_bytes;
     }
 
-    fn remove_all_but(&mut self, seen: &[&str], listing: &Listing) -> Result<(), LibraryError> {
+    fn remove_unseen(&mut self, listing: &Listing) -> Result<(), LibraryError> {
         let mut gone: Vec<(String, u64)> = self
             .before
             .iter()
-            .filter(|(path, _)| seen.binary_search(&path.as_str()).is_err())
+            .filter(|(path, _)| !self.seen.contains(path.as_str()))
             .map(|(path, before)| (path.clone(), before.generation))
             .collect();
         gone.sort_unstable();

@@ -59,6 +59,7 @@ mod outside;
 mod passwords;
 mod policy;
 mod rates;
+mod reading;
 mod rekey;
 mod retention;
 mod search;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ToolExecution {
-    /// Hold each call of an agent to the budgets below. The time of a call is bounded either way.
+    /// Hold each call of an agent to the budgets below, and read PDF, DOCX, archives and OpenAPI documents in a process of their own that can open no file and no connection. The time of a call is bounded either way.
     pub sandboxing_enabled: bool,
     /// Documents, requests and answers that one call may hold in memory, in MiB.
     pub max_memory_mb: u64,

@@ -1,6 +1,12 @@
 //! From the bytes of one file to a document: title, facets, a Markdown body and the sections that tile it. Pure.
 
+mod api;
+mod api_schema;
+mod asciidoc;
+mod asciidoc_inline;
 mod decode;
+mod docx;
+mod docx_part;
 mod form;
 mod front;
 mod html;
@@ -11,6 +17,8 @@ mod jsx;
 mod markdown;
 mod mdx;
 mod mdx_scan;
+mod notebook;
+mod pdf;
 mod restructured;
 mod restructured_inline;
 mod restructured_line;
@@ -25,7 +33,10 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::base::bound::{DOCUMENT_SECTIONS_MAX, DOCUMENT_WARNINGS_MAX, HEADING_BYTES_MAX};
+use crate::base::bound::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_FACETS_MAX, DOCUMENT_SECTIONS_MAX, DOCUMENT_WARNINGS_MAX, FACET_VALUE_BYTES_MAX,
+    FACET_VALUES_MAX, HEADING_BYTES_MAX,
+};
 use crate::library::split;
 
 /// How a document file is written.
@@ -37,10 +48,16 @@ pub enum Format {
     Html,
     Text,
     Restructured,
+    AsciiDoc,
+    Notebook,
+    Pdf,
+    Docx,
+    /// An OpenAPI document: a page about it, and one for each operation.
+    OpenApi,
 }
 
 /// A document as it is stored, searched and served.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Parsed {
     /// Never empty: the front matter's title, else the first H1, else `<title>`, else the file name made readable.
     pub title: String,
@@ -48,7 +65,8 @@ pub struct Parsed {
     /// Front matter values that can serve as facets, without title and description.
     pub facets: BTreeMap<String, Vec<String>>,
     pub front_matter: Map<String, Value>,
-    /// The body as Markdown, with `\n` line endings.
+    /// The body as Markdown, with `\n` line endings. Apart where the rest is JSON: it is large.
+    #[serde(skip)]
     pub markdown: String,
     /// They tile `markdown`: none is missing, none overlaps, none is empty.
     pub sections: Vec<Section>,
@@ -60,7 +78,7 @@ pub struct Parsed {
 }
 
 /// A piece of a document that is found and read as one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Section {
     /// Headings from the top down to this one, as plain text; empty before the first heading.
     pub trail: Vec<String>,
@@ -89,6 +107,15 @@ pub enum ParseError {
         "expected block quotes and lists nested at most {max} deep, found {found} on line {line}; flatten that line, or name the file .txt if it is not Markdown"
     )]
     TooDeep { found: usize, max: usize, line: usize },
+    #[error("expected {expected}, found {found}")]
+    Form { expected: &'static str, found: String },
+}
+
+/// A document that a file became. Most become one; `suffix` tells the others apart, and is empty for the first.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Page {
+    pub suffix: String,
+    pub parsed: Parsed,
 }
 
 /// What a format's own reader hands over; sections and the choice of the title are the same for all.
@@ -107,14 +134,22 @@ struct Draft {
 }
 
 impl Format {
-    /// By extension, whatever its case.
+    /// By extension, whatever its case; some names say more than their extension.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Format> {
-        let (stem, extension) = file_name(path).rsplit_once('.')?;
+        let name = file_name(path).to_ascii_lowercase();
+        let (stem, extension) = name.rsplit_once('.')?;
         if stem.is_empty() {
             return None;
         }
-        match extension.to_ascii_lowercase().as_str() {
+        match extension {
+            // https://llmstxt.org: Markdown, whatever it is called.
+            "txt" if stem == "llms" || stem.starts_with("llms-") => Some(Format::Markdown),
+            "json" | "yaml" | "yml" => is_api(stem).then_some(Format::OpenApi),
+            "adoc" | "asciidoc" => Some(Format::AsciiDoc),
+            "ipynb" => Some(Format::Notebook),
+            "pdf" => Some(Format::Pdf),
+            "docx" => Some(Format::Docx),
             "md" | "markdown" | "mdown" => Some(Format::Markdown),
             "mdx" => Some(Format::Mdx),
             "html" | "htm" | "xhtml" => Some(Format::Html),
@@ -132,23 +167,73 @@ impl Format {
             Format::Html => "html",
             Format::Text => "text",
             Format::Restructured => "restructured",
+            Format::AsciiDoc => "ascii_doc",
+            Format::Notebook => "notebook",
+            Format::Pdf => "pdf",
+            Format::Docx => "docx",
+            Format::OpenApi => "open_api",
         }
+    }
+
+    /// Whether its bytes go through readers of others, for formats that were made for machines: these are read in a
+    /// process of their own.
+    #[must_use]
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Format::Pdf | Format::Docx | Format::OpenApi)
+    }
+
+    /// Whether a file of it may become several documents.
+    #[must_use]
+    pub fn is_many(self) -> bool {
+        self == Format::OpenApi
     }
 }
 
-/// Reads one file. `path` serves only for the title of last resort: nothing is opened.
+/// How files of APIs are called.
+fn is_api(stem: &str) -> bool {
+    ["openapi", "swagger"].iter().any(|name| {
+        stem.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with(['.', '-', '_']))
+    })
+}
+
+/// Reads one file into its documents: at least one, the first without a suffix. `path` serves only for the title of last
+/// resort: nothing is opened.
+///
+/// # Errors
+/// When the bytes are not of the format, or a bound of `base/bound.rs` is passed.
+pub fn pages(path: &str, format: Format, bytes: &[u8]) -> Result<Vec<Page>, ParseError> {
+    if !format.is_many() {
+        return Ok(vec![Page { suffix: String::new(), parsed: parse(path, format, bytes)? }]);
+    }
+    let drafts = api::read(bytes)?;
+    drafts.into_iter().map(|(suffix, draft)| Ok(Page { suffix, parsed: finish(path, format, draft)? })).collect()
+}
+
+/// Reads one file into one document: of those of a format with many, the first.
 ///
 /// # Errors
 /// When the bytes are no text, or a bound of `base/bound.rs` is passed. A broken front matter is a warning.
 pub fn parse(path: &str, format: Format, bytes: &[u8]) -> Result<Parsed, ParseError> {
-    let source = decode::decode(bytes)?;
-    let mut draft = match format {
-        Format::Markdown => markdown::read(&source, markdown::Dialect::Sniff),
-        Format::Mdx => markdown::read(&source, markdown::Dialect::Mdx),
-        Format::Html => html::read(&source)?,
-        Format::Text => text::read(source),
-        Format::Restructured => restructured::read(&source)?,
+    if bytes.len() > DOCUMENT_BYTES_MAX {
+        return Err(ParseError::TooLarge { found: bytes.len(), max: DOCUMENT_BYTES_MAX });
+    }
+    let text = || decode::decode(bytes);
+    let draft = match format {
+        Format::Markdown => markdown::read(&text()?, markdown::Dialect::Sniff),
+        Format::Mdx => markdown::read(&text()?, markdown::Dialect::Mdx),
+        Format::Html => html::read(&text()?)?,
+        Format::Text => text::read(text()?),
+        Format::Restructured => restructured::read(&text()?)?,
+        Format::AsciiDoc => asciidoc::read(&text()?)?,
+        Format::Notebook => notebook::read(&text()?)?,
+        Format::Pdf => pdf::read(bytes)?,
+        Format::Docx => docx::read(bytes)?,
+        Format::OpenApi => api::read(bytes)?.into_iter().map(|(_, draft)| draft).next().unwrap_or_default(),
     };
+    finish(path, format, draft)
+}
+
+fn finish(path: &str, format: Format, mut draft: Draft) -> Result<Parsed, ParseError> {
     let outline = if format == Format::Text {
         split::plain(&draft.markdown)?
     } else {
@@ -171,6 +256,32 @@ pub fn parse(path: &str, format: Format, bytes: &[u8]) -> Result<Parsed, ParseEr
         anchors: outline.anchors,
         warnings: draft.warnings,
     })
+}
+
+impl Parsed {
+    /// Whether this can be what [`parse`] gives. It is asked of what another process says: nothing that is cut by these
+    /// ranges later may be cut in the middle of a character.
+    pub fn is_sound(&self) -> bool {
+        let mut at = 0;
+        for section in &self.sections {
+            let is_next = section.range.start == at && (section.range.end > at || self.markdown.is_empty());
+            let is_bounded = section.trail.len() <= 6 && section.level <= 6;
+            if !is_next || !is_bounded || !self.markdown.is_char_boundary(section.range.end) {
+                return false;
+            }
+            at = section.range.end;
+        }
+        at == self.markdown.len()
+            && self.sections.len() <= DOCUMENT_SECTIONS_MAX
+            && self.warnings.len() <= DOCUMENT_WARNINGS_MAX
+            && (1..=HEADING_BYTES_MAX).contains(&self.title.len())
+            && !self.title.contains(char::is_control)
+            && self.anchors.values().all(|place| self.markdown.is_char_boundary(*place))
+            && self.facets.len() <= DOCUMENT_FACETS_MAX
+            && self.facets.values().all(|values| {
+                values.len() <= FACET_VALUES_MAX && values.iter().all(|value| value.len() <= FACET_VALUE_BYTES_MAX)
+            })
+    }
 }
 
 /// White space folded to single spaces, bounded as a heading is.

@@ -5,7 +5,8 @@ use proptest::{prop_oneof, proptest};
 
 use super::*;
 
-const FORMATS: [Format; 5] = [Format::Markdown, Format::Mdx, Format::Html, Format::Text, Format::Restructured];
+const FORMATS: [Format; 6] =
+    [Format::Markdown, Format::Mdx, Format::Html, Format::Text, Format::Restructured, Format::AsciiDoc];
 
 fn tiles(parsed: &Parsed) {
     let mut at = 0;
@@ -33,9 +34,20 @@ fn formats_are_known_by_extension() {
     check("a.rst", Some(Format::Restructured));
     check("a.b/c", None);
     check(".md", None);
-    check("a.pdf", None);
+    check("a.PDF", Some(Format::Pdf));
+    check("a.docx", Some(Format::Docx));
+    check("a.ipynb", Some(Format::Notebook));
+    check("a.adoc", Some(Format::AsciiDoc));
+    check("llms.txt", Some(Format::Markdown));
+    check("docs/llms-full.txt", Some(Format::Markdown));
+    check("openapi.yaml", Some(Format::OpenApi));
+    check("zoo.openapi.json", Some(Format::OpenApi));
+    check("my-swagger.yml", Some(Format::OpenApi));
+    check("package.json", None);
+    check("myopenapi.json", None);
+    check("a.bin", None);
     check("", None);
-    for format in FORMATS {
+    for format in FORMATS.into_iter().chain([Format::Notebook, Format::Pdf, Format::Docx, Format::OpenApi]) {
         assert_eq!(serde_json::to_value(format).unwrap(), format.name());
     }
 }
