@@ -1,10 +1,11 @@
 // A connector logs in at a certified OpenID provider (npm oidc-provider): metadata, PKCE, iss, rotation of refresh
 // tokens, device code, revocation. Usage: node client.mjs PATH_OF_SEKISHO
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { Provider } from 'oidc-provider';
 
@@ -36,7 +37,8 @@ function must(condition, text) {
 }
 
 const arguments_ = (words) => ['--data-dir', data, ...words];
-const sekisho = (...words) => execFileSync(binary, arguments_(words), { env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+// Never in step: the provider runs in this process, and the command asks it.
+const sekisho = async (...words) => (await promisify(execFile)(binary, arguments_(words), { env: environment })).stdout;
 
 /** Starts a command and waits for a line of its output that `wanted` finds something in. */
 async function begin(words, stream, wanted) {
@@ -106,15 +108,16 @@ const provider = new Provider(issuer, {
   rotateRefreshToken: true,
   pkce: { required: () => true },
   ttl: { AccessToken: 12, RefreshToken: 600, AuthorizationCode: 60, DeviceCode: 120, Grant: 600, Interaction: 120, Session: 600, IdToken: 60 },
-  jwks: undefined,
 });
 const secrets = new Set();
 for (const kind of ['access_token', 'refresh_token', 'authorization_code', 'device_code']) {
   provider.on(`${kind}.saved`, (token) => secrets.add(token.jti));
 }
 const grants = [];
+let revoked = 0;
 const refusals = [];
 provider.on('grant.success', (context) => grants.push(context.oidc.params.grant_type));
+provider.on('grant.revoked', () => { revoked += 1; });
 provider.on('grant.error', (context, error) => refusals.push(`${error.error}: ${error.error_detail ?? ''}`));
 listener.on('request', provider.callback());
 
@@ -125,7 +128,7 @@ const document = {
 const file = join(folder, 'provider.json');
 writeFileSync(file, JSON.stringify(document));
 
-sekisho('init');
+await sekisho('init');
 const [server, [, address]] = await begin(['serve'], 'stdout', /Serving MCP at (http\S+)/);
 const token = readFileSync(join(data, 'http-token'), 'utf8').trim();
 
@@ -144,9 +147,9 @@ async function me() {
 
 const subject = async () => (await me()).result?.structuredContent?.sub;
 
-await check('a connector is bound by the metadata of its issuer', () => {
-  sekisho('connector', 'add', 'op', file, '--base-url', issuer, '--loopback-http', '--yes');
-  const said = sekisho('connector', 'bind', 'op', '--as', 'oauth', '--client', 'sekisho', '--issuer', issuer, '--scope', 'openid');
+await check('a connector is bound by the metadata of its issuer', async () => {
+  await sekisho('connector', 'add', 'op', file, '--base-url', issuer, '--loopback-http', '--yes');
+  const said = await sekisho('connector', 'bind', 'op', '--as', 'oauth', '--client', 'sekisho', '--issuer', issuer, '--scope', 'openid');
   must(said.includes(`${issuer}/token`), said);
 });
 
@@ -171,7 +174,8 @@ await check('tokens are refreshed before they end, and each refresh token is use
 });
 
 await check('a logout revokes the tokens at the provider', async () => {
-  must(sekisho('connector', 'logout', 'op').includes('Logged out'), 'not logged out');
+  must((await sekisho('connector', 'logout', 'op')).includes('Logged out'), 'not logged out');
+  must(revoked > 0, 'the provider was not told');
   must(JSON.stringify(await me()).includes('Nobody is logged in'), 'still logged in');
 });
 
