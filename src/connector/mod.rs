@@ -24,6 +24,7 @@ pub mod breaker;
 pub mod client;
 pub mod reply;
 mod fault;
+mod former;
 mod next;
 mod pieces;
 pub mod reading;

@@ -96,7 +96,7 @@ pub struct Pending {
 
 impl Record for ConnectorRecord {
     const TABLE: &'static str = "connectors";
-    /// 1 had no binding, 2 no settings; both were in no version that anybody runs.
+    /// 1 had no binding, and was in no version that anybody runs. Of 2 [`super::former`] knows.
     const FORMAT: u8 = 3;
 }
 

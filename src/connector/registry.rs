@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::base_url::{BaseUrl, BaseUrlError};
 use super::change::News;
+use super::former;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
 use super::pick::{NotAGlob, Picks, Switches};
@@ -468,7 +469,7 @@ pub(super) fn check_networks(networks: &[String]) -> Result<(), ConnectorError> 
 
 fn list(snapshot: &Snapshot) -> Result<Vec<ConnectorRecord>, StoreError> {
     let rows = snapshot.scan(Table::Connectors, &[], &[u8::MAX; 4], bound::CONNECTORS_MAX)?;
-    rows.iter().map(|(_, value)| codec::decode(value)).collect()
+    rows.iter().map(|(_, value)| former::decode(value)).collect()
 }
 
 fn get(snapshot: &Snapshot, name: &str) -> Result<ConnectorRecord, ConnectorError> {
@@ -477,5 +478,5 @@ fn get(snapshot: &Snapshot, name: &str) -> Result<ConnectorRecord, ConnectorErro
         return Err(unknown());
     }
     let row = snapshot.get(Table::Connectors, name.as_bytes())?.ok_or_else(unknown)?;
-    Ok(codec::decode(&row)?)
+    Ok(former::decode(&row)?)
 }

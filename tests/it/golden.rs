@@ -154,3 +154,28 @@ fn a_database_of_schema_3_keeps_its_accounts_tokens_sessions_and_bans() {
     check(&installation.run(&["audit", "verify"]), 0, &["sound"]);
     check(&installation.run(&["key", "rekey", "--full"]), 0, &["written anew"]);
 }
+
+/// Schema 5: a connector with a credential bound to it and a change that waits, and a library.
+#[test]
+fn a_database_of_schema_5_keeps_its_connector_and_the_change_that_waits() {
+    let installation = Installation::bare();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+    std::fs::create_dir_all(installation.data()).unwrap();
+    std::fs::copy(golden.join("schema-5.redb"), database(&installation)).unwrap();
+    let key_file = installation.data().join("vault-key");
+    std::fs::copy(golden.join("schema-5.vault-key"), &key_file).unwrap();
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+    check(
+        &installation.run(&["connector", "show", "harbour"]),
+        0,
+        &["harbour-key, as header:x-key", "harbour_addBerth"],
+    );
+    check(&installation.run(&["connector", "diff", "harbour"]), 1, &["List all berths"]);
+    check(&installation.run(&["connector", "approve", "harbour", "--yes"]), 0, &["2 operations"]);
+    check(&installation.run(&["connector", "set", "harbour", "--tls-min", "1.3"]), 0, &["1.3"]);
+    check(&installation.run(&["connector", "find", "harbour", "berths"]), 0, &["List all berths"]);
+    check(&installation.run(&["library", "show", "harbour"]), 0, &["1 document"]);
+    check(&installation.run(&["search", "ferry", "--library", "harbour"]), 0, &["ferry.md"]);
+    check(&installation.run(&["audit", "verify"]), 0, &["sound"]);
+    check(&installation.run(&["key", "rekey", "--full"]), 0, &["written anew"]);
+}
