@@ -52,6 +52,7 @@ mod notify;
 mod outside;
 mod passwords;
 mod policy;
+mod profile;
 mod rates;
 mod rekey;
 mod retention;
