@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::exit::Failure;
+use super::exit::{Failure, NO};
 use super::library::{report, tell, with_progress};
 use super::reach::Reach;
 use super::{Context, print};
@@ -31,14 +31,15 @@ pub(super) fn check(context: &Context, folder: &Path) -> Result<u8, Failure> {
         mistakes.iter().map(|it| json!({"file": it.file, "line": it.line, "reason": it.reason})).collect();
     tell(context, &json!({"good": mistakes.is_empty(), "mistakes": listed}), || {
         for mistake in &mistakes {
-            print::line(&print::harmless(&format!("{}: {}", folder.join(&mistake.file).display(), mistake.reason)))?;
+            let file = folder.join(&mistake.file);
+            print::line(&print::harmless(&format!("{}:{}: {}", file.display(), mistake.line, mistake.reason)))?;
         }
         if mistakes.is_empty() {
             print::line("The profile is whole.")?;
         }
         Ok(())
     })?;
-    Ok(u8::from(!mistakes.is_empty()))
+    Ok(if mistakes.is_empty() { 0 } else { NO })
 }
 
 pub(super) async fn answer(context: &Context, reach: &Reach, command: Profile) -> Result<u8, Failure> {

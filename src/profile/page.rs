@@ -44,6 +44,19 @@ pub struct Fold {
     pub facet: String,
     /// Values of the facet, the one to show first.
     prefer: Vec<String>,
+    /// How a query names a version, in words.
+    mention: Option<Mention>,
+}
+
+/// A version that a query names.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mention {
+    pattern: Pattern,
+    /// The facet's value, by the pattern's groups.
+    value: String,
+    /// What the score of its pages is multiplied by.
+    pub factor: f32,
 }
 
 /// A factor for pages that are to stand higher or lower.
@@ -76,10 +89,23 @@ impl Fold {
         self.path.replace(path, "")
     }
 
+    /// The version that a query names, and what the score of its pages is multiplied by.
+    pub fn mentioned(&self, query: &str) -> Option<(String, f32)> {
+        let mention = self.mention.as_ref()?;
+        Some((mention.pattern.expand(query, &mention.value)?, mention.factor))
+    }
+
+    /// Whether a document is of the version `value`.
+    pub fn is_of(&self, facets: &[(String, String)], value: &str) -> bool {
+        facets.iter().any(|(name, known)| *name == self.facet && known == value)
+    }
+
     /// The smaller, the rather it is shown.
-    pub fn rank(&self, facets: &[(String, String)]) -> usize {
-        let has = |wanted: &&String| facets.iter().any(|(name, value)| *name == self.facet && *value == **wanted);
-        self.prefer.iter().position(|wanted| has(&wanted)).unwrap_or(self.prefer.len())
+    pub fn rank(&self, facets: &[(String, String)], mentioned: Option<&str>) -> usize {
+        if mentioned.is_some_and(|value| self.is_of(facets, value)) {
+            return 0;
+        }
+        1 + self.prefer.iter().position(|wanted| self.is_of(facets, wanted)).unwrap_or(self.prefer.len())
     }
 }
 
@@ -143,7 +169,7 @@ mod tests {
         toml::from_str(
             r#"
             aliases = [{ from = '^versions/latest/', to = "versions/v3/" }]
-            fold = { path = '^versions/[^/]+/', facet = "version", prefer = ["latest", "v2"] }
+            fold = { path = '^versions/[^/]+/', facet = "version", prefer = ["latest", "v2"], mention = { pattern = '(?i)version (\d)', value = "v$1", factor = 2.0 } }
             boosts = [{ path = '^old/', factor = 0.5 }, { facet = "version", value = "latest", factor = 2.0 }]
             [[sites]]
             path = '^(?:md/)?(.*?)(?:index)?\.mdx?$'
@@ -178,8 +204,11 @@ mod tests {
         let Holder { fold, boosts, .. } = holder();
         let facets = |value: &str| vec![("version".to_owned(), value.to_owned())];
         assert_eq!(fold.page("versions/v2/sdk/a.md"), fold.page("versions/v3/sdk/a.md"));
-        assert!(fold.rank(&facets("latest")) < fold.rank(&facets("v2")));
-        assert!(fold.rank(&facets("v2")) < fold.rank(&facets("v1")));
+        assert!(fold.rank(&facets("latest"), None) < fold.rank(&facets("v2"), None));
+        assert!(fold.rank(&facets("v2"), None) < fold.rank(&facets("v1"), None));
+        assert_eq!(fold.mentioned("a of Version 2"), Some(("v2".to_owned(), 2.0)));
+        assert_eq!(fold.mentioned("a2"), None);
+        assert!(fold.rank(&facets("v2"), Some("v2")) < fold.rank(&facets("latest"), Some("v2")));
         let fits = |path: &str, value: &str| -> Vec<bool> {
             boosts.iter().map(|boost| boost.fits(path, &facets(value))).collect()
         };

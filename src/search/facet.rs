@@ -90,3 +90,48 @@ fn count_values(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{DocumentKey, Passage};
+
+    fn passage(ordinal: u32, text: &str) -> Passage {
+        Passage { ordinal, title: "T".into(), trail: Vec::new(), anchor: String::new(), text: text.into() }
+    }
+
+    #[test]
+    fn documents_are_counted_and_not_their_passages() {
+        let index = Index::in_memory().unwrap();
+        let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        for round in 0..2 {
+            let mut writer = index.writer().unwrap();
+            let mut put = |library: &str, path: &str, facets: &[(&str, &str)], texts: &[&str]| {
+                let passages: Vec<Passage> = (0..).zip(texts).map(|(ordinal, text)| passage(ordinal, text)).collect();
+                writer.put(&DocumentKey { library, path }, &own(facets), &passages).unwrap();
+            };
+            put("a", "1.md", &[("kind", "red"), ("kind", "blue")], &["tea one", "tea two", "coffee"]);
+            put("a", "2.md", &[("kind", "red"), ("kindred", "x")], &["tea"]);
+            // The second round replaces everything: what is deleted must not count.
+            put("a", "3.md", &[("kind", "green")], if round == 0 { &["tea"] } else { &["coffee"] });
+            put("b", "4.md", &[("kind", "red")], &["tea"]);
+            writer.commit(&BTreeMap::new()).unwrap();
+        }
+        let check = |facets: &[(&str, &[&str])], expect: &[(&str, u64)]| {
+            let facets = facets
+                .iter()
+                .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| (*value).to_owned()).collect()));
+            let (libraries, facets) = (["a".to_owned()], facets.collect());
+            let request =
+                Request { text: "tea", libraries: &libraries, path_prefix: None, facets: &facets, limit: 0, offset: 0 };
+            let counts = index.count(&request, &["kind".to_owned()]).unwrap();
+            let expect: BTreeMap<String, u64> = expect.iter().map(|(value, n)| ((*value).to_owned(), *n)).collect();
+            assert_eq!(counts["kind"], expect);
+        };
+        check(&[], &[("red", 2), ("blue", 1)]);
+        check(&[("kind", &["blue"])], &[("red", 1), ("blue", 1)]);
+        check(&[("kind", &["green"])], &[]);
+    }
+}

@@ -58,6 +58,7 @@ mod outfit;
 mod outside;
 mod passwords;
 mod policy;
+mod profile;
 mod rates;
 mod reading;
 mod rekey;

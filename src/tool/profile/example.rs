@@ -145,6 +145,9 @@ fn weight(words: &[String], block: &CodeBlock, rank: usize) -> f32 {
         let (part, all) = (u16::try_from(part).unwrap_or(u16::MAX), u16::try_from(all.max(1)).unwrap_or(u16::MAX));
         f32::from(part) / f32::from(all)
     };
+    if held == 0 && !words.is_empty() {
+        return 0.0;
+    }
     let by_rank = 1.0 / (1.0 + share(rank, 4));
     by_rank * (0.25 + share(held, words.len())) * if block.is_whole() { 1.2 } else { 1.0 }
 }
@@ -220,6 +223,7 @@ mod tests {
         let weigh = |code: &str, heading: &str, rank| weight(&words, &block(code, heading), rank);
         assert!(weigh("useState(0)", "Counter", 0) > weigh("useState(0)", "Page", 0));
         assert!(weigh("useState(0)", "", 0) > weigh("useState(0)", "", 3));
+        assert!(weigh("somethingElse()", "", 0) <= 0.0, "code with none of the words is no example");
         assert!(weigh("import a\nexport b\ncounter", "", 0) > weigh("counter", "", 0));
     }
 }

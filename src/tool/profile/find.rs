@@ -7,6 +7,7 @@ use crate::base::bound::profile as bound;
 use crate::base::refusal::Refusal;
 use crate::library::Query;
 use crate::operation::Cx;
+use crate::profile::page::Fold;
 use crate::profile::synonym;
 use crate::search::{Counts, Hit};
 
@@ -35,8 +36,7 @@ impl Desk {
     pub(super) async fn find(&self, cx: &Cx, wanted: &Wanted) -> Result<Pages, Refusal> {
         let Some(query) = self.query(cx, wanted)? else { return Ok(Pages::default()) };
         let found = self.view(cx).search(query).await?;
-        let versions_asked = self.asks_for_versions(wanted);
-        let hits = self.rank(found.hits, wanted.pages, versions_asked);
+        let hits = self.rank(found.hits, wanted);
         for hit in &hits {
             cx.meter.read_file()?;
             cx.meter.hold(hit.snippet.len())?;
@@ -83,22 +83,29 @@ impl Desk {
         self.profile.manifest.fold.as_ref().is_some_and(|fold| wanted.filters.contains_key(&fold.facet))
     }
 
-    fn rank(&self, hits: Vec<Hit>, pages: usize, versions_asked: bool) -> Vec<Hit> {
+    fn rank(&self, hits: Vec<Hit>, wanted: &Wanted) -> Vec<Hit> {
         let manifest = &self.profile.manifest;
+        let fold = manifest.fold.as_ref().filter(|_| !self.asks_for_versions(wanted));
+        let mentioned = fold.and_then(|fold| fold.mentioned(&wanted.text));
         let mut weighed: Vec<Hit> = hits
             .into_iter()
             .map(|mut hit| {
                 let boosts = manifest.boosts.iter().filter(|boost| boost.fits(&hit.path, &hit.facets));
                 hit.score *= boosts.map(|boost| boost.factor).product::<f32>();
+                if let (Some(fold), Some((value, factor))) = (fold, &mentioned)
+                    && fold.is_of(&hit.facets, value)
+                {
+                    hit.score *= factor;
+                }
                 hit
             })
             .collect();
         weighed.sort_by(|one, other| other.score.total_cmp(&one.score));
         // Where a page stands is decided by its best version, and which version is shown by what is preferred.
+        let version = mentioned.as_ref().map(|(value, _)| value.as_str());
         let mut places: HashMap<(String, String), usize> = HashMap::new();
         let mut ranked: Vec<Hit> = Vec::new();
         for hit in weighed {
-            let fold = manifest.fold.as_ref().filter(|_| !versions_asked);
             let page = fold.map_or_else(|| hit.path.clone(), |fold| fold.page(&hit.path));
             match places.get(&(hit.library.clone(), page.clone())).and_then(|at| ranked.get_mut(*at)) {
                 None => {
@@ -106,14 +113,14 @@ impl Desk {
                     ranked.push(hit);
                 }
                 Some(shown) => {
-                    let better = fold.is_some_and(|fold| fold.rank(&hit.facets) < fold.rank(&shown.facets));
-                    if better {
+                    let better = |fold: &Fold| fold.rank(&hit.facets, version) < fold.rank(&shown.facets, version);
+                    if fold.is_some_and(better) {
                         *shown = Hit { score: shown.score, ..hit };
                     }
                 }
             }
         }
-        ranked.truncate(pages);
+        ranked.truncate(wanted.pages);
         ranked
     }
 }

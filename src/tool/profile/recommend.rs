@@ -154,12 +154,19 @@ fn links(markdown: &str) -> Vec<&str> {
     found
 }
 
+/// Whether a word says what a page is about. The search weighs all words; a reason names those that tell something.
+fn tells(word: &str) -> bool {
+    const SMALL: [&str; 12] =
+        ["also", "from", "have", "into", "need", "that", "them", "this", "want", "when", "will", "with"];
+    !word.is_ascii() || (word.len() > 3 && !SMALL.contains(&word))
+}
+
 /// Which words of the context a page has, and where.
 fn reason(hit: &Hit) -> String {
     let mut words: Vec<String> = Vec::new();
     for range in &hit.highlights {
         let word = hit.snippet.get(range.clone()).unwrap_or_default().to_lowercase();
-        if !word.is_empty() && !words.contains(&word) {
+        if tells(&word) && !words.contains(&word) {
             words.push(word);
         }
     }
@@ -195,6 +202,12 @@ impl Operation for Recommend {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_words_are_no_reason() {
+        assert!(tells("camera") && tells("茶"));
+        assert!(!tells("the") && !tells("with") && !tells(""));
+    }
 
     #[test]
     fn links_within_the_site_are_told_once() {
