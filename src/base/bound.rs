@@ -4,6 +4,7 @@ mod admin;
 pub mod connector;
 pub mod egress;
 mod gate;
+pub mod search;
 mod watch;
 
 pub use admin::{

@@ -19,7 +19,7 @@ use crate::base::bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
-use crate::search::{Found, Index, Request, SearchError};
+use crate::search::{Found, Index, Request, SearchError, Synonyms};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
 use record::{DocumentRecord, LibraryRecord, Source};
@@ -266,9 +266,15 @@ impl Libraries {
                 facets: &query.facets,
                 limit: query.limit,
                 offset: query.offset,
+                explain: query.explain,
             })
         });
         Ok(searched.await.map_err(|error| LibraryError::Worker(error.to_string()))??)
+    }
+
+    /// Says what one library calls the same, as its profile has it; searches take that in from now on.
+    pub fn set_synonyms(&self, library: &str, synonyms: Synonyms) {
+        self.index.set_synonyms(library, synonyms);
     }
 
     /// Passages in the index.
@@ -292,6 +298,8 @@ pub struct Query {
     pub facets: BTreeMap<String, Vec<String>>,
     pub limit: usize,
     pub offset: usize,
+    /// Whether each hit says what its score is made of.
+    pub explain: bool,
 }
 
 /// A name that is worked on; free again when this is dropped.
