@@ -10,16 +10,16 @@ mod common;
 use std::hint::black_box;
 use std::time::Duration;
 
-use common::Page;
+use common::documents::{self, Page};
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use sekisho::library::parse::parse;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("parse");
-    measure(&mut group, "manual, all pages", &common::manual().pages);
-    if let Some(folder) = common::expo_folder("only the manual is parsed.") {
-        let mut pages = common::expo(&folder).pages;
+    measure(&mut group, "manual, all pages", &documents::manual().pages);
+    if let Some(folder) = documents::expo_folder("only the manual is parsed.") {
+        let mut pages = documents::expo(&folder).pages;
         measure(&mut group, "expo, all pages", &pages);
         pages.sort_unstable_by_key(|page| page.bytes.len());
         measure(&mut group, "expo, the largest page", &pages[pages.len().saturating_sub(1)..]);

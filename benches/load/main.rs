@@ -89,7 +89,7 @@ fn add_libraries(data: &Path) -> anyhow::Result<()> {
     let first = Watch::start();
     Process::start(sekisho(None, data, &["library", "list"]))?.finish()?;
     println!("| manual | {:.2} s | the first command indexes it |", first.elapsed().as_secs_f64());
-    if let Some(folder) = common::expo_folder("only the manual is searched.") {
+    if let Some(folder) = common::documents::expo_folder("only the manual is searched.") {
         let folder = folder.to_str().context("a folder with a name in UTF-8")?;
         let watch = Watch::start();
         let adding = Process::start(sekisho(None, data, &["library", "add", "expo", folder]))?;

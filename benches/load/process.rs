@@ -23,7 +23,7 @@ pub(crate) const RAISED: [(&str, &str); 7] = [
     ("SEKISHO_LIMITS_IN_FLIGHT_MAX", "10000"),
 ];
 /// Nothing that is waited for takes this long.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A process that does not outlive this value.
 pub(crate) struct Process {

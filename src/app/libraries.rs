@@ -44,7 +44,6 @@ pub(super) struct Shelved {
     pub(super) announce: Arc<Announce>,
 }
 
-/// The libraries with an index that knows all of their documents.
 /// All profiles. Of one that is wrong the operator is told, and it is left out.
 pub(super) fn profiles(config: &Config, notice: &(dyn Fn(&str) + Sync)) -> Arc<Profiles> {
     let (profiles, told) = Profiles::open(config.profile.directory.as_deref());
@@ -54,6 +53,7 @@ pub(super) fn profiles(config: &Config, notice: &(dyn Fn(&str) + Sync)) -> Arc<P
     Arc::new(profiles)
 }
 
+/// The libraries with an index that knows all of their documents.
 pub(super) async fn open(
     places: &Places,
     store: &Store,

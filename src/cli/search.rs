@@ -27,6 +27,9 @@ pub(crate) struct Search {
     /// How many hits to skip
     #[arg(long, default_value_t = 0)]
     offset: u64,
+    /// Say of each hit what its score is made of
+    #[arg(long)]
+    explain: bool,
 }
 
 #[derive(Debug, Args)]
@@ -53,7 +56,7 @@ pub(super) async fn search(context: &Context, search: Search) -> Result<u8, Fail
     }
     let arguments = json!({
         "query": search.query.join(" "), "libraries": search.library, "path_prefix": search.path,
-        "facets": facets, "limit": search.limit, "offset": search.offset,
+        "facets": facets, "limit": search.limit, "offset": search.offset, "explain": search.explain,
     });
     let reach = Reach::find(context).await?;
     let result = reach.ask("search_documents", arguments).await;
@@ -88,6 +91,9 @@ fn show(result: &Value, offset: u64) -> Result<(), Failure> {
             "     {}",
             print::painted(print::FAINT, &format!("{}/{}{anchor}", text("library"), text("path")))
         ))?;
+        for reason in hit["explanation"].as_array().into_iter().flatten() {
+            print::line(&print::painted(print::FAINT, &explained(reason)))?;
+        }
         print::line(&format!("     {}\n", highlighted(hit)))?;
     }
     let more = result["next_offset"].as_u64().map_or_else(String::new, |next| format!(" More: --offset {next}."));
@@ -96,6 +102,17 @@ fn show(result: &Value, offset: u64) -> Result<(), Failure> {
         result["total"]
     );
     print::line(&print::painted(print::FAINT, &text))
+}
+
+/// One part of a score, such as `  2.31  typo "camra" in the text`.
+fn explained(reason: &Value) -> String {
+    let text = |key: &str| print::harmless(reason[key].as_str().unwrap_or_default());
+    let score = reason["score"].as_f64().unwrap_or_default();
+    match (text("how").as_str(), text("word"), text("field")) {
+        ("document", ..) => format!("     {score:7.2}  the document as a whole"),
+        ("order", ..) => format!("     {score:7.2}  order: what has the words themselves comes first"),
+        (how, word, field) => format!("     {score:7.2}  {how} {word:?} in the {field}"),
+    }
 }
 
 /// The snippet with its matches painted. `highlights` counts characters.
@@ -152,6 +169,14 @@ async fn pages(context: &Context, reach: &Reach, read: &Read) -> Result<u8, Fail
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_score_is_said_in_words() {
+        let said =
+            |how: &str, word: &str| explained(&json!({"how": how, "word": word, "field": "text", "score": 2.314}));
+        assert_eq!(said("typo", "camra"), "        2.31  typo \"camra\" in the text");
+        assert_eq!(said("document", ""), "        2.31  the document as a whole");
+    }
 
     #[test]
     fn matches_are_painted_and_controls_dropped() {

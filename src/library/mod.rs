@@ -24,7 +24,7 @@ use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
 use crate::sandbox::Sandbox;
-use crate::search::{Counts, Found, Index, Request, SearchError};
+use crate::search::{Counts, Found, Index, Request, SearchError, Synonyms};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
 use record::{DocumentRecord, LibraryRecord, Source};
@@ -311,6 +311,7 @@ impl Libraries {
                 facets: &query.facets,
                 limit: query.limit,
                 offset: query.offset,
+                explain: query.explain,
             })
         });
         Ok(searched.await.map_err(|error| LibraryError::Worker(error.to_string()))??)
@@ -318,9 +319,11 @@ impl Libraries {
 
     /// How many documents of the named libraries a query finds, by the values of the facets `names`.
     pub async fn count(self: &Arc<Self>, query: Query, names: Vec<String>) -> Result<Counts, LibraryError> {
-        let _place = self.searches.acquire().await.map_err(|error| LibraryError::Worker(error.to_string()))?;
+        let place = Arc::clone(&self.searches).acquire_owned().await;
+        let place = place.map_err(|error| LibraryError::Worker(error.to_string()))?;
         let index = Arc::clone(&self.index);
         let counted = tokio::task::spawn_blocking(move || {
+            let _place = place;
             let request = Request {
                 text: &query.text,
                 libraries: &query.libraries,
@@ -328,10 +331,16 @@ impl Libraries {
                 facets: &query.facets,
                 limit: 0,
                 offset: 0,
+                explain: false,
             };
             index.count(&request, &names)
         });
         Ok(counted.await.map_err(|error| LibraryError::Worker(error.to_string()))??)
+    }
+
+    /// Says what one library calls the same, as its profile has it; searches take that in from now on.
+    pub fn set_synonyms(&self, library: &str, synonyms: Synonyms) {
+        self.index.set_synonyms(library, synonyms);
     }
 
     /// Passages in the index.
@@ -355,6 +364,8 @@ pub struct Query {
     pub facets: BTreeMap<String, Vec<String>>,
     pub limit: usize,
     pub offset: usize,
+    /// Whether each hit says what its score is made of.
+    pub explain: bool,
 }
 
 /// A name that is worked on; free again when this is dropped.

@@ -10,12 +10,19 @@ use crate::base::bound::profile::SYNONYM_BYTES_MAX;
 pub struct Synonym {
     /// Each of them adds `adds`.
     words: Vec<String>,
-    /// What is added; if nothing is written, the other words.
+    /// What is added; if nothing is written, each of them stands for all others, and the index weighs it.
     #[serde(default)]
     adds: Vec<String>,
 }
 
-/// `query` with what its words mean beside. The words of the query come first and stay as they are.
+impl Synonym {
+    /// Words of which each means all others.
+    pub fn group(&self) -> Option<&[String]> {
+        self.adds.is_empty().then_some(self.words.as_slice())
+    }
+}
+
+/// `query` with what its words mean beside, where that is more than a word for a word. The words of the query come first and stay as they are.
 pub fn widen(synonyms: &[Synonym], query: &str) -> String {
     let folded = query.to_lowercase();
     let mut widened = query.to_owned();
@@ -23,8 +30,7 @@ pub fn widen(synonyms: &[Synonym], query: &str) -> String {
         if !synonym.words.iter().any(|word| holds(&folded, &word.to_lowercase())) {
             continue;
         }
-        let adds = if synonym.adds.is_empty() { &synonym.words } else { &synonym.adds };
-        for word in adds {
+        for word in &synonym.adds {
             let fits = widened.len() + word.len() < query.len() + SYNONYM_BYTES_MAX;
             if fits && !holds(&widened.to_lowercase(), &word.to_lowercase()) {
                 widened.push(' ');
@@ -53,7 +59,8 @@ mod tests {
     #[test]
     fn words_add_what_they_mean() {
         let synonyms: Vec<Synonym> = vec![
-            Synonym { words: vec!["OTA".into(), "over-the-air".into()], adds: Vec::new() },
+            Synonym { words: vec!["OTA".into()], adds: vec!["over-the-air".into()] },
+            Synonym { words: vec!["update".into(), "upgrade".into()], adds: Vec::new() },
             Synonym { words: vec!["権限".into()], adds: vec!["permission".into(), "permissions".into()] },
         ];
         let check = |query: &str, expect: &str| assert_eq!(widen(&synonyms, query), expect);
@@ -61,6 +68,8 @@ mod tests {
         check("rotate", "rotate");
         check("カメラの権限を求める", "カメラの権限を求める permission permissions");
         check("権限 permissions", "権限 permissions permission");
+        let groups: Vec<_> = synonyms.iter().filter_map(Synonym::group).collect();
+        assert_eq!(groups, [["update", "upgrade"]]);
     }
 
     #[test]

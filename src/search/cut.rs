@@ -49,6 +49,11 @@ impl Cut<'_> {
         self.chars.first().map_or(self.from, Folded::to)
     }
 
+    /// Written in capitals only, such as `ENOENT`.
+    pub(super) fn is_in_capitals(&self) -> bool {
+        self.chars.len() > 1 && self.chars.iter().all(|it| it.upper)
+    }
+
     pub(super) fn text(&self) -> String {
         self.chars.iter().take(TERM_CHARS_MAX).map(|it| if it.char == '’' { '\'' } else { it.char }).collect()
     }

@@ -1,17 +1,23 @@
 //! How many documents of an answer have which value of a facet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use tantivy::collector::Count;
 use tantivy::query::{BooleanQuery, EnableScoring, Occur, Query, TermQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, TantivyError, Term};
 
 use crate::base::bound::FACET_VALUES_MAX;
+use crate::base::bound::search::HITS_FEW;
 use crate::search::analyze::Stems;
 use crate::search::cut::Cutter;
+use crate::search::find::tongues;
 use crate::search::index::Index;
-use crate::search::query::{Plan, plan, read};
+use crate::search::query::{Ground, plan};
+use crate::search::reading::read;
 use crate::search::schema::{Fields, KEY, facet_term};
+use crate::search::synonym::Synonyms;
 use crate::search::{Request, SearchError};
 
 /// Documents by value, of each facet that was asked for.
@@ -21,14 +27,12 @@ impl Index {
     /// Counts the documents that `request` finds by the values of the facets `names`. Its path prefix does not count.
     /// Blocks, as a search does.
     pub fn count(&self, request: &Request<'_>, names: &[String]) -> Result<Counts, SearchError> {
-        let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
         let mut counts: Counts = names.iter().map(|name| (name.clone(), BTreeMap::new())).collect();
-        let Some(reading) = read(request.text, &mut cutter, &mut stems) else { return Ok(counts) };
         if request.libraries.is_empty() || request.facets.values().any(Vec::is_empty) {
             return Ok(counts);
         }
         let (searcher, fields) = self.searcher();
-        let Some(Plan { query, .. }) = plan(&searcher, fields, &reading, request)? else { return Ok(counts) };
+        let Some(query) = self.query_of(&searcher, request)? else { return Ok(counts) };
         let library = |name: &String| -> Box<dyn Query> {
             Box::new(TermQuery::new(Term::from_field_text(fields.library, name), IndexRecordOption::Basic))
         };
@@ -36,6 +40,24 @@ impl Index {
         let query = BooleanQuery::new(vec![(Occur::Must, Box::new(seen)), (Occur::Must, query)]);
         count(&searcher, fields, &query, &mut counts)?;
         Ok(counts)
+    }
+
+    /// What a search for the same would look for: as asked, or more widely where that finds next to nothing.
+    fn query_of(&self, searcher: &Searcher, request: &Request<'_>) -> Result<Option<Box<dyn Query>>, SearchError> {
+        let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
+        let (_, fields) = self.searcher();
+        let tongues = tongues(searcher, fields)?;
+        let Some(reading) = read(request.text, &mut cutter, &mut stems, &tongues) else { return Ok(None) };
+        let synonyms = self.synonyms_of(request.libraries);
+        let synonyms: Vec<&Synonyms> = synonyms.iter().map(Arc::as_ref).collect();
+        let ground = Ground { searcher, fields, tongues: &tongues, synonyms: &synonyms };
+        let query = plan(ground, &mut stems, &reading, request, false)?.map(|plan| plan.query);
+        let found = query.as_ref().map_or(Ok(0), |query| searcher.search(query, &Count))?;
+        if found as u64 >= HITS_FEW {
+            return Ok(query);
+        }
+        let wide = plan(ground, &mut stems, &reading, request, true)?.map(|plan| plan.query);
+        Ok(wide.or(query))
     }
 }
 
@@ -124,8 +146,15 @@ mod tests {
                 .iter()
                 .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| (*value).to_owned()).collect()));
             let (libraries, facets) = (["a".to_owned()], facets.collect());
-            let request =
-                Request { text: "tea", libraries: &libraries, path_prefix: None, facets: &facets, limit: 0, offset: 0 };
+            let request = Request {
+                text: "tea",
+                libraries: &libraries,
+                path_prefix: None,
+                facets: &facets,
+                limit: 0,
+                offset: 0,
+                explain: false,
+            };
             let counts = index.count(&request, &["kind".to_owned()]).unwrap();
             let expect: BTreeMap<String, u64> = expect.iter().map(|(value, n)| ((*value).to_owned(), *n)).collect();
             assert_eq!(counts["kind"], expect);

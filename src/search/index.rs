@@ -1,4 +1,4 @@
-//! The index on disk: opening it or making it anew, writing it in one commit, searching it.
+//! The index on disk: opening it or making it anew, writing it in one commit.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,24 +7,21 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
-use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Term};
 
 use crate::base::bound::{
-    DOCUMENT_KEY_BYTES_MAX, HITS_MAX, INDEX_DELETED_RATIO_MAX, INDEX_VERIFY_BYTES_MAX, INDEX_WRITER_MEMORY_BYTES,
-    RANKED_HITS_MAX,
+    DOCUMENT_KEY_BYTES_MAX, INDEX_DELETED_RATIO_MAX, INDEX_VERIFY_BYTES_MAX, INDEX_WRITER_MEMORY_BYTES,
 };
-use crate::search::analyze::{Analyzer, Stems};
-use crate::search::cut::Cutter;
-use crate::search::page::score_pages;
-use crate::search::query::{Plan, plan, read};
-use crate::search::rank::{Ranked, Ranking};
-use crate::search::schema::{Fields, SCHEMA_VERSION, TOKENIZER, key_term, schema};
-use crate::search::snippet::{Snippet, Snippets};
-use crate::search::{DocumentKey, Found, Hit, Passage, Request, SearchError};
+use crate::search::analyze::{Analyzer, Speller};
+use crate::search::language::Detector;
+use crate::search::schema::{Fields, SCHEMA_VERSION, SPELLER, TOKENIZER, key_term, schema};
+use crate::search::synonym::Synonyms;
+use crate::search::{DocumentKey, Passage, SearchError};
 
 /// What every commit carries.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,8 +33,10 @@ struct Payload {
 /// A full-text index; share it behind an `Arc`.
 pub struct Index {
     inner: tantivy::Index,
-    reader: IndexReader,
-    fields: Fields,
+    pub(super) reader: IndexReader,
+    pub(super) fields: Fields,
+    /// By library. Held for a look-up.
+    synonyms: RwLock<BTreeMap<String, Arc<Synonyms>>>,
 }
 
 #[derive(Debug)]
@@ -90,47 +89,24 @@ impl Index {
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(INDEX_DELETED_RATIO_MAX);
         writer.set_merge_policy(Box::new(policy));
-        Ok(Writer { inner: writer, reader: self.reader.clone(), fields: self.fields })
+        let detector = Detector::new();
+        Ok(Writer { inner: writer, reader: self.reader.clone(), fields: self.fields, detector })
     }
 
-    /// Searches; blocks for about a millisecond over thousands of passages, without a lock: not for an async thread.
-    pub fn search(&self, request: &Request<'_>) -> Result<Found, SearchError> {
-        let mut cutter = Cutter::default();
-        let mut stems = Stems::new();
-        let Some(reading) = read(request.text, &mut cutter, &mut stems) else {
-            return Ok(Found::default());
-        };
-        let nothing = Found { partial: reading.partial, ..Found::default() };
-        if request.libraries.is_empty() || request.facets.values().any(Vec::is_empty) {
-            return Ok(nothing);
+    /// Says what one library calls the same; searches in it take that in from now on. Empty: nothing.
+    pub fn set_synonyms(&self, library: &str, synonyms: Synonyms) {
+        let mut known = self.synonyms.write().unwrap_or_else(PoisonError::into_inner);
+        if synonyms.is_empty() {
+            known.remove(library);
+        } else {
+            known.insert(library.to_owned(), Arc::new(synonyms));
         }
-        let searcher = self.reader.searcher();
-        let Some(Plan { query, pages, worth }) = plan(&searcher, &self.fields, &reading, request)? else {
-            return Ok(nothing);
-        };
-        let skip = request.offset.min(RANKED_HITS_MAX);
-        let end = (skip + request.limit.min(HITS_MAX)).min(RANKED_HITS_MAX);
-        let prefix = request.path_prefix.unwrap_or_default();
-        let mut scopes: Vec<_> = request.libraries.iter().map(|it| key_term(it, prefix)).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        // A prefix that is a document's whole path asks to search within it.
-        let whole = scopes.clone();
-        let pages = score_pages(&searcher, self.fields.page, pages.as_ref())?;
-        let segments = searcher.segment_readers().len();
-        let ranking = Ranking { count: end.max(1), scopes, whole, pages, segments };
-        let Ranked { total, hits: ranked } = searcher.search(query.as_ref(), &ranking)?;
+    }
 
-        let mut snippets = Snippets::new(&worth, cutter, stems);
-        let mut hits = Vec::with_capacity(end - skip);
-        for (score, address) in ranked.into_iter().take(end).skip(skip) {
-            let stored = self.fields.stored(&searcher.doc::<TantivyDocument>(address)?);
-            let Passage { ordinal, title, trail, anchor, text } = stored.passage;
-            let Snippet { text: snippet, highlights } = snippets.make(&text);
-            let (library, path, facets) = (stored.library, stored.path, stored.facets);
-            hits.push(Hit { library, path, title, trail, anchor, ordinal, score, snippet, highlights, facets });
-        }
-        Ok(Found { total, hits, partial: reading.partial })
+    /// The tables of some libraries.
+    pub(super) fn synonyms_of(&self, libraries: &[String]) -> Vec<Arc<Synonyms>> {
+        let known = self.synonyms.read().unwrap_or_else(PoisonError::into_inner);
+        libraries.iter().filter_map(|it| known.get(it).cloned()).collect()
     }
 
     /// How many passages the index holds.
@@ -179,9 +155,10 @@ impl Index {
     }
 
     fn with_reader(inner: tantivy::Index, fields: Fields) -> tantivy::Result<Self> {
-        inner.tokenizers().register(TOKENIZER, Analyzer::new());
+        inner.tokenizers().register(TOKENIZER, Analyzer::default());
+        inner.tokenizers().register(SPELLER, Speller::default());
         let reader = inner.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { inner, reader, fields })
+        Ok(Self { inner, reader, fields, synonyms: RwLock::default() })
     }
 }
 
@@ -196,6 +173,7 @@ pub struct Writer {
     inner: IndexWriter,
     reader: IndexReader,
     fields: Fields,
+    detector: Detector,
 }
 
 impl Writer {
@@ -207,7 +185,7 @@ impl Writer {
         passages: &[Passage],
     ) -> Result<(), SearchError> {
         let delete = UserOperation::Delete(self.term(key)?);
-        let adds = self.fields.documents(key, facets, passages).into_iter().map(UserOperation::Add);
+        let adds = self.fields.documents(&self.detector, key, facets, passages).into_iter().map(UserOperation::Add);
         let operations: Vec<_> = std::iter::once(delete).chain(adds).collect();
         // One group goes to one segment: there a document's passages find the score of their page.
         self.inner.run(operations)?;

@@ -5,21 +5,29 @@
 mod analyze;
 mod compound;
 mod cut;
+mod edition;
 mod facet;
+mod find;
 mod fold;
 mod index;
+mod language;
 mod markdown;
 mod page;
 mod query;
 mod rank;
+mod reading;
 mod schema;
 mod script;
 mod snippet;
+mod spelling;
 mod stop;
+mod synonym;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_disk;
+#[cfg(test)]
+mod tests_words;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -27,6 +35,7 @@ use std::ops::Range;
 
 pub use crate::search::facet::Counts;
 pub use crate::search::index::{Index, Opened, Writer};
+pub use crate::search::synonym::Synonyms;
 
 /// One section of a document, as the library cuts it; what is indexed and what is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +71,8 @@ pub struct Request<'a> {
     pub limit: usize,
     /// Hits to skip; beyond `RANKED_HITS_MAX` there are none.
     pub offset: usize,
+    /// Whether each hit says what its score is made of.
+    pub explain: bool,
 }
 
 /// One page of an answer.
@@ -90,6 +101,59 @@ pub struct Hit {
     /// Byte ranges in `snippet`, on character boundaries, sorted, disjoint.
     pub highlights: Vec<Range<usize>>,
     pub facets: Vec<(String, String)>,
+    /// What the score is made of, largest first; empty unless asked for.
+    pub shares: Vec<Share>,
+}
+
+/// A part of a hit's score. All parts of a hit add up to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// Of the query, folded; empty where no single word is meant.
+    pub word: String,
+    pub how: How,
+    /// `text` (prose or code), `title`, `headings` or `document`.
+    pub field: &'static str,
+    pub score: f32,
+}
+
+/// Why a word of the query and a passage fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The passage has the word, or another form of it.
+    Word,
+    /// Two neighbours of the query are neighbours there.
+    Neighbours,
+    /// Two neighbours of the query are one word there.
+    Joined,
+    /// One word of the query is two there.
+    Split,
+    /// The passage has a word that begins so.
+    Ending,
+    /// The passage has a word that differs by a letter or two.
+    Typo,
+    /// The library calls it so too.
+    Synonym,
+    /// What the document as a whole says of the query.
+    Document,
+    /// Added or taken away so that what has the words themselves comes first.
+    Order,
+}
+
+impl How {
+    /// As people and agents read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Word => "word",
+            Self::Neighbours => "neighbours",
+            Self::Joined => "joined",
+            Self::Split => "split",
+            Self::Ending => "ending",
+            Self::Typo => "typo",
+            Self::Synonym => "synonym",
+            Self::Document => "document",
+            Self::Order => "order",
+        }
+    }
 }
 
 /// What searching and indexing can suffer. A query is never an error.

@@ -1,4 +1,4 @@
-//! From an agent's text to a tree of tantivy queries; no text is an error, and nothing in it is syntax.
+//! From what was read of a query to a tree of tantivy queries; no text is an error, and nothing in it is syntax.
 //!
 //! ```text
 //! Must  each facet: any of its values             (score 0)
@@ -13,8 +13,10 @@
 //! content, a weight of 0.1 changed nothing on Cranfield and `SciFact` and 1.0 hurt (0.383 to 0.378, 0.694 to 0.690); where nothing
 //! else is known ("to be or not to be", "what is xyzzy") they are the content, so one unknown word never empties an
 //! answer.
+//!
+//! A word that the index does not have is looked for as what it may stand for (`spelling`); so is each word of a query
+//! that found next to nothing (`wide`), and then `rank` keeps what has the words themselves in front.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use tantivy::query::{
@@ -23,15 +25,15 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
-use crate::base::bound::{
-    EXPANSION_SCAN_MAX, QUERY_BYTES_MAX, QUERY_EXPANSIONS_MAX, QUERY_PHRASES_MAX, QUERY_REPEATS_MAX, QUERY_TERMS_MAX,
-};
-use crate::search::Request;
+use crate::base::bound::QUERY_PHRASES_MAX;
 use crate::search::analyze::Stems;
-use crate::search::cut::{Cut, Cutter, Kind};
+use crate::search::cut::Kind;
+use crate::search::language::{ENGLISH, Tongue};
+use crate::search::reading::{Clue, Reading};
 use crate::search::schema::{Fields, facet_term};
-use crate::search::script::{hiragana, katakana};
-use crate::search::stop::is_stop_word;
+use crate::search::script::hiragana;
+use crate::search::synonym::{Synonym, Synonyms};
+use crate::search::{How, Request, spelling};
 
 /// Weights beside the body's 1 (and the page's). Measured together on Cranfield, `SciFact`, and on Expo's and React's
 /// pages with the texts of their own links as queries. More title hurts where every document is one passage; less
@@ -41,6 +43,8 @@ const HEADING_WEIGHT: f32 = 0.35;
 const CODE_WEIGHT: f32 = 0.5;
 /// Two neighbours of the query found as neighbours.
 const PHRASE_WEIGHT: f32 = 0.2;
+/// Two neighbours of the query found as one word.
+const JOINED_WEIGHT: f32 = 0.5;
 /// A part of a compound whose whole is known: the whole already says it.
 const PART_WEIGHT: f32 = 0.5;
 /// An identifier as a whole, such as `useCameraPermissions`: whoever writes one wants that one, and it stands in code,
@@ -51,8 +55,14 @@ const MIXED_PAIR_WEIGHT: f32 = 0.6;
 const HIRAGANA_PAIR_WEIGHT: f32 = 0.25;
 /// What the pairs of one katakana word count together: クリーンアップ is one word, not six.
 const KATAKANA_WORD_WEIGHT: f32 = 2.5;
-/// A stand-in for a term without an exact hit.
-const EXPANSION_WEIGHT: f32 = 0.3;
+/// An ending for a word that was not finished.
+const ENDING_WEIGHT: f32 = 0.3;
+/// A word for a misspelt one, by the halves of edits between them (from 0, which is none, on).
+const TYPO_WEIGHTS: [f32; 6] = [0.0, 0.0, 0.6, 0.4, 0.3, 0.2];
+/// The very form that is sought, anywhere in the document: `reducing` for reducing, before reduce and reduced.
+const FORM_WEIGHT: f32 = 0.3;
+/// What a library calls the same.
+const SYNONYM_WEIGHT: f32 = 0.4;
 
 /// What a request becomes.
 #[derive(Debug)]
@@ -62,128 +72,79 @@ pub(super) struct Plan {
     pub(super) pages: Box<dyn Query>,
     /// Indexed terms and what each is worth, for snippets.
     pub(super) worth: HashMap<String, f32>,
+    /// The clauses of `query` one by one, for explanations.
+    pub(super) parts: Vec<Part>,
 }
 
-/// The terms of a text, as far as they are read.
+/// One clause, and what it says of a passage that matches it.
 #[derive(Debug)]
-pub(super) struct Reading {
-    clues: Vec<Clue>,
-    /// Something was left out.
-    pub(super) partial: bool,
+pub(super) struct Part {
+    pub(super) word: String,
+    pub(super) how: How,
+    pub(super) field: &'static str,
+    pub(super) query: Box<dyn Query>,
 }
 
-#[derive(Clone, Debug)]
-struct Clue {
-    term: String,
-    /// As written, folded: what prefixes are made of.
-    surface: String,
-    kind: Kind,
-    position: usize,
-    count: u32,
-    stop: bool,
-    /// The compound it is a part of.
-    whole: Option<usize>,
-    /// Pairs of the katakana word it is in; 1 elsewhere.
-    siblings: u32,
+/// Where a query is put.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ground<'a> {
+    pub(super) searcher: &'a Searcher,
+    pub(super) fields: &'a Fields,
+    /// Languages of the index beside English.
+    pub(super) tongues: &'a [Tongue],
+    pub(super) synonyms: &'a [&'a Synonyms],
 }
 
-impl Reading {
-    /// How many parts the compound at `whole` has.
-    fn parts(&self, whole: usize) -> u32 {
-        u32::try_from(self.clues.iter().filter(|it| it.whole == Some(whole)).count()).unwrap_or(u32::MAX)
-    }
-}
+/// The fields that hold a term, with their weights and how many passages have it there.
+type Places = Vec<(Field, f32, u64)>;
 
-/// Reads the terms of a query. `None` where there is nothing to look for.
-pub(super) fn read(text: &str, cutter: &mut Cutter, stems: &mut Stems) -> Option<Reading> {
-    let bounded = text.get(..text.floor_char_boundary(QUERY_BYTES_MAX)).unwrap_or_default();
-    let mut partial = bounded.len() < text.len();
-    let mut clues: Vec<Clue> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    let mut whole: Option<(usize, usize)> = None;
-    cutter.cut(bounded, |cut| {
-        // The last character of a run begins no pair of the query; in the index it only serves `Kind::Lone`.
-        if cut.kind == Kind::Tail {
-            return;
-        }
-        let (surface, term) = (cut.text(), stems.stem(&cut));
-        let Cut { kind, position, to, .. } = cut;
-        if let Some(&index) = known.get(&term) {
-            if let Some(clue) = clues.get_mut(index) {
-                clue.count = (clue.count + 1).min(QUERY_REPEATS_MAX);
-            }
-            return;
-        }
-        if clues.len() == QUERY_TERMS_MAX {
-            partial = true;
-            return;
-        }
-        if kind == Kind::Whole && whole.is_none_or(|(_, end)| to > end) {
-            whole = Some((clues.len(), to));
-        }
-        let inside = whole.filter(|(_, end)| kind == Kind::Part && to <= *end).map(|(index, _)| index);
-        known.insert(term.clone(), clues.len());
-        let stop = is_stop_word(&surface);
-        clues.push(Clue { term, surface, kind, position, count: 1, stop, whole: inside, siblings: 1 });
-    });
-    count_siblings(&mut clues);
-    (!clues.is_empty()).then_some(Reading { clues, partial })
-}
-
-/// Tells the pairs of each katakana word how many they are.
-fn count_siblings(clues: &mut [Clue]) {
-    let foreign = |it: &Clue| it.kind == Kind::Pair && it.term.chars().all(katakana);
-    for word in clues.chunk_by_mut(|a, b| foreign(a) && foreign(b) && a.position + 1 == b.position) {
-        let pairs = u32::try_from(word.len()).unwrap_or(u32::MAX);
-        for it in word {
-            it.siblings = pairs;
-        }
-    }
-}
-
-/// Builds the query tree over what the index holds. `None` where nothing can match.
+/// Builds the query tree over what the index holds; `wide` also takes in what words of the index may have been meant.
+/// `None` where nothing can match.
 pub(super) fn plan(
-    searcher: &Searcher,
-    fields: &Fields,
+    ground: Ground<'_>,
+    stems: &mut Stems,
     reading: &Reading,
     request: &Request<'_>,
+    wide: bool,
 ) -> tantivy::Result<Option<Plan>> {
-    let mut tree = Tree { searcher, fields, worth: HashMap::new() };
-    let known = reading.clues.iter().map(|it| tree.known(it)).collect::<tantivy::Result<Vec<_>>>()?;
+    let mut tree = Tree { ground, worth: HashMap::new(), parts: Vec::new(), pages: Vec::new() };
+    let mut known = Vec::with_capacity(reading.clues.len());
+    for clue in &reading.clues {
+        known.push(tree.known(clue)?);
+    }
     let is_known = |index: usize| known.get(index).is_some_and(|it| !it.is_empty());
 
-    let (mut content, mut stops) = (Clauses::default(), Clauses::default());
+    let mut stops = Tree { worth: HashMap::new(), parts: Vec::new(), pages: Vec::new(), ..tree };
     for (index, (clue, found)) in reading.clues.iter().zip(&known).enumerate() {
         let inside =
             clue.whole.filter(|it| is_known(*it)).and_then(|it| Some((reading.clues.get(it)?, reading.parts(it))));
         let weight = weight(clue, inside);
+        let tree = if clue.stop { &mut stops } else { &mut tree };
+        tree.forms(clue, found, weight);
+        if clue.spelt && !found.is_empty() {
+            tree.form(&clue.surface, weight);
+        }
         // A single character may be a term of its own at the end of a run and begin pairs elsewhere: always widened.
-        let clauses = if found.is_empty() || clue.kind == Kind::Lone {
+        if found.is_empty() || clue.kind == Kind::Lone || wide {
             let last = index + 1 == reading.clues.len();
-            tree.stand_ins(clue, weight, last)?
-        } else {
-            tree.clauses(&clue.term, found, weight)
-        };
-        let kind = if clue.stop { &mut stops } else { &mut content };
-        kind.passages.extend(clauses.passages);
-        kind.pages.extend(clauses.pages);
+            tree.stand_ins(stems, clue, weight, last)?;
+        }
     }
-    let Clauses { passages: mut content, pages } = if content.passages.is_empty() { stops } else { content };
-    if content.is_empty() {
+    tree.neighbours(stems, reading, &known)?;
+    tree.synonyms(reading)?;
+    if tree.parts.is_empty() {
+        tree = stops;
+    }
+    if tree.parts.is_empty() {
         return Ok(None);
     }
-    // A phrase matches nothing that its terms do not match: it stands among them and widens nothing.
-    let pairs = reading.clues.iter().zip(reading.clues.iter().skip(1)).enumerate();
-    let pairs = pairs.filter(|(index, (a, b))| neighbours(a, b) && is_known(*index) && is_known(*index + 1));
-    content.extend(pairs.take(QUERY_PHRASES_MAX).map(|(_, (a, b))| tree.phrase(a, b)));
-
-    let mut query = any(content);
-    let facets = facets(fields, request);
+    let mut query = any(tree.parts.iter().map(|it| it.query.box_clone()).collect());
+    let facets = facets(ground.fields, request);
     if !facets.is_empty() {
         let facets = facets.into_iter().map(|it| (Occur::Must, it));
         query = Box::new(BooleanQuery::new(facets.chain([(Occur::Must, query)]).collect()));
     }
-    Ok(Some(Plan { query, pages: any(pages), worth: tree.worth }))
+    Ok(Some(Plan { query, pages: any(tree.pages), worth: tree.worth, parts: tree.parts }))
 }
 
 /// `inside`: the compound that the clue is a part of, where the index knows it, and how many parts that has.
@@ -217,36 +178,41 @@ fn small(count: u32) -> f32 {
 }
 
 /// Two clues that stood side by side and both say something.
-fn neighbours(a: &Clue, b: &Clue) -> bool {
+fn are_neighbours(a: &Clue, b: &Clue) -> bool {
     let says = |it: &Clue| !it.stop && it.kind != Kind::Whole;
     a.position + 1 == b.position && says(a) && says(b) && a.whole.is_none() && b.whole.is_none()
 }
 
-/// What is looked for in passages, and what in whole documents.
-#[derive(Default)]
-struct Clauses {
-    passages: Vec<Box<dyn Query>>,
+/// Collects clauses against one state of the index and notes what terms are worth.
+struct Tree<'a> {
+    ground: Ground<'a>,
+    worth: HashMap<String, f32>,
+    parts: Vec<Part>,
     pages: Vec<Box<dyn Query>>,
 }
 
-/// Builds clauses against one state of the index and notes what terms are worth.
-struct Tree<'a> {
-    searcher: &'a Searcher,
-    fields: &'a Fields,
-    worth: HashMap<String, f32>,
-}
-
 impl Tree<'_> {
-    /// The fields that hold a clue's term, with their weights; empty if none does.
-    fn known(&self, clue: &Clue) -> tantivy::Result<Vec<(Field, f32, u64)>> {
-        let Fields { title, heading, body, code, .. } = *self.fields;
+    /// The forms of a clue that the index has.
+    fn known(&self, clue: &Clue) -> tantivy::Result<Vec<(String, Places)>> {
+        let mut known = Vec::new();
+        for term in clue.forms() {
+            let places = self.places(term)?;
+            if !places.is_empty() {
+                known.push((term.clone(), places));
+            }
+        }
+        Ok(known)
+    }
+
+    fn places(&self, term: &str) -> tantivy::Result<Places> {
+        let Fields { title, heading, body, code, .. } = *self.ground.fields;
         let mut found = Vec::new();
         // The body holds title and headings too: what it lacks they lack.
         for (field, weight) in [(body, 1.0), (title, TITLE_WEIGHT), (heading, HEADING_WEIGHT), (code, CODE_WEIGHT)] {
             if (field == title || field == heading) && found.is_empty() {
                 continue;
             }
-            let documents = self.searcher.doc_freq(&Term::from_field_text(field, &clue.term))?;
+            let documents = self.ground.searcher.doc_freq(&Term::from_field_text(field, term))?;
             if documents > 0 {
                 found.push((field, weight, documents));
             }
@@ -254,82 +220,162 @@ impl Tree<'_> {
         Ok(found)
     }
 
-    fn clauses(&mut self, term: &str, found: &[(Field, f32, u64)], weight: f32) -> Clauses {
-        let documents = found.iter().map(|it| it.2).max().unwrap_or_default();
-        self.worth.insert(term.to_owned(), weight * rarity(documents, self.searcher.num_docs()));
+    /// A clue in the languages of the index. The form of the language with few documents is no rarer a word for it.
+    fn forms(&mut self, clue: &Clue, known: &[(String, Places)], weight: f32) {
+        let most = |places: &Places| places.iter().map(|it| it.2).max().unwrap_or_default();
+        let all = self.ground.searcher.num_docs();
+        let together: u64 = known.iter().map(|(_, places)| most(places)).sum();
+        for (term, places) in known {
+            let alike = rarity(together.min(all), all) / rarity(most(places), all);
+            self.put(&clue.surface, How::Word, term, places, weight * alike);
+        }
+    }
+
+    fn put(&mut self, word: &str, how: How, term: &str, places: &Places, weight: f32) {
+        let documents = places.iter().map(|it| it.2).max().unwrap_or_default();
+        let worth = weight * rarity(documents, self.ground.searcher.num_docs());
+        let known = self.worth.entry(term.to_owned()).or_default();
+        *known = known.max(worth);
         let clause = |field, weight| {
             let query = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
             boost(Box::new(query), weight)
         };
-        let Fields { body, code, page, .. } = *self.fields;
-        let (said, more): (Vec<_>, Vec<_>) = found.iter().partition(|it| it.0 == body || it.0 == code);
-        let weigh = |&(field, by_field, _): &(Field, f32, u64)| clause(field, weight * by_field);
-        let mut said: Vec<_> = said.iter().map(weigh).collect();
+        let Fields { title, body, code, page, .. } = *self.ground.fields;
+        let (said, more): (Places, Places) = places.iter().partition(|it| it.0 == body || it.0 == code);
+        let mut said: Vec<_> = said.iter().map(|it| clause(it.0, weight * it.1)).collect();
         // A word that prose and code both use is still one word of the query: the better of the two counts, or a page
         // with one of the words in a listing would stand before a page with both.
         if said.len() > 1 {
             said = vec![Box::new(DisjunctionMaxQuery::new(said))];
         }
-        let passages = said.into_iter().chain(more.iter().map(weigh)).collect();
-        Clauses { passages, pages: vec![clause(page, weight)] }
+        let said = said.into_iter().map(|query| ("text", query));
+        let more =
+            more.iter().map(|it| (if it.0 == title { "title" } else { "headings" }, clause(it.0, weight * it.1)));
+        for (field, query) in said.chain(more) {
+            self.parts.push(Part { word: word.to_owned(), how, field, query });
+        }
+        self.pages.push(clause(page, weight));
     }
 
-    /// What is looked for where a term has no exact hit. Typing mistakes belong here too, as boosted terms of their
-    /// own (a fuzzy query scores 1 for everything and highlights nothing): not built yet.
-    fn stand_ins(&mut self, clue: &Clue, weight: f32, last: bool) -> tantivy::Result<Clauses> {
-        let (prefix, weight) = match clue.kind {
+    /// A word as it is written, in whole documents.
+    fn form(&mut self, word: &str, weight: f32) {
+        let query = TermQuery::new(Term::from_field_text(self.ground.fields.words, word), IndexRecordOption::Basic);
+        self.pages.push(boost(Box::new(query), weight * FORM_WEIGHT));
+    }
+
+    /// What is looked for where a term has no exact hit.
+    fn stand_ins(&mut self, stems: &mut Stems, clue: &Clue, weight: f32, last: bool) -> tantivy::Result<()> {
+        let Ground { searcher, fields, .. } = self.ground;
+        if clue.kind == Kind::Lone {
             // One character sought: whatever term begins with it, at full weight, for it is there.
-            Kind::Lone => (&clue.term, weight),
-            // The last word may not be finished.
-            Kind::Word | Kind::Part if last && !clue.stop && clue.surface.chars().count() >= 3 => {
-                (&clue.surface, weight * EXPANSION_WEIGHT)
+            for (term, documents) in spelling::beginning_with(searcher, fields.body, &clue.term)? {
+                self.put(&clue.surface, How::Ending, &term, &vec![(fields.body, 1.0, documents)], weight);
             }
-            _ => return Ok(Clauses::default()),
+            if !self.parts.is_empty() {
+                self.worth.insert(clue.term.clone(), weight);
+            }
+            return Ok(());
+        }
+        if clue.stop || !clue.spelt {
+            return Ok(());
+        }
+        // Several words of the dictionary have one stem: the nearest of them speaks for it.
+        let mut meant: Vec<(String, How, f32)> = Vec::new();
+        let mut written: Vec<(String, f32)> = Vec::new();
+        let mut add = |word: &str, how: How, factor: f32| {
+            if !written.iter().any(|it| it.0 == word) {
+                written.push((word.to_owned(), factor));
+            }
+            for tongue in std::iter::once(ENGLISH).chain(self.ground.tongues.iter().copied()) {
+                let term = stems.stem_word(word.to_owned(), tongue);
+                if !clue.forms().any(|it| *it == term) && !meant.iter().any(|it| it.0 == term) {
+                    meant.push((term, how, factor));
+                }
+            }
         };
-        // Terms are stems: of `permissio` the index holds `permiss`, so a few letters less are tried too.
-        let mut found = self.terms_from(self.fields.body, prefix)?;
-        let shorter = prefix.char_indices().rev().take(3);
-        for at in shorter.map(|(at, _)| at).take_while(|at| *at >= 4) {
-            if found.is_empty() {
-                found = self.terms_from(self.fields.body, prefix.get(..at).unwrap_or(prefix))?;
+        for it in spelling::misspelt(searcher, fields.words, &clue.surface)? {
+            add(&it.word, How::Typo, TYPO_WEIGHTS.get(usize::from(it.cost)).copied().unwrap_or(0.1));
+        }
+        // The last word may not be finished.
+        if last {
+            for word in spelling::completed(searcher, fields.words, &clue.surface)? {
+                add(&word, How::Ending, ENDING_WEIGHT);
             }
         }
-        let mut clauses = Clauses::default();
-        for (term, documents) in found {
-            let Clauses { passages, pages } = self.clauses(&term, &[(self.fields.body, 1.0, documents)], weight);
-            clauses.passages.extend(passages);
-            clauses.pages.extend(pages);
-        }
-        if clue.kind == Kind::Lone && !clauses.passages.is_empty() {
-            self.worth.insert(clue.term.clone(), weight);
-        }
-        Ok(clauses)
-    }
-
-    /// The most frequent terms that begin with `prefix`.
-    fn terms_from(&self, field: Field, prefix: &str) -> tantivy::Result<Vec<(String, u64)>> {
-        let mut found: HashMap<String, u64> = HashMap::new();
-        for segment in self.searcher.segment_readers() {
-            let index = segment.inverted_index(field)?;
-            let mut terms = index.terms().range().ge(prefix.as_bytes()).into_stream()?;
-            let mut scanned = 0;
-            while scanned < EXPANSION_SCAN_MAX && terms.advance() {
-                scanned += 1;
-                let Some(term) = str::from_utf8(terms.key()).ok().filter(|it| it.starts_with(prefix)) else {
-                    break;
-                };
-                *found.entry(term.to_owned()).or_default() += u64::from(terms.value().doc_freq);
+        for (term, how, factor) in meant {
+            let places = self.places(&term)?;
+            if !places.is_empty() {
+                self.put(&clue.surface, how, &term, &places, weight * factor);
             }
         }
-        let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
-        found.truncate(QUERY_EXPANSIONS_MAX);
-        Ok(found)
+        for (word, factor) in written {
+            self.form(&word, weight * factor);
+        }
+        if let Some((left, right)) = spelling::split(searcher, fields.words, &clue.surface)? {
+            let terms = [stems.stem_word(left, ENGLISH), stems.stem_word(right, ENGLISH)];
+            self.phrase(&clue.surface, How::Split, &terms, weight);
+        }
+        Ok(())
     }
 
-    fn phrase(&self, a: &Clue, b: &Clue) -> Box<dyn Query> {
-        let term = |clue: &Clue| Term::from_field_text(self.fields.body, &clue.term);
-        boost(Box::new(PhraseQuery::new(vec![term(a), term(b)])), PHRASE_WEIGHT)
+    /// Neighbours of the query once more: as a phrase, and as one word.
+    fn neighbours(
+        &mut self,
+        stems: &mut Stems,
+        reading: &Reading,
+        known: &[Vec<(String, Places)>],
+    ) -> tantivy::Result<()> {
+        let clues = reading.clues.iter().zip(known);
+        let pairs = clues.clone().zip(clues.skip(1)).filter(|((a, _), (b, _))| are_neighbours(a, b));
+        for ((a, a_known), (b, b_known)) in pairs.take(QUERY_PHRASES_MAX) {
+            let word = format!("{} {}", a.surface, b.surface);
+            // A phrase matches nothing that its terms do not match: it stands among them and widens nothing.
+            for (a, b) in a_known.iter().flat_map(|a| b_known.iter().map(move |b| (a, b))).take(2) {
+                let terms = [&a.0, &b.0].map(|it| Term::from_field_text(self.ground.fields.body, it));
+                let query = boost(Box::new(PhraseQuery::new(terms.to_vec())), PHRASE_WEIGHT);
+                self.parts.push(Part { word: word.clone(), how: How::Neighbours, field: "text", query });
+            }
+            if a.spelt && b.spelt {
+                let joined = stems.stem_word(format!("{}{}", a.surface, b.surface), ENGLISH);
+                let places = self.places(&joined)?;
+                if !places.is_empty() {
+                    self.put(&word, How::Joined, &joined, &places, JOINED_WEIGHT);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn synonyms(&mut self, reading: &Reading) -> tantivy::Result<()> {
+        let found: Vec<Synonym> = self.ground.synonyms.iter().flat_map(|it| it.of(reading)).collect();
+        for Synonym { terms, clue } in found {
+            let Some(clue) = reading.clues.get(clue) else { continue };
+            match terms.as_slice() {
+                [term] => {
+                    let places = self.places(term)?;
+                    if !places.is_empty() {
+                        self.put(&clue.surface, How::Synonym, term, &places, SYNONYM_WEIGHT);
+                    }
+                }
+                terms => self.phrase(&clue.surface, How::Synonym, terms, SYNONYM_WEIGHT),
+            }
+        }
+        Ok(())
+    }
+
+    /// Words that must stand side by side in a passage, and all of them somewhere in a document.
+    fn phrase(&mut self, word: &str, how: How, terms: &[String], weight: f32) {
+        let Fields { body, page, .. } = *self.ground.fields;
+        let query = PhraseQuery::new(terms.iter().map(|it| Term::from_field_text(body, it)).collect());
+        let query = boost(Box::new(query), weight);
+        self.parts.push(Part { word: word.to_owned(), how, field: "text", query });
+        let all = terms.iter().map(|it| -> Box<dyn Query> {
+            Box::new(TermQuery::new(Term::from_field_text(page, it), IndexRecordOption::WithFreqs))
+        });
+        self.pages.push(boost(Box::new(BooleanQuery::intersection(all.collect())), weight));
+        for term in terms {
+            self.worth.entry(term.clone()).or_insert(weight);
+        }
     }
 }
 

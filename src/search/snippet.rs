@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::base::bound::{SNIPPET_CHARS_MAX, SNIPPET_SOURCE_BYTES_MAX};
 use crate::search::analyze::Stems;
 use crate::search::cut::{Cutter, Kind};
+use crate::search::language::{ENGLISH, Tongue};
 
 /// How far before the first match a line or sentence may begin for the snippet to begin there.
 const LEAD_CHARS_MAX: usize = 80;
@@ -26,6 +29,8 @@ pub(super) struct Snippets<'a> {
     leads: Leads,
     cutter: Cutter,
     stems: Stems,
+    /// Languages of the index beside English.
+    tongues: &'a [Tongue],
 }
 
 #[derive(Debug)]
@@ -36,8 +41,8 @@ struct Match {
 }
 
 impl<'a> Snippets<'a> {
-    pub(super) fn new(worth: &'a HashMap<String, f32>, cutter: Cutter, stems: Stems) -> Self {
-        Self { worth, leads: Leads::of(worth.keys()), cutter, stems }
+    pub(super) fn new(worth: &'a HashMap<String, f32>, cutter: Cutter, stems: Stems, tongues: &'a [Tongue]) -> Self {
+        Self { worth, leads: Leads::of(worth.keys()), cutter, stems, tongues }
     }
 
     pub(super) fn make(&mut self, passage: &str) -> Snippet {
@@ -49,7 +54,7 @@ impl<'a> Snippets<'a> {
     }
 
     fn matches(&mut self, source: &str) -> Vec<Match> {
-        let Self { worth, leads, cutter, stems } = self;
+        let Self { worth, leads, cutter, stems, tongues } = self;
         let mut matches = Vec::new();
         let mut at = 0;
         // No term holds white space, so what stands between can be cut alone, and most of it need not be.
@@ -74,7 +79,12 @@ impl<'a> Snippets<'a> {
                         }
                         cut.text()
                     }
-                    Kind::Word | Kind::Whole | Kind::Part => stems.stem(&cut),
+                    Kind::Word | Kind::Whole | Kind::Part => {
+                        let mut forms = std::iter::once(ENGLISH).chain(tongues.iter().copied());
+                        let sought =
+                            forms.find_map(|tongue| Some(stems.stem(&cut, tongue)).filter(|it| worth.contains_key(it)));
+                        sought.unwrap_or_default()
+                    }
                 };
                 if let Some(&worth) = worth.get(&term) {
                     matches.push(Match { bytes: start + cut.from..start + cut.to, term, worth });
@@ -85,8 +95,8 @@ impl<'a> Snippets<'a> {
     }
 }
 
-/// How the terms sought begin: their first two characters, which stemming keeps but for `y` to `i` (dying, die). Most
-/// words of a passage need not even be cut to know that they do not match.
+/// How the terms sought begin: their first two characters, which stemming keeps but for `y` to `i` (dying, die) and
+/// accents (Häuser, haus). Most words of a passage need not even be cut to know that they do not match.
 #[derive(Debug)]
 struct Leads {
     /// By an ASCII character, the ASCII characters that may follow it, a bit each.
@@ -146,7 +156,12 @@ impl Leads {
 
 fn lead(mut chars: impl Iterator<Item = char>) -> Option<(char, Option<char>)> {
     let first = chars.next()?;
-    Some((first, chars.next().map(|it| if it == 'y' { 'i' } else { it })))
+    Some((plain(first), chars.next().map(|it| if it == 'y' { 'i' } else { plain(it) })))
+}
+
+/// A letter without its accents.
+fn plain(char: char) -> char {
+    if char.is_ascii() { char } else { std::iter::once(char).nfd().next().unwrap_or(char) }
 }
 
 fn bit(char: char) -> Option<u128> {
@@ -266,7 +281,7 @@ mod tests {
 
     fn snippet(passage: &str, terms: &[&str]) -> Snippet {
         let worth = terms.iter().map(|it| ((*it).to_owned(), 1.0)).collect();
-        Snippets::new(&worth, Cutter::default(), Stems::new()).make(passage)
+        Snippets::new(&worth, Cutter::default(), Stems::new(), &[]).make(passage)
     }
 
     /// Highlights stand in brackets in what is expected.
@@ -317,11 +332,11 @@ mod tests {
                 let pair = matches!(cut.kind, Kind::Pair | Kind::Tail | Kind::Lone);
                 if pair && worth.contains_key(&first) {
                     expect.push(cut.from..cut.first_to());
-                } else if worth.contains_key(&stems.stem(&cut)) {
+                } else if worth.contains_key(&stems.stem(&cut, ENGLISH)) {
                     expect.push(cut.from..cut.to);
                 }
             });
-            let found = Snippets::new(&worth, Cutter::default(), Stems::new()).matches(&text);
+            let found = Snippets::new(&worth, Cutter::default(), Stems::new(), &[]).matches(&text);
             prop_assert_eq!(found.into_iter().map(|it| it.bytes).collect::<Vec<_>>(), expect);
         }
 

@@ -48,7 +48,7 @@ fn index() -> Index {
     index
 }
 
-fn search_in(index: &Index, request: Request<'_>) -> Found {
+pub(super) fn search_in(index: &Index, request: Request<'_>) -> Found {
     let found = index.search(&request).unwrap();
     for hit in &found.hits {
         let mut end = 0;
@@ -63,10 +63,19 @@ fn search_in(index: &Index, request: Request<'_>) -> Found {
 pub(super) fn search(index: &Index, text: &str) -> Found {
     let libraries = ["expo".to_owned()];
     let facets = BTreeMap::new();
-    search_in(index, Request { text, libraries: &libraries, path_prefix: None, facets: &facets, limit: 10, offset: 0 })
+    search_in(index, asking(text, &libraries, &facets))
 }
 
-fn places(found: &Found) -> Vec<String> {
+/// A request for the first ten.
+pub(super) fn asking<'a>(
+    text: &'a str,
+    libraries: &'a [String],
+    facets: &'a BTreeMap<String, Vec<String>>,
+) -> Request<'a> {
+    Request { text, libraries, path_prefix: None, facets, limit: 10, offset: 0, explain: false }
+}
+
+pub(super) fn places(found: &Found) -> Vec<String> {
     found.hits.iter().map(|it| format!("{}#{}", it.path, it.ordinal)).collect()
 }
 
@@ -121,10 +130,7 @@ fn only_what_is_named_is_seen() {
             .map(|(name, values)| ((*name).to_owned(), values.iter().map(|it| (*it).to_owned()).collect()));
         let facets: BTreeMap<_, Vec<_>> = facets.collect();
         let text = "camera recording 副作用";
-        let found = search_in(
-            &index,
-            Request { text, libraries: &libraries, path_prefix, facets: &facets, limit: 10, offset: 0 },
-        );
+        let found = search_in(&index, Request { path_prefix, ..asking(text, &libraries, &facets) });
         found.total
     };
     assert_eq!(count(&[], None, &[]), 0);
@@ -150,7 +156,7 @@ fn documents_are_folded_and_the_total_stays_honest() {
     let libraries = ["expo".to_owned()];
     let facets = BTreeMap::new();
     let path_prefix = Some("guides/camera.md");
-    let within = Request { text: "camera", libraries: &libraries, path_prefix, facets: &facets, limit: 10, offset: 0 };
+    let within = Request { path_prefix, ..asking("camera", &libraries, &facets) };
     assert_eq!(search_in(&index, within).hits.len(), 3);
 }
 
@@ -169,8 +175,7 @@ fn pages_fit_together_and_ties_are_ordered_by_path() {
     let libraries = ["expo".to_owned()];
     let facets = BTreeMap::new();
     let page = |limit, offset| {
-        let request =
-            Request { text: "equal", libraries: &libraries, path_prefix: None, facets: &facets, limit, offset };
+        let request = Request { limit, offset, ..asking("equal", &libraries, &facets) };
         let found = search_in(&index, request);
         assert_eq!(found.total, 240);
         places(&found)

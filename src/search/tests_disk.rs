@@ -79,7 +79,7 @@ fn another_version_is_thrown_away() {
     fill(dir.path());
     let meta = dir.path().join("meta.json");
     let text = fs::read_to_string(&meta).unwrap();
-    fs::write(&meta, text.replace("version\\\":2", "version\\\":999")).unwrap();
+    fs::write(&meta, text.replace("version\\\":3", "version\\\":999")).unwrap();
     let opened = Index::open(dir.path()).unwrap();
     assert!(opened.rebuilt.is_some_and(|it| it.contains("another version")));
     assert_eq!(opened.index.passages(), 0);

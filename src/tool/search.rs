@@ -14,7 +14,7 @@ use crate::base::bound;
 use crate::base::refusal::Refusal;
 use crate::library::{Libraries, Query};
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
-use crate::search::Hit;
+use crate::search::{Hit, Share};
 
 #[derive(Debug)]
 pub struct SearchDocuments {
@@ -48,6 +48,9 @@ struct Arguments {
     #[serde(default)]
     #[schemars(range(max = bound::HITS_OFFSET_MAX))]
     offset: usize,
+    /// Whether each hit says what its score is made of: for finding out why something ranks where it does.
+    #[serde(default)]
+    explain: bool,
 }
 
 fn ten() -> usize {
@@ -86,6 +89,20 @@ struct Passage {
     facets: BTreeMap<String, Vec<String>>,
     /// The call that reads this section.
     read: ReadHint,
+    /// What the score is made of, largest first; only if `explain` was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    explanation: Vec<Reason>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Reason {
+    /// Word or words of the query, folded; empty for the document as a whole.
+    word: String,
+    /// word, neighbours, joined, split, ending, typo, synonym, document or order.
+    how: String,
+    /// text (prose or code), title, headings or document.
+    field: String,
+    score: f32,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -122,9 +139,9 @@ impl Operation for SearchDocuments {
 
     fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
-            let Arguments { query, libraries, path_prefix, facets, limit, offset } = arguments(value)?;
+            let Arguments { query, libraries, path_prefix, facets, limit, offset, explain } = arguments(value)?;
             let text = query.clone();
-            let query_of = Query { text, libraries, path_prefix, facets, limit, offset };
+            let query_of = Query { text, libraries, path_prefix, facets, limit, offset, explain };
             let found = self.libraries.seen_by(&cx.access).search(query_of).await?;
             for hit in &found.hits {
                 // Its passage was read for the words that are shown of it.
@@ -153,6 +170,10 @@ fn passage(hit: Hit) -> Passage {
     for (name, value) in hit.facets {
         facets.entry(name).or_default().push(value);
     }
+    let reason = |share: Share| {
+        let Share { word, how, field, score } = share;
+        Reason { word, how: how.name().into(), field: field.into(), score }
+    };
     let characters = |byte: usize| hit.snippet.get(..byte).map_or(0, |head| head.chars().count());
     Passage {
         uri: uri::of_document(&hit.library, &hit.path),
@@ -173,6 +194,7 @@ fn passage(hit: Hit) -> Passage {
         snippet: hit.snippet,
         score: hit.score,
         facets,
+        explanation: hit.shares.into_iter().map(reason).collect(),
     }
 }
 

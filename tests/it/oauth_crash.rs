@@ -91,6 +91,7 @@ fn connector() -> ConnectorRecord {
         operations: 0,
         left_out: 0,
         security: "{}".into(),
+        flags: Vec::new(),
     };
     let setup = OAuth {
         grant: Grant::Password,
@@ -113,6 +114,7 @@ fn connector() -> ConnectorRecord {
         picks: Picks::default(),
         switches: Switches::default(),
         binding: Some(Binding { credential: String::new(), scheme: Scheme::OAuth(Box::new(setup)), origin }),
+        settings: sekisho::connector::settings::Settings::default(),
         generation: 1,
         document,
         pending: None,

@@ -76,6 +76,7 @@ impl Desk {
             facets: facets.collect(),
             limit: bound::PROFILE_HITS_MAX,
             offset: 0,
+            explain: false,
         }))
     }
 

@@ -24,7 +24,9 @@ use crate::library::Libraries;
 use crate::library::view::View;
 use crate::operation::{About, Catalog, Change, Cx, Kind, Operation};
 use crate::profile::manifest::ToolText;
+use crate::profile::synonym::Synonym;
 use crate::profile::{Profile, Profiles, page};
+use crate::search::Synonyms;
 
 /// Keeps the catalogue as the libraries are.
 pub struct ProfileTools {
@@ -74,6 +76,11 @@ impl ProfileTools {
                 return;
             }
         };
+        for library in &known {
+            let profile = library.profile.as_deref().and_then(|name| self.profiles.get(name));
+            let groups = profile.iter().flat_map(|profile| profile.manifest.synonyms.iter().filter_map(Synonym::group));
+            libraries.set_synonyms(&library.name, Synonyms::new(groups));
+        }
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted = BTreeSet::new();
         for profile in self.profiles.all() {
