@@ -1,4 +1,4 @@
-//! What a call of a connector costs beside calling the same API directly, and beside a FastMCP server that was made
+//! What a call of a connector costs beside calling the same API directly, and beside a `FastMCP` server that was made
 //! from the same document: latencies at 1, 8 and 64 connections, as ratios from one run.
 #![allow(
     clippy::print_stdout,
@@ -140,7 +140,7 @@ fn connected(core: Option<usize>, data: &Path, upstream: SocketAddr, document: &
     Process::start(serve)
 }
 
-/// FastMCP says where it will be before it is there.
+/// `FastMCP` says where it will be before it is there.
 fn listening(address: SocketAddr) -> anyhow::Result<()> {
     let watch = Watch::start();
     while watch.elapsed() < Duration::from_secs(30) {
@@ -152,7 +152,7 @@ fn listening(address: SocketAddr) -> anyhow::Result<()> {
     bail!("nobody listens at {address}")
 }
 
-/// FastMCP on the same document, if its virtual environment was made.
+/// `FastMCP` on the same document, if its virtual environment was made.
 fn fast_mcp(core: Option<usize>, document: &Path) -> anyhow::Result<Option<Process>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/connector");
     let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools");

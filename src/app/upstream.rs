@@ -11,6 +11,7 @@ use crate::base::network::Network;
 use crate::config::Config;
 use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
+use crate::connector::base_url::BaseUrl;
 use crate::connector::client::Client;
 use crate::connector::reading::Words;
 use crate::connector::record::ConnectorRecord;
@@ -62,6 +63,8 @@ struct Outbound {
 #[derive(Clone, PartialEq, Eq)]
 struct Made {
     host: String,
+    /// The path of the base URL.
+    below: String,
     loopback_http: bool,
     networks: Vec<String>,
     settings: Settings,
@@ -80,7 +83,9 @@ impl Outbound {
         let identity = identity.inspect_err(|_| {
             self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(&connector.name);
         })?;
-        let made = Made { host, loopback_http, networks, settings, identity };
+        let base = BaseUrl::parse(&connector.base_url, loopback_http);
+        let below = base.map_err(|error| Unsent::Refused(error.to_string()))?.path().to_owned();
+        let made = Made { host, below, loopback_http, networks, settings, identity };
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, route)) = routes.get(&connector.name).filter(|(known, _)| *known == made) {
             return Ok(Arc::clone(route));
@@ -89,6 +94,7 @@ impl Outbound {
         route.hosts.extend(HostPattern::parse(&made.host));
         route.cleartext_loopback = made.loopback_http;
         route.same_origin = true;
+        route.below.clone_from(&made.below);
         route.networks.extend(made.networks.iter().filter_map(|network| Network::parse(network)));
         route.ca = made.settings.authorities.clone().map(String::into_bytes);
         route.tls_min = made.settings.tls_min;

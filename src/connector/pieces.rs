@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::tool::{Argument, BodyPlan, Shape, Tool};
-use super::upload::File;
+use super::upload::{File, is_file_name};
 use crate::base::bound::connector as bound;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
@@ -164,7 +164,13 @@ impl Uploads {
         match &tool.upload {
             None => Ok(Step::Other),
             Some(UploadStep::Begin { name, size, answer }) => {
-                let name = text(&arguments[name]).unwrap_or_default();
+                let given = text(&arguments[name]).unwrap_or_default();
+                // It will stand in entries and in what agents read.
+                if !is_file_name(&given) {
+                    let reason = "a file's name has 1 to 255 letters, digits, dots, hyphens and underscores, and is not `.` or `..`";
+                    return Err(invalid(name, reason));
+                }
+                let name = given;
                 let bytes_expected = whole(&arguments[size])
                     .filter(|bytes| *bytes > 0)
                     .ok_or_else(|| invalid(size, "a file's size is a whole number of bytes, from 1 up"))?;
@@ -221,6 +227,10 @@ impl Uploads {
         let content = if piece.is_none() { upload.content.clone() } else { None };
         let told = upload.told();
         Ok(Step::Going(Going { uploads: self, key, piece, told, content }))
+    }
+
+    pub(super) fn forget(&self, connector: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| key.connector != connector);
     }
 
     /// Whether one more file can be held for a scanner.

@@ -120,6 +120,11 @@ fn nobody_goes_on_with_anothers_upload_and_one_that_is_left_is_forgotten() {
     assert!(matches!(bench.finish("ann"), Ok(Step::Other)));
     assert_eq!(bench.begin("ann", 11, &json!({"something": "else"})), None);
     assert_eq!(bench.begin("ann", 11, &json!({"id": "x".repeat(300)})), None);
+    for name in ["", "..", "a\n2026-01-01 forged", "a b", "../../x"] {
+        let arguments = json!({"fileName": name, "fileSize": 1});
+        let refusal = bench.step("ann", "iconect_initiate_chunked_upload", arguments).unwrap_err();
+        assert!(refusal.public.contains("a file's name"), "{refusal:?}");
+    }
     for size in [json!(0), json!(1.5), json!(null)] {
         let arguments = json!({"fileName": "a", "fileSize": size});
         let refusal = bench.step("ann", "iconect_initiate_chunked_upload", arguments).unwrap_err();

@@ -348,6 +348,26 @@ fn only_what_can_be_repeated_is_repeated_and_only_in_its_time() {
     installation.verify();
 }
 
+/// One agent whose calls made an API fail five times shut it for all others.
+#[test]
+fn an_api_that_fails_for_one_agent_is_there_for_another() {
+    let installation = Installation::new();
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    zoo(&installation, &api, &[]);
+    api.plan(vec![Answer::json(500, "{}"); 5]);
+    for _ in 0..5 {
+        failed(&server, &api, "zoo_list_cats", json!({}), &["500"], 1);
+    }
+    failed(&server, &api, "zoo_list_cats", json!({}), &["failed several times in a row"], 0);
+    let issued = installation.json(&["token", "issue", "other"])["token"].as_str().unwrap().to_owned();
+    let other = Server::here(server.address, issued);
+    assert_ne!(other.call("zoo_list_cats", json!({}))["isError"], true);
+    assert_eq!(api.seen().len(), 1);
+    drop(other);
+}
+
 #[test]
 fn a_slow_answer_ends_with_the_time_of_the_call() {
     let mut installation = Installation::new();

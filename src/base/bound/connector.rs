@@ -164,6 +164,8 @@ pub const CALL_RETRY_LEFT_MS_MIN: u64 = 50;
 pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 /// Failures in a row after which a connector's API is left alone for a while.
 pub const BREAKER_FAILURES_MAX: u32 = 5;
+/// Breakers that remember a failure: one for each connector, and one for each principal whose calls failed.
+pub const BREAKERS_MAX: usize = 4096;
 /// How long it is left alone before one call tries it again.
 pub const BREAKER_OPEN_MS: u64 = 30_000;
 /// A header or parameter that carries a credential.
