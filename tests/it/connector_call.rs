@@ -529,6 +529,40 @@ fn who_may_not_touch_a_connector_does_not_see_it() {
 }
 
 #[test]
+fn a_reader_calls_what_reads_and_an_operator_what_is_on() {
+    let installation = Installation::new();
+    let reader = installation.token();
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    zoo(&installation, &api, &[]);
+    let reader = Server::here(server.address, reader);
+    assert_eq!(names(&reader, "zoo"), ["zoo_list_cats", "zoo_see_picture"]);
+    assert_eq!(names(&server, "zoo").len(), 4);
+    let refused = |tool: &str, arguments: Value| {
+        let reply = reader.modern("tools/call", json!({"name": tool, "arguments": arguments}));
+        assert!(reply.message()["error"].is_object(), "{}", reply.body);
+        assert!(api.seen().is_empty(), "{tool}");
+    };
+    refused("zoo_make_cat", json!({"name": "Tom"}));
+    refused("zoo_delete_cat", json!({"id": "7"}));
+    assert_ne!(server.call("zoo_delete_cat", json!({"id": "7"}))["isError"], true);
+    assert_eq!(api.seen().len(), 1);
+
+    // The same by three tools.
+    check(&installation.run(&["connector", "remove", "zoo"]), 0, &[]);
+    zoo(&installation, &api, &["--mode", "search"]);
+    let make = json!({"operation": "zoo_make_cat", "arguments": {"name": "Tom"}});
+    failed(&reader, &api, "zoo_call", make.clone(), &["no operation of this name that you may call"], 0);
+    failed(&reader, &api, "zoo_describe_operation", json!({"operation": "zoo_make_cat"}), &["no operation"], 0);
+    assert_ne!(reader.call("zoo_call", json!({"operation": "zoo_list_cats"}))["isError"], true);
+    api.plan([Answer::json(200, r#"{"name":"Tom"}"#)]);
+    api.seen();
+    assert_ne!(server.call("zoo_call", make)["isError"], true);
+    installation.verify();
+}
+
+#[test]
 fn a_big_connector_is_three_tools_that_find_describe_and_call() {
     let installation = Installation::new();
     installation.operate();
