@@ -11,6 +11,7 @@ use crate::base::network::Network;
 use crate::config::Config;
 use crate::config::target::HostPattern;
 use crate::connector::authorise::Bound;
+use crate::connector::base_url::BaseUrl;
 use crate::connector::client::Client;
 use crate::connector::oauth::desk::Desk;
 use crate::connector::reading::{Reading, Words};
@@ -69,6 +70,8 @@ struct Outbound {
 /// What a route is made of: whether its host may be reached in the clear, where it may be, and how.
 #[derive(Clone, PartialEq, Eq)]
 struct Made {
+    /// The path of the base URL.
+    below: String,
     loopback_http: bool,
     networks: Vec<String>,
     settings: Settings,
@@ -90,7 +93,9 @@ impl Outbound {
         let identity = identity.inspect_err(|_| {
             self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         })?;
-        let made = Made { loopback_http, networks, settings, identity };
+        let base = BaseUrl::parse(&connector.base_url, loopback_http);
+        let below = base.map_err(|error| Unsent::Refused(error.to_string()))?.path().to_owned();
+        let made = Made { below, loopback_http, networks, settings, identity };
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, route)) = routes.get(&key).filter(|(known, _)| *known == made) {
             return Ok(Arc::clone(route));
@@ -99,6 +104,7 @@ impl Outbound {
         route.hosts.extend(HostPattern::parse(&key.1));
         route.cleartext_loopback = made.loopback_http;
         route.same_origin = true;
+        route.below.clone_from(&made.below);
         route.networks.extend(made.networks.iter().filter_map(|network| Network::parse(network)));
         route.ca = made.settings.authorities.clone().map(String::into_bytes);
         route.tls_min = made.settings.tls_min;

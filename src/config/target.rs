@@ -174,6 +174,12 @@ fn is_number(name: &str) -> bool {
     hexadecimal || (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Whether a URL's path is `above`, a URL's path too, or below it. One that servers read in two ways is not.
+pub fn is_path_below(path: &str, above: &str) -> bool {
+    let above = above.trim_end_matches('/');
+    above.is_empty() || path_form(path).zip(path_form(above)).is_some_and(|(path, above)| is_below(&path, &above))
+}
+
 fn is_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::authorise::Authorise;
 use super::base_url::BaseUrl;
-use super::breaker::{Breakers, Pass};
+use super::breaker::{Breakers, Failure, Pass};
 use super::next::next;
 use super::pieces::{Step, Told, Uploads, Whose};
 use super::record::ConnectorRecord;
@@ -107,6 +107,12 @@ impl Client {
         &self.breakers
     }
 
+    /// A connector is gone: another one may get its name.
+    pub fn forget(&self, connector: &str) {
+        self.breakers.forget(connector);
+        self.uploads.forget(connector);
+    }
+
     /// Calls an operation. What the API answered is a reply, its errors too; a refusal is Sekisho's own.
     pub async fn call(&self, call: Call<'_>, mut arguments: Value) -> Result<Reply, Refusal> {
         let until = Instant::now() + call.time;
@@ -133,7 +139,7 @@ impl Client {
             let told = &going.told;
             call.watcher.progress(told.bytes, told.bytes_expected, told.text()).await;
         }
-        let pass = match self.breakers.enter(name) {
+        let pass = match self.breakers.enter(name, &call.principal.id) {
             Ok(pass) => pass,
             Err(left) => return Ok(left_alone(call.meter, name, left)),
         };
@@ -267,8 +273,9 @@ impl Client {
 
 fn tell(pass: Pass<'_>, sent: &Result<Answered, Unsent>) {
     match sent {
-        Ok(answered) if retry::is_outage(answered.status) => pass.failed(),
-        Err(unsent) if unsent.is_failure() => pass.failed(),
+        Ok(answered) if retry::is_outage(answered.status) => pass.failed(Failure::Unanswered),
+        Err(Unsent::Unreached(_)) => pass.failed(Failure::Unreached),
+        Err(Unsent::Interrupted(_)) => pass.failed(Failure::Unanswered),
         // What our own settings refuse says nothing of the API.
         Err(Unsent::Refused(_)) => {}
         Ok(_) | Err(_) => pass.answered(),

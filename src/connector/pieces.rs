@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::tool::{Argument, BodyPlan, Shape, Tool};
-use super::upload::File;
+use super::upload::{File, is_file_name};
 use crate::base::bound::connector as bound;
 use crate::base::clock::Clock;
 use crate::base::refusal::{Code, Refusal};
@@ -164,7 +164,13 @@ impl Uploads {
         match &tool.upload {
             None => Ok(Step::Other),
             Some(UploadStep::Begin { name, size, answer }) => {
-                let name = text(&arguments[name]).unwrap_or_default();
+                let given = text(&arguments[name]).unwrap_or_default();
+                // It will stand in entries and in what agents read.
+                if !is_file_name(&given) {
+                    let reason = "a file's name has 1 to 255 letters, digits, dots, hyphens and underscores, and is not `.` or `..`";
+                    return Err(invalid(name, reason));
+                }
+                let name = given;
                 let bytes_expected = whole(&arguments[size])
                     .filter(|bytes| *bytes > 0)
                     .ok_or_else(|| invalid(size, "a file's size is a whole number of bytes, from 1 up"))?;
@@ -173,7 +179,7 @@ impl Uploads {
                     let public = format!("Files for {} are scanned, so they may have {most} bytes.", whose.connector);
                     return Err(Refusal::new(Code::TooLarge, public));
                 }
-                if whose.is_scanned && !self.has_room(bytes_expected) {
+                if whose.is_scanned && !self.has_room(&whose.principal, bytes_expected) {
                     return Err(Refusal::new(Code::Busy, "Too many files wait for the scanner; begin again later."));
                 }
                 Ok(Step::Begin(Begin { uploads: self, whose, name, bytes_expected, answer: answer.clone() }))
@@ -223,16 +229,24 @@ impl Uploads {
         Ok(Step::Going(Going { uploads: self, key, piece, told, content }))
     }
 
+    pub(super) fn forget(&self, connector: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| key.connector != connector);
+    }
+
     /// Whether one more file can be held for a scanner.
-    fn has_room(&self, bytes: u64) -> bool {
+    fn has_room(&self, principal: &Arc<str>, bytes: u64) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget_old(&mut open);
-        fits(&open, bytes)
+        fits(&open, principal, bytes)
     }
 
     fn forget_old(&self, open: &mut HashMap<Key, Upload>) {
-        let (now, most) = (self.clock.monotonic(), Duration::from_millis(bound::UPLOAD_IDLE_MS));
-        open.retain(|_, upload| upload.is_busy || now.saturating_sub(upload.touched) < most);
+        let now = self.clock.monotonic();
+        open.retain(|_, upload| {
+            let is_held = upload.content.is_some();
+            let most = if is_held { bound::UPLOAD_HELD_IDLE_MS } else { bound::UPLOAD_IDLE_MS };
+            upload.is_busy || now.saturating_sub(upload.touched) < Duration::from_millis(most)
+        });
     }
 }
 
@@ -254,7 +268,7 @@ impl Begin<'_> {
             make_room(&mut open, &key.principal);
         }
         // Others may have begun since.
-        if whose.is_scanned && !fits(&open, bytes_expected) {
+        if whose.is_scanned && !fits(&open, &key.principal, bytes_expected) {
             return None;
         }
         let content = whose.is_scanned.then(Vec::new);
@@ -276,10 +290,15 @@ impl Begin<'_> {
 }
 
 /// What was promised counts, not what came of it so far.
-fn fits(open: &HashMap<Key, Upload>, bytes: u64) -> bool {
-    let held = open.values().filter(|upload| upload.content.is_some());
-    let promised = held.fold(bytes, |sum, upload| sum.saturating_add(upload.bytes_expected));
-    promised <= bound::UPLOADS_SCANNED_BYTES_MAX as u64
+fn fits(open: &HashMap<Key, Upload>, principal: &Arc<str>, bytes: u64) -> bool {
+    let (mut of_all, mut of_one) = (bytes, bytes);
+    for (key, upload) in open.iter().filter(|(_, upload)| upload.content.is_some()) {
+        of_all = of_all.saturating_add(upload.bytes_expected);
+        if key.principal == *principal {
+            of_one = of_one.saturating_add(upload.bytes_expected);
+        }
+    }
+    of_all <= bound::UPLOADS_SCANNED_BYTES_MAX as u64 && of_one <= bound::UPLOADS_SCANNED_PER_PRINCIPAL_BYTES_MAX as u64
 }
 
 /// Forgets the upload that nobody went on with for longest, where there is no room: the principal's own first. It is

@@ -120,6 +120,11 @@ fn nobody_goes_on_with_anothers_upload_and_one_that_is_left_is_forgotten() {
     assert!(matches!(bench.finish("ann"), Ok(Step::Other)));
     assert_eq!(bench.begin("ann", 11, &json!({"something": "else"})), None);
     assert_eq!(bench.begin("ann", 11, &json!({"id": "x".repeat(300)})), None);
+    for name in ["", "..", "a\n2026-01-01 forged", "a b", "../../x"] {
+        let arguments = json!({"fileName": name, "fileSize": 1});
+        let refusal = bench.step("ann", "iconect_initiate_chunked_upload", arguments).unwrap_err();
+        assert!(refusal.public.contains("a file's name"), "{refusal:?}");
+    }
     for size in [json!(0), json!(1.5), json!(null)] {
         let arguments = json!({"fileName": "a", "fileSize": size});
         let refusal = bench.step("ann", "iconect_initiate_chunked_upload", arguments).unwrap_err();
@@ -155,13 +160,26 @@ fn a_scanner_sees_the_whole_file_or_it_is_not_finished() {
     drop(end);
     // The scanner could not be asked, or the API failed: it can be finished later, and is looked at again.
     assert!(going(bench.finish("ann")).content.is_some());
-    let mut began = 0;
-    for number in 0..100 {
+}
+
+/// One principal took all the memory that there is for a scanner, by promising large files and leaving them.
+#[test]
+fn who_leaves_large_files_for_a_scanner_keeps_nobody_else_out() {
+    let bench = Bench::new(true);
+    let begin = |principal: &str, upload: usize| {
         let arguments = json!({"fileName": "a", "fileSize": bound::UPLOAD_SCANNED_BYTES_MAX});
-        match bench.step("ann", "iconect_initiate_chunked_upload", arguments) {
-            Ok(Step::Begin(begin)) => began += usize::from(begin.done(Some(&json!({"id": number}))).is_some()),
-            other => assert_eq!(other.unwrap_err().code, Code::Busy),
+        match bench.step(principal, "iconect_initiate_chunked_upload", arguments) {
+            Ok(Step::Begin(begin)) => begin.done(Some(&json!({"id": upload}))).is_some(),
+            other => {
+                assert_eq!(other.unwrap_err().code, Code::Busy);
+                false
+            }
         }
-    }
-    assert!((1..=bound::UPLOADS_SCANNED_BYTES_MAX / bound::UPLOAD_SCANNED_BYTES_MAX).contains(&began), "{began}");
+    };
+    assert_eq!((0..10).filter(|upload| begin("ann", *upload)).count(), 2);
+    assert!(begin("bob", 0));
+    assert_eq!((0..10).filter(|upload| begin("eve", *upload)).count(), 1);
+    assert!(!begin("dan", 0));
+    bench.clock.advance(Duration::from_millis(bound::UPLOAD_HELD_IDLE_MS));
+    assert!(begin("dan", 0));
 }

@@ -86,10 +86,3 @@ pub enum Unsent {
     #[error("the answer has more than {0} bytes")]
     TooLarge(usize),
 }
-
-impl Unsent {
-    /// Whether the other machine is to blame, and not what was asked of it.
-    pub(super) fn is_failure(&self) -> bool {
-        matches!(self, Self::Unreached(_) | Self::Interrupted(_))
-    }
-}

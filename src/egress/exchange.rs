@@ -15,7 +15,7 @@ use super::{Egress, Purpose, redirect, url};
 use crate::base::bound;
 use crate::base::bound::egress::EGRESS_REDIRECTS_MAX;
 use crate::base::secret::Secret;
-use crate::config::target::Url;
+use crate::config::target::{Url, is_path_below};
 
 /// What is asked of another machine.
 #[derive(Clone)]
@@ -145,6 +145,10 @@ impl Egress {
             }
             if !next.is_same_origin && route.same_origin {
                 return Err(stop("it leads to another origin".into()));
+            }
+            // On one origin live several tenants, each below a path: the credential is for one of them.
+            if !is_path_below(&next.url.path, &route.below) {
+                return Err(stop("it leads out of the base path".into()));
             }
             if !next.is_same_origin {
                 credential = None;

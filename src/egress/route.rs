@@ -34,6 +34,8 @@ pub struct Route {
     /// Redirects lead to the same origin only: what the operator allowed for one server (its networks, the authority of
     /// its certificate, who we are to it) is not for whomever that server names.
     pub same_origin: bool,
+    /// Redirects lead to this path and what is below it only; empty: to any.
+    pub below: String,
     /// Hosts are then as near as settings may name them: private addresses under a full name.
     pub(super) is_of_setting: bool,
     pub(super) pool: Pool,
@@ -103,6 +105,7 @@ impl Route {
             tls_min: TlsVersion::Tls12,
             cleartext_loopback: false,
             same_origin: false,
+            below: String::new(),
             is_of_setting: false,
             pool: Pool::default(),
             tls: OnceLock::new(),

@@ -348,6 +348,26 @@ fn only_what_can_be_repeated_is_repeated_and_only_in_its_time() {
     installation.verify();
 }
 
+/// One agent whose calls made an API fail five times shut it for all others.
+#[test]
+fn an_api_that_fails_for_one_agent_is_there_for_another() {
+    let installation = Installation::new();
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    zoo(&installation, &api, &[]);
+    api.plan(vec![Answer::json(500, "{}"); 5]);
+    for _ in 0..5 {
+        failed(&server, &api, "zoo_list_cats", json!({}), &["500"], 1);
+    }
+    failed(&server, &api, "zoo_list_cats", json!({}), &["failed several times in a row"], 0);
+    let issued = installation.json(&["token", "issue", "other"])["token"].as_str().unwrap().to_owned();
+    let other = Server::here(server.address, issued);
+    assert_ne!(other.call("zoo_list_cats", json!({}))["isError"], true);
+    assert_eq!(api.seen().len(), 1);
+    drop(other);
+}
+
 #[test]
 fn a_slow_answer_ends_with_the_time_of_the_call() {
     let mut installation = Installation::new();
@@ -505,6 +525,40 @@ fn who_may_not_touch_a_connector_does_not_see_it() {
     assert_eq!(api.seen().len(), 1);
     let entry = last_entry(&installation, "zoo_list_cats");
     assert!(entry["reason"].as_str().unwrap().contains("classification confidential"), "{entry}");
+    installation.verify();
+}
+
+#[test]
+fn a_reader_calls_what_reads_and_an_operator_what_is_on() {
+    let installation = Installation::new();
+    let reader = installation.token();
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    zoo(&installation, &api, &[]);
+    let reader = Server::here(server.address, reader);
+    assert_eq!(names(&reader, "zoo"), ["zoo_list_cats", "zoo_see_picture"]);
+    assert_eq!(names(&server, "zoo").len(), 4);
+    let refused = |tool: &str, arguments: Value| {
+        let reply = reader.modern("tools/call", json!({"name": tool, "arguments": arguments}));
+        assert!(reply.message()["error"].is_object(), "{}", reply.body);
+        assert!(api.seen().is_empty(), "{tool}");
+    };
+    refused("zoo_make_cat", json!({"name": "Tom"}));
+    refused("zoo_delete_cat", json!({"id": "7"}));
+    assert_ne!(server.call("zoo_delete_cat", json!({"id": "7"}))["isError"], true);
+    assert_eq!(api.seen().len(), 1);
+
+    // The same by three tools.
+    check(&installation.run(&["connector", "remove", "zoo"]), 0, &[]);
+    zoo(&installation, &api, &["--mode", "search"]);
+    let make = json!({"operation": "zoo_make_cat", "arguments": {"name": "Tom"}});
+    failed(&reader, &api, "zoo_call", make.clone(), &["no operation of this name that you may call"], 0);
+    failed(&reader, &api, "zoo_describe_operation", json!({"operation": "zoo_make_cat"}), &["no operation"], 0);
+    assert_ne!(reader.call("zoo_call", json!({"operation": "zoo_list_cats"}))["isError"], true);
+    api.plan([Answer::json(200, r#"{"name":"Tom"}"#)]);
+    api.seen();
+    assert_ne!(server.call("zoo_call", make)["isError"], true);
     installation.verify();
 }
 

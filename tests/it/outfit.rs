@@ -14,7 +14,7 @@ use sekisho::base::clock::Timestamp;
 use sekisho::crypto::tls::authority::{Authority, Validity};
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Answer, Api};
 use crate::harness::{Installation, Server, text, write};
 use crate::strongroom::{check, files_below, told};
 
@@ -206,6 +206,30 @@ fn a_client_certificate_comes_from_the_vault_and_goes_to_its_origin_while_the_va
     }
     let shown = text(&installation.run(&["--json", "connector", "show", "iconect"]).stdout);
     assert!(shown.contains("client_certificate") && !shown.contains("PRIVATE KEY"), "{shown}");
+}
+
+/// A redirect within the origin carried the credential to whatever path it named: to another tenant's, where several
+/// share an origin.
+#[test]
+fn a_redirect_does_not_lead_out_of_the_base_path() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let api = Api::start();
+    let base = format!("{}/tenant", api.url());
+    let add = ["connector", "add", "iconect", "--base-url", &base, "--loopback-http", "--yes"];
+    check(&installation.run(&add), 0, &["Added"]);
+    for away in
+        ["/other/v1/clients", "/tenant-b/x", "/tenant/../other", "/tenant/%2e%2e/other", "/tenant/%252e%252e/other"]
+    {
+        api.plan([Answer::of(302, &[("Location", away)], b"")]);
+        let result = listed(&server);
+        assert_eq!(result["isError"], true, "{away}: {result}");
+        assert_eq!(api.seen().len(), 1, "{away}");
+    }
+    api.plan([Answer::of(302, &[("Location", "/tenant/v1/clients/")], b""), Answer::json(200, "{}")]);
+    assert_ne!(listed(&server)["isError"], true);
+    assert_eq!(api.seen()[1].target, "/tenant/v1/clients/");
+    installation.verify();
 }
 
 /// A proxy that connects wherever it is asked to, on this machine.

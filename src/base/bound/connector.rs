@@ -118,6 +118,10 @@ pub const UPLOAD_IDLE_MS: u64 = 3_600_000;
 pub const UPLOAD_SCANNED_BYTES_MAX: usize = 32 << 20;
 /// All uploads that are held for a scanner.
 pub const UPLOADS_SCANNED_BYTES_MAX: usize = 128 << 20;
+/// Those of one principal: what one begins and leaves keeps nobody else out.
+pub const UPLOADS_SCANNED_PER_PRINCIPAL_BYTES_MAX: usize = 64 << 20;
+/// How long an upload is held for a scanner after its last piece: it costs memory, which others wait for.
+pub const UPLOAD_HELD_IDLE_MS: u64 = 300_000;
 /// Asking a scanner about one file, from the connection to its verdict.
 pub const SCAN_MS_MAX: u64 = 20_000;
 /// What a scanner answers: a line.
@@ -164,6 +168,8 @@ pub const CALL_RETRY_LEFT_MS_MIN: u64 = 50;
 pub const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 /// Failures in a row after which a connector's API is left alone for a while.
 pub const BREAKER_FAILURES_MAX: u32 = 5;
+/// Breakers that remember a failure: one for each connector, and one for each principal whose calls failed.
+pub const BREAKERS_MAX: usize = 4096;
 /// How long it is left alone before one call tries it again.
 pub const BREAKER_OPEN_MS: u64 = 30_000;
 /// A header or parameter that carries a credential.

@@ -85,7 +85,7 @@ impl ConnectorTools {
             match found {
                 Ok((tools, record)) => operations(&reach, Arc::new(record), tools),
                 Err(ConnectorError::Unknown(_)) => {
-                    reach.client.breakers().forget(&name);
+                    reach.client.forget(&name);
                     Vec::new()
                 }
                 Err(error) => {
