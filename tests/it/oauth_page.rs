@@ -30,7 +30,7 @@ impl Browser {
         assert_eq!(reply.header("cache-control"), Some("no-store"));
         if let Some(set) = reply.header("set-cookie") {
             assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax"), "{set}");
-            self.cookie = set.split(';').next().unwrap().to_owned();
+            set.split(';').next().unwrap().clone_into(&mut self.cookie);
         }
         self.told.push(reply.body.clone());
         reply
