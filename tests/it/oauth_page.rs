@@ -176,7 +176,11 @@ fn an_invitation_is_good_for_the_one_who_was_invited_and_for_their_own_browser()
     let entries = installation.entries();
     let refused: Vec<&Value> =
         entries.iter().filter(|entry| entry["operation"] == "connector/invitation/accept").collect();
-    assert!(refused.iter().any(|entry| entry["reason"].as_str().is_some_and(|it| it.contains("was followed by"))));
+    assert!(
+        refused
+            .iter()
+            .any(|entry| entry["reason"].as_str().is_some_and(|it| it.contains("followed by another principal")))
+    );
     nowhere(&installation, server, &upstream, &browser.told);
 }
 
