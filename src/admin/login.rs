@@ -101,12 +101,12 @@ fn device(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Resul
 fn password(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Result<(), NotASchema> {
     let (keeper, at) = (Arc::clone(connectors), desk.clone());
     let mut login =
-        about::<Password>("connector.login.password", "Log a person in to a connector by password", Effect::Changes);
+        about::<ByPassword>("connector.login.password", "Log a person in to a connector by password", Effect::Changes);
     login.secret_arguments = true;
     catalog.add(Arc::new(Request::new(login, move |cx, arguments| {
         let (keeper, at) = (Arc::clone(&keeper), at.clone());
         Box::pin(async move {
-            let Password { name, principal, username, mut password } = parse(arguments)?;
+            let ByPassword { name, principal, username, mut password } = parse(arguments)?;
             let secret = Secret::new(password.as_bytes());
             password.zeroize();
             cx.used.note(&secret)?;
@@ -203,7 +203,7 @@ struct Poll {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Password {
+struct ByPassword {
     #[schemars(length(max = 64))]
     name: String,
     /// As in `connector.login.begin`.

@@ -33,6 +33,7 @@ use crate::auth::gate::Gate;
 use crate::auth::policy::Policy;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::auth::policy::source::PolicyError;
+use crate::auth::session::Restored;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::NoEntropy;
 use crate::config::Config;
@@ -222,8 +223,9 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        let opening = upstream::open(&config, lookout.egress(), keys, &clock, &catalog, (&custody, sandbox));
-        let (connectors, desk) = Box::pin(opening).await?;
+        let rooms_below = (&custody, sandbox);
+        let (connectors, desk) =
+            upstream::open(&config, lookout.egress(), keys, &clock, &catalog, rooms_below).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             profiles: &profiles,
@@ -240,13 +242,11 @@ impl App {
             lifecycle: giving_up.clone(),
         };
         crate::admin::register(&catalog, rooms)?;
-        tool::connector::invitation::register(&catalog, &connectors, &desk)?;
         catalog.add(Arc::new(Describe::default()))?;
-        let web = Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config));
         let mut app = Self {
             mcp: Mcp::new(Arc::clone(&pipeline)),
+            web: Web::new(Arc::clone(&pipeline), facts.clone(), Arc::clone(&config)),
             pipeline,
-            web,
             config,
             clock,
             custody,
@@ -264,8 +264,7 @@ impl App {
             _lock: lock,
         };
         app.watch = Some(lookout.start(&app.config, app.custody.keeper(), &app.stop));
-        app.begin(unsealed, notice).await?;
-        app.pipeline.end_restored(restored).await?;
+        Box::pin(app.begin(unsealed, restored, notice)).await?;
         app.begin_chores();
         Ok(app)
     }
@@ -274,6 +273,7 @@ impl App {
     async fn begin(
         &self,
         unsealed: Result<Option<String>, CustodyError>,
+        restored: Restored,
         notice: &(dyn Fn(&str) + Sync),
     ) -> Result<(), AppError> {
         let vault = match &unsealed {
@@ -298,7 +298,7 @@ impl App {
         if let Some(alarm) = self.custody.look_outside().await? {
             notice(&format!("Alarm: {alarm}."));
         }
-        Ok(())
+        Ok(self.pipeline.end_restored(restored).await?)
     }
 
     /// An entry of its own where the configuration is not that of the last start.

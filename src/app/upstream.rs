@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 
+use super::AppError;
 use super::scanner::Dialler;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::network::Network;
@@ -16,7 +17,7 @@ use crate::connector::client::Client;
 use crate::connector::oauth::desk::Desk;
 use crate::connector::reading::{Reading, Words};
 use crate::connector::record::ConnectorRecord;
-use crate::connector::registry::{ConnectorError, Connectors};
+use crate::connector::registry::Connectors;
 use crate::connector::settings::{self, Identity, Settings};
 use crate::connector::upstream::{Answered, Outgoing, Unsent, Upstream};
 use crate::custody::Custody;
@@ -27,34 +28,37 @@ use crate::egress::{Egress, Purpose};
 use crate::operation::Catalog;
 use crate::sandbox::Sandbox;
 use crate::store::Store;
-use crate::tool::connector::ConnectorTools;
+use crate::tool::connector::{ConnectorTools, invitation};
 use crate::vault::credential::{self, CredentialError, CredentialName};
 use crate::vault::door::Door;
 use crate::watch::notify::Keys;
 
 /// The connectors, whose tools are listed, and listed anew with every change.
-pub(super) async fn open(
-    config: &Config,
-    egress: &Arc<Egress>,
+pub(super) fn open<'a>(
+    config: &'a Config,
+    egress: &'a Arc<Egress>,
     keys: Keys,
-    clock: &Arc<dyn Clock>,
-    catalog: &Arc<Catalog>,
-    (custody, sandbox): (&Arc<Custody>, Arc<Sandbox>),
-) -> Result<(Arc<Connectors>, Desk), ConnectorError> {
-    let Keys { store, vault } = keys;
-    let reading = Reading { sandbox, words: Arc::new(Words::new(config.inspect.clone())) };
-    let connectors = Arc::new(Connectors::new(store.clone(), reading, Arc::clone(clock)));
-    let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
-    let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
-    let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });
-    let desk = Desk::new(Arc::clone(custody), Arc::clone(&upstream) as _, Arc::clone(clock));
-    let bound = Bound { store, vault, desk: desk.clone() };
-    let client = Arc::new(Client::new(upstream, Arc::new(bound), scanners, Arc::clone(clock)));
-    let time = config.tool_execution.connector_timeout;
-    let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, desk.clone(), time));
-    connectors.tell(Arc::clone(&tools) as _);
-    tools.publish_all().await?;
-    Ok((connectors, desk))
+    clock: &'a Arc<dyn Clock>,
+    catalog: &'a Arc<Catalog>,
+    (custody, sandbox): (&'a Arc<Custody>, Arc<Sandbox>),
+) -> BoxFuture<'a, Result<(Arc<Connectors>, Desk), AppError>> {
+    Box::pin(async move {
+        let Keys { store, vault } = keys;
+        let reading = Reading { sandbox, words: Arc::new(Words::new(config.inspect.clone())) };
+        let connectors = Arc::new(Connectors::new(store.clone(), reading, Arc::clone(clock)));
+        let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
+        let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
+        let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });
+        let desk = Desk::new(Arc::clone(custody), Arc::clone(&upstream) as _, Arc::clone(clock));
+        let bound = Bound { store, vault, desk: desk.clone() };
+        let client = Arc::new(Client::new(upstream, Arc::new(bound), scanners, Arc::clone(clock)));
+        let time = config.tool_execution.connector_timeout;
+        let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, desk.clone(), time));
+        connectors.tell(Arc::clone(&tools) as _);
+        tools.publish_all().await?;
+        invitation::register(catalog, &connectors, &desk)?;
+        Ok((connectors, desk))
+    })
 }
 
 struct Outbound {
@@ -64,8 +68,11 @@ struct Outbound {
     /// By the connector's name and the host, with what the route was made of. A route keeps its TLS sessions. Held for a
     /// look-up, never across an await; as many as connectors have hosts (the API's, an authorization server's or two), and
     /// those that were removed since the start.
-    routes: Mutex<HashMap<(String, String), (Made, Arc<Route>)>>,
+    routes: Mutex<HashMap<Way, (Made, Arc<Route>)>>,
 }
+
+/// A connector's name and a host.
+type Way = (String, String);
 
 /// What a route is made of: whether its host may be reached in the clear, where it may be, and how.
 #[derive(Clone, PartialEq, Eq)]

@@ -218,12 +218,11 @@ async fn by_browser(reach: &Reach, login: &Login) -> Result<Value, Failure> {
     let url = text(&begun, "url");
     print::error_line("Open this address in a browser and log in:");
     print::error_line(&print::harmless(url));
-    let back = match listener {
-        Some(listener) => wait(listener, state_of(url)).await?,
-        None => {
-            print::error_line("The browser then shows an address that it cannot open. Copy it.");
-            secret::read("The address: ")?
-        }
+    let back = if let Some(listener) = listener {
+        wait(listener, state_of(url)).await?
+    } else {
+        print::error_line("The browser then shows an address that it cannot open. Copy it.");
+        secret::read("The address: ")?
     };
     let arguments = json!({"name": login.name, "ticket": begun["ticket"], "answer": secret::text(&back)?});
     reach.ask("connector.login.finish", arguments).await

@@ -71,8 +71,8 @@ impl Authorise for Bound {
                 )));
             }
             if binding.oauth().is_some() {
-                let access = self.desk.access(connector, principal).await?;
-                return bearer(connector, &access);
+                let (access, requests) = self.desk.access(connector, principal).await?;
+                return Ok(Authority { requests, ..bearer(connector, &access)? });
             }
             let value = self.value(connector, binding)?;
             shown(binding, &value).ok_or_else(|| {
@@ -143,6 +143,7 @@ fn shown(binding: &Binding, value: &Secret) -> Option<Authority> {
         query: Vec::new(),
         secrets: vec![value.clone()],
         note: Some(format!("credential {}", binding.credential)),
+        requests: 0,
     };
     // A secret from a file or an editor ends with a newline often enough.
     let bytes = value.expose_secret().trim_ascii_end();

@@ -225,6 +225,8 @@ impl Client {
                 && self.authorise.renew(call.connector, call.principal, &authority).await?
             {
                 is_renewed = true;
+                // Perhaps another call's, for all that wait.
+                call.meter.request()?;
                 continue;
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -245,6 +247,9 @@ impl Client {
     ) -> Result<(Result<Answered, Unsent>, Authority), Refusal> {
         call.meter.request()?;
         let authority = self.authorise.authorise(call.connector, call.principal, base.origin()).await?;
+        for _ in 0..authority.requests {
+            call.meter.request()?;
+        }
         for secret in &authority.secrets {
             (call.used)(secret)?;
         }

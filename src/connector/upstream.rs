@@ -39,6 +39,8 @@ pub struct Authority {
     pub secrets: Vec<Secret>,
     /// For the audit entry: which credential, never its value.
     pub note: Option<String>,
+    /// Requests that were sent to get it: they count like those of the call.
+    pub requests: u32,
 }
 
 /// What was answered.

@@ -146,7 +146,7 @@ impl Process {
     }
 
     async fn access(&self) -> Result<String, Refusal> {
-        let access = self.desk.access(&connector(), &caller()).await?;
+        let (access, _) = self.desk.access(&connector(), &caller()).await?;
         Ok(String::from_utf8(access.expose_secret().to_vec()).unwrap())
     }
 

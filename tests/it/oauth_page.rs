@@ -30,7 +30,7 @@ impl Browser {
         assert_eq!(reply.header("cache-control"), Some("no-store"));
         if let Some(set) = reply.header("set-cookie") {
             assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax"), "{set}");
-            self.cookie = set.split(';').next().unwrap().to_owned();
+            set.split(';').next().unwrap().clone_into(&mut self.cookie);
         }
         self.told.push(reply.body.clone());
         reply
@@ -176,7 +176,11 @@ fn an_invitation_is_good_for_the_one_who_was_invited_and_for_their_own_browser()
     let entries = installation.entries();
     let refused: Vec<&Value> =
         entries.iter().filter(|entry| entry["operation"] == "connector/invitation/accept").collect();
-    assert!(refused.iter().any(|entry| entry["reason"].as_str().is_some_and(|it| it.contains("was followed by"))));
+    assert!(
+        refused
+            .iter()
+            .any(|entry| entry["reason"].as_str().is_some_and(|it| it.contains("followed by another principal")))
+    );
     nowhere(&installation, server, &upstream, &browser.told);
 }
 

@@ -135,10 +135,8 @@ fn success(mut answered: Answered) -> Result<Zeroizing<Vec<u8>>, NotGranted> {
     if answered.status == StatusCode::OK {
         let kind = answered.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        return match essence == "application/json" {
-            true => Ok(body),
-            false => Err(NotGranted::Unusable("it is no JSON")),
-        };
+        let is_json = essence == "application/json";
+        return if is_json { Ok(body) } else { Err(NotGranted::Unusable("it is no JSON")) };
     }
     Err(refused(answered.status, &body))
 }

@@ -66,14 +66,15 @@ pub fn whose(connector: &ConnectorRecord, principal: &str) -> Result<String, Ref
 }
 
 impl Case {
-    /// The way out is said to whoever can go it: an agent tells its person.
+    /// The way out is said to whoever can go it: an agent tells its person. The reason names nobody: reasons are not
+    /// sealed, and the entry has its subject.
     pub(super) fn login_needed(&self, why: &str) -> Refusal {
         let name = &self.connector.name;
         let whom = if &*self.whose == "service" { String::new() } else { format!(" --for {}", self.whose) };
         let public = format!(
             "Nobody is logged in to {name}. A person logs in with the tool {name}_login, or on the server's machine with `sekisho connector login {name}{whom}`; then call again."
         );
-        Refusal::new(Code::Unavailable, public).with_private(format!("{name}, {}: {why}", self.whose))
+        Refusal::new(Code::Unavailable, public).with_private(format!("{name}: {why}"))
     }
 
     pub(super) fn refused(&self, failure: &NotGranted) -> Refusal {
@@ -92,7 +93,7 @@ impl Case {
             }
         };
         let code = if matches!(failure, NotGranted::Refused(_)) { Code::Forbidden } else { Code::Unavailable };
-        Refusal::new(code, public).with_private(format!("{name}, {}: {failure}", self.whose))
+        Refusal::new(code, public).with_private(format!("{name}: {failure}"))
     }
 }
 

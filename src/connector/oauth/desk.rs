@@ -99,17 +99,17 @@ impl Desk {
         Self { shared }
     }
 
-    /// An access token for the next request of `principal`. Where it is nearly over it is refreshed first, and all that
-    /// come meanwhile wait for that one.
-    pub async fn access(&self, connector: &ConnectorRecord, principal: &Principal) -> Result<Secret, Refusal> {
+    /// An access token for the next request of `principal`, and how many requests it took. Where it is nearly over it is
+    /// refreshed first, and all that come meanwhile wait for that one.
+    pub async fn access(&self, connector: &ConnectorRecord, principal: &Principal) -> Result<(Secret, u32), Refusal> {
         let whose = whose(connector, &principal.id)?;
         let mut state = self.shared.state(connector, &whose).await?;
         if state.is_unsaved {
             self.shared.save(&Case::new(connector, &whose), &mut state).await;
         }
         match state.tokens.as_ref().and_then(|tokens| tokens.fresh(self.shared.clock.now())) {
-            Some(access) => Ok(access.clone()),
-            None => self.renewed(Case::new(connector, &whose), state).await,
+            Some(access) => Ok((access.clone(), 0)),
+            None => Ok((self.renewed(Case::new(connector, &whose), state).await?, 1)),
         }
     }
 
@@ -182,9 +182,13 @@ impl Desk {
     pub async fn logout(&self, connector: &ConnectorRecord, whose: &str) -> Result<bool, Refusal> {
         let case = Case::new(connector, whose);
         let mut state = self.shared.state(connector, whose).await?;
-        let Some(tokens) = state.tokens.take() else { return Ok(false) };
-        state.is_unsaved = false;
+        if state.tokens.is_none() {
+            return Ok(false);
+        }
+        // First the row: what is forgotten in memory alone would come back with a restart.
         self.shared.custody.remove_grant(&tokens::key(&connector.name, whose)).await?;
+        let Some(tokens) = state.tokens.take() else { return Ok(false) };
+        (state.is_unsaved, state.is_kept) = (false, false);
         drop(state);
         self.shared.revoke(&case, &tokens).await;
         Ok(true)

@@ -22,11 +22,11 @@ pub fn endpoints(schemes: &Schemes, base_url: &str, grant: Grant) -> Option<Endp
         let authorize = flow.authorization_url.as_ref().and_then(url);
         Some(Endpoints { authorize, token, ..Endpoints::default() })
     };
-    let flows = schemes.values().filter_map(|scheme| match scheme {
+    let mut flows = schemes.values().filter_map(|scheme| match scheme {
         SecurityScheme::OAuth2 { flows } => names.iter().find_map(|name| flows.get(*name)),
         _ => None,
     });
-    flows.filter_map(of).next()
+    flows.find_map(of)
 }
 
 fn resolved(text: &str, base_url: &str) -> Option<String> {

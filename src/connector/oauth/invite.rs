@@ -83,7 +83,7 @@ impl Desk {
         };
         if invitation.principal != principal {
             let public = "This invitation is somebody else's. Log in as the one whose agent asked for it; if that was not you, somebody sent you a link that you should not follow.";
-            let private = format!("an invitation of {} was followed by {principal}", invitation.principal);
+            let private = "an invitation was followed by another principal than the one who was invited";
             return Err(Refusal::new(Code::Forbidden, public).with_private(private));
         }
         Ok(invitation.connector.clone())

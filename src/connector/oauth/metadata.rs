@@ -31,7 +31,7 @@ pub(super) enum NotMetadata {
     Setup(#[from] SetupError),
 }
 
-/// Where the metadata of an issuer may be: RFC 8414, section 3.1, and where OpenID Connect has it.
+/// Where the metadata of an issuer may be: RFC 8414, section 3.1, and where `OpenID` Connect has it.
 pub(super) fn places(issuer: &str, loopback_http: bool) -> Result<[String; 2], SetupError> {
     let url = endpoint("issuer", issuer, loopback_http)?;
     if url.query().is_some() {

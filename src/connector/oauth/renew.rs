@@ -47,7 +47,7 @@ impl Shared {
     }
 
     /// The tokens of one identity, read from the store if they were not yet. While the vault is sealed there are none.
-    pub(super) async fn state(&self, connector: &ConnectorRecord, whose: &str) -> Result<Held, Refusal> {
+    pub(super) async fn state(self: &Arc<Self>, connector: &ConnectorRecord, whose: &str) -> Result<Held, Refusal> {
         let (bound_to, setup) = setup(connector)?;
         let binding = digest(bound_to)?;
         let mut state = self.slot(&connector.name, whose)?.lock_owned().await;
@@ -65,6 +65,9 @@ impl Shared {
                 let kept = kept.map(|text| Tokens::of_sealed(&text, &binding, whose)).transpose();
                 fresh.tokens = kept.map_err(Refusal::internal)?.flatten();
                 fresh.is_kept = fresh.tokens.is_some();
+                if let Some(expires) = fresh.tokens.as_ref().and_then(|tokens| tokens.expires) {
+                    self.wipe_after(&connector.name, whose, expires.since(self.clock.now()));
+                }
             }
             *state = fresh;
         }
@@ -101,7 +104,7 @@ impl Shared {
         tracing::warn!(connector = %case.connector.name, reason = %failure, "an access token was not renewed");
         if let (NotGranted::Refused(why), Some(_)) = (&failure, &refresh) {
             state.tokens = None;
-            state.is_unsaved = false;
+            (state.is_unsaved, state.is_kept) = (false, false);
             state.ended = Some("the authorization server refused to refresh the tokens, and they were cleared");
             let key = tokens::key(&case.connector.name, &case.whose);
             if let Err(error) = self.custody.remove_grant(&key).await {
@@ -129,7 +132,7 @@ impl Shared {
         (state.alone_until, state.ended, state.is_unsaved) = (None, None, true);
         self.save(case, state).await;
         if let Some(life) = life {
-            self.wipe_after(case, life);
+            self.wipe_after(&case.connector.name, &case.whose, life);
         }
         access
     }
@@ -167,9 +170,9 @@ impl Shared {
     }
 
     /// Wipes an access token when it ends, should nobody call until then.
-    fn wipe_after(self: &Arc<Self>, case: &Case, life: Duration) {
+    fn wipe_after(self: &Arc<Self>, connector: &str, whose: &str, life: Duration) {
         let shared = Arc::downgrade(self);
-        let (connector, whose) = (case.connector.name.clone(), case.whose.to_string());
+        let (connector, whose) = (connector.to_owned(), whose.to_owned());
         tokio::spawn(async move {
             tokio::time::sleep(life).await;
             let Some(shared) = shared.upgrade() else { return };
@@ -217,7 +220,7 @@ impl Shared {
         match self.upstream.send(&case.connector, outgoing).await {
             Ok(answered) if answered.status.is_success() => {}
             Ok(answered) => {
-                tracing::warn!(status = %answered.status, "the authorization server did not revoke a token")
+                tracing::warn!(status = %answered.status, "the authorization server did not revoke a token");
             }
             Err(error) => tracing::warn!(%error, "the authorization server could not be asked to revoke a token"),
         }
