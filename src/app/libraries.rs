@@ -9,6 +9,7 @@ use super::AppError;
 use super::facts::Announce;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
+use crate::config::Config;
 use crate::config::place::Places;
 use crate::crypto::digest::Hash;
 use crate::library::record::Source;
@@ -16,8 +17,11 @@ use crate::library::shape::Shape;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
 use crate::profile::{Profiles, facet};
+use crate::schema::NotASchema;
 use crate::search::Index;
 use crate::store::Store;
+use crate::tool::profile::ProfileTools;
+use crate::tool::{self, shelf::Shelves};
 
 /// The library that every installation has.
 const MANUAL: &str = "manual";
@@ -39,24 +43,43 @@ impl Shape for ByProfile {
 /// What of the libraries the other rooms are given.
 pub(super) struct Shelved {
     pub(super) libraries: Arc<Libraries>,
-    pub(super) announce: Arc<Announce>,
+    pub(super) profiles: Arc<Profiles>,
+    announce: Arc<Announce>,
+}
+
+impl Shelved {
+    /// Lists what agents can ask of the libraries, and keeps the tools of profiles as the libraries are from now on.
+    pub(super) fn register(&self, catalog: &Arc<Catalog>, config: &Config) -> Result<(), NotASchema> {
+        let shelves = Arc::new(Shelves::default());
+        tool::register(catalog, &self.libraries, &shelves, &config.inspect)?;
+        #[cfg(feature = "conformance-fixtures")]
+        crate::fixture::register(catalog, &shelves)?;
+        let tools = ProfileTools::register(catalog, &self.libraries, &self.profiles, &shelves);
+        self.announce.profiles.set(tools).unwrap_or_default();
+        Ok(())
+    }
 }
 
 /// The libraries with an index that knows all of their documents.
 pub(super) async fn open(
     places: &Places,
+    config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-    profiles: &Arc<Profiles>,
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Shelved, AppError> {
+    let (profiles, mistakes) = Profiles::open(config.profile.directory.as_deref());
+    for mistake in mistakes {
+        notice(&format!("A profile is left out: {mistake}."));
+    }
+    let profiles = Arc::new(profiles);
     let index = Index::open(&places.index())?;
     if let Some(reason) = &index.rebuilt {
         notice(&format!("The index is made anew from the store: {reason}."));
     }
     let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
-    let shape = Arc::new(ByProfile(Arc::clone(profiles)));
+    let shape = Arc::new(ByProfile(Arc::clone(&profiles)));
     let (clock, changes) = (Arc::clone(clock), Arc::clone(&announce) as _);
     let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape));
     let caught_up = libraries.catch_up(index.marks).await?;
@@ -64,7 +87,7 @@ pub(super) async fn open(
         notice(&format!("{caught_up} documents were indexed again."));
     }
     ensure_manual(&libraries).await?;
-    Ok(Shelved { libraries, announce })
+    Ok(Shelved { libraries, profiles, announce })
 }
 
 /// The manual is a library like any other, and follows the binary's version.
@@ -72,7 +95,7 @@ async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
     match libraries.get(MANUAL) {
         Ok(_) => {}
         Err(LibraryError::NoLibrary(_)) => {
-            drop(libraries.add(MANUAL, Source::Builtin, Classification::Public, None).await?)
+            drop(libraries.add(MANUAL, Source::Builtin, Classification::Public, None).await?);
         }
         Err(error) => return Err(error),
     }
