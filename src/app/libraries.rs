@@ -18,8 +18,11 @@ use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
 use crate::profile::{Profiles, facet};
 use crate::sandbox::Sandbox;
+use crate::schema::NotASchema;
 use crate::search::Index;
 use crate::store::Store;
+use crate::tool::profile::ProfileTools;
+use crate::tool::{self, shelf::Shelves};
 
 /// The library that every installation has.
 const MANUAL: &str = "manual";
@@ -41,33 +44,44 @@ impl Shape for ByProfile {
 /// What of the libraries the other rooms are given.
 pub(super) struct Shelved {
     pub(super) libraries: Arc<Libraries>,
-    pub(super) announce: Arc<Announce>,
+    pub(super) profiles: Arc<Profiles>,
+    announce: Arc<Announce>,
 }
 
-/// All profiles. Of one that is wrong the operator is told, and it is left out.
-pub(super) fn profiles(config: &Config, notice: &(dyn Fn(&str) + Sync)) -> Arc<Profiles> {
-    let (profiles, told) = Profiles::open(config.profile.directory.as_deref());
-    for mistake in told {
-        notice(&format!("A profile is left out: {mistake}."));
+impl Shelved {
+    /// Lists what agents can ask of the libraries, and keeps the tools of profiles as the libraries are from now on.
+    pub(super) fn register(&self, catalog: &Arc<Catalog>, config: &Config) -> Result<(), NotASchema> {
+        let shelves = Arc::new(Shelves::default());
+        tool::register(catalog, &self.libraries, &shelves, &config.inspect)?;
+        #[cfg(feature = "conformance-fixtures")]
+        crate::fixture::register(catalog, &shelves)?;
+        let tools = ProfileTools::register(catalog, &self.libraries, &self.profiles, &shelves);
+        self.announce.profiles.set(tools).unwrap_or_default();
+        Ok(())
     }
-    Arc::new(profiles)
 }
 
 /// The libraries with an index that knows all of their documents.
 pub(super) async fn open(
     places: &Places,
+    config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-    (profiles, sandbox): (&Arc<Profiles>, &Arc<Sandbox>),
+    sandbox: &Arc<Sandbox>,
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Shelved, AppError> {
+    let (profiles, mistakes) = Profiles::open(config.profile.directory.as_deref());
+    for mistake in mistakes {
+        notice(&format!("A profile is left out: {mistake}."));
+    }
+    let profiles = Arc::new(profiles);
     let index = Index::open(&places.index())?;
     if let Some(reason) = &index.rebuilt {
         notice(&format!("The index is made anew from the store: {reason}."));
     }
     let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
-    let shape = Arc::new(ByProfile(Arc::clone(profiles)));
+    let shape = Arc::new(ByProfile(Arc::clone(&profiles)));
     let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, Arc::clone(sandbox));
     let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox));
     let caught_up = libraries.catch_up(index.marks).await?;
@@ -75,7 +89,7 @@ pub(super) async fn open(
         notice(&format!("{caught_up} documents were indexed again."));
     }
     ensure_manual(&libraries).await?;
-    Ok(Shelved { libraries, announce })
+    Ok(Shelved { libraries, profiles, announce })
 }
 
 /// The manual is a library like any other, and follows the binary's version.
@@ -83,7 +97,7 @@ async fn ensure_manual(libraries: &Arc<Libraries>) -> Result<(), LibraryError> {
     match libraries.get(MANUAL) {
         Ok(_) => {}
         Err(LibraryError::NoLibrary(_)) => {
-            drop(libraries.add(MANUAL, Source::Builtin, Classification::Public, None).await?)
+            drop(libraries.add(MANUAL, Source::Builtin, Classification::Public, None).await?);
         }
         Err(error) => return Err(error),
     }

@@ -55,8 +55,6 @@ use crate::store::table::Table;
 use crate::store::{Batch, Opened, Put, Store, StoreError};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::metric::Metrics;
-use crate::tool::profile::ProfileTools;
-use crate::tool::{self, shelf::Shelves};
 use crate::vault::door::Door;
 use crate::vault::{self, VaultError, source};
 use crate::watch::notify::Keys;
@@ -145,7 +143,9 @@ impl App {
         log: LogHandle,
         notice: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, AppError> {
-        Self::open_with_clock(lock, places, config, secret, log, notice, Arc::new(SystemClock::default())).await
+        let clock = Arc::new(SystemClock::default());
+        // Its state is large, and whoever waits for it would carry it.
+        Box::pin(Self::open_with_clock(lock, places, config, secret, log, notice, clock)).await
     }
 
     /// As [`App::open_locked`], by another clock: the seam through which tests break time.
@@ -181,19 +181,14 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let profiles = libraries::profiles(&config, notice);
         let sandbox = reading::sandbox(&config);
-        let shelved = libraries::open(places, &store, &clock, &catalog, (&profiles, &sandbox), notice).await?;
-        let libraries = shelved.libraries;
+        let opening = libraries::open(places, &config, &store, &clock, &catalog, &sandbox, notice);
+        let shelved = Box::pin(opening).await?;
+        let libraries = Arc::clone(&shelved.libraries);
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
-        let shelves = Arc::new(Shelves::default());
-        tool::register(&catalog, &libraries, &shelves, &config.inspect)?;
-        let tools = ProfileTools::register(&catalog, &libraries, &profiles, &shelves);
-        shelved.announce.profiles.set(tools).unwrap_or_default();
-        #[cfg(feature = "conformance-fixtures")]
-        crate::fixture::register(&catalog, &shelves)?;
+        shelved.register(&catalog, &config)?;
         let outward = outward::egress(&config, &audit);
         let known = Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &outward.0)?;
         let authenticator = Arc::new(known);
@@ -228,7 +223,7 @@ impl App {
             upstream::open(&config, lookout.egress(), keys, &clock, &catalog, rooms_below).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
-            profiles: &profiles,
+            profiles: &shelved.profiles,
             connectors: &connectors,
             desk: &desk,
             audit: &audit,

@@ -1,6 +1,6 @@
 //! Code blocks of a Markdown text, with their language, file name and the heading above them.
 
-/// A fenced code block (CommonMark 0.31, section 4.5).
+/// A fenced code block (`CommonMark` 0.31, section 4.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeBlock {
     /// The first word after the fence, in lower case; may be empty.
@@ -39,21 +39,15 @@ pub fn blocks(markdown: &str) -> Vec<CodeBlock> {
                 block.code.push('\n');
                 open = Some((fence, block));
             }
-            None => match Fence::open(text) {
-                Some((fence, info)) => {
+            None => {
+                if let Some((fence, info)) = Fence::open(text) {
                     let (language, file) = named(info);
                     let block = CodeBlock { language, file, code: String::new(), heading: heading.clone(), at };
                     open = Some((fence, block));
+                } else if let Some(name) = heading_of(text) {
+                    name.clone_into(&mut heading);
                 }
-                None => {
-                    let marks = text.bytes().take_while(|byte| *byte == b'#').count();
-                    if (1..=6).contains(&marks)
-                        && let Some(rest) = text[marks..].strip_prefix(' ')
-                    {
-                        heading = rest.trim().trim_end_matches('#').trim_end().to_owned();
-                    }
-                }
-            },
+            }
         }
         at += line.len();
     }
@@ -61,6 +55,13 @@ pub fn blocks(markdown: &str) -> Vec<CodeBlock> {
     found.extend(open.map(|(_, block)| block));
     found.retain(|block| !block.code.trim().is_empty());
     found
+}
+
+/// The text of a heading with signs (`CommonMark` 0.31, section 4.2).
+fn heading_of(line: &str) -> Option<&str> {
+    let marks = line.bytes().take_while(|byte| *byte == b'#').count();
+    let rest = line.get(marks..)?.strip_prefix(' ')?;
+    (1..=6).contains(&marks).then(|| rest.trim().trim_end_matches('#').trim_end())
 }
 
 struct Fence {

@@ -122,7 +122,7 @@ fn read_templates(files: &Files, file: TemplateFile) -> Result<Templates, Mistak
     let mut schemas = BTreeMap::new();
     for entry in &file.templates {
         let missing = |path: &str| files.mistake_at(TEMPLATES, path, format!("the profile has no file {path:?}"));
-        let body = if entry.body.ends_with(".json") {
+        let body = if template::is_json(&entry.body) {
             Body::Tree(files.json(&entry.body)?.ok_or_else(|| missing(&entry.body))?)
         } else {
             Body::Text(files.get(&entry.body).ok_or_else(|| missing(&entry.body))?.to_owned())

@@ -6,11 +6,17 @@
 //! that is true, or `!name`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::pattern::Pattern;
+
+/// Whether a file is JSON, by its name.
+pub fn is_json(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|ending| ending == "json")
+}
 
 /// What `templates.toml` says.
 #[derive(Clone, Debug, Deserialize)]

@@ -117,7 +117,7 @@ fn the_program_names_no_subject_of_a_profile() {
                 folders.push(path);
                 continue;
             }
-            if !name.ends_with(".rs") || name.starts_with("tests") {
+            if path.extension().is_none_or(|ending| ending != "rs") || name.starts_with("tests") {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();

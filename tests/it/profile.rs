@@ -445,3 +445,55 @@ fn a_profile_of_an_operator_is_checked_with_file_and_line() {
         "without its profile a library is served plainly"
     );
 }
+
+/// The lines of a judged collection.
+fn judged(file: &str) -> Vec<Value> {
+    let path = format!("{}/benches/relevance/{file}", env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The share of `rows` of which a judged page is among the first three.
+fn hit_at_three(rows: &[Value], split: &str, ask: &dyn Fn(&str) -> Vec<String>) -> f64 {
+    let (mut hits, mut all) = (0.0, 0.0);
+    for row in rows.iter().filter(|row| row["split"] == split) {
+        let found = ask(row["query"].as_str().unwrap());
+        let judged = row["pages"].as_array().unwrap();
+        hits += f64::from(u8::from(found.iter().take(3).any(|path| judged.iter().any(|page| page == path))));
+        all += 1.0;
+    }
+    hits / all
+}
+
+#[test]
+fn judged_questions_find_their_pages_in_the_corpora() {
+    let folder = std::env::var("SEKISHO_CORPORA").map(|corpora| format!("{corpora}/expo-docs/md")).unwrap_or_default();
+    if !std::path::Path::new(&folder).is_dir() {
+        eprintln!("no Expo documentation below SEKISHO_CORPORA: the judged questions were not asked");
+        return;
+    }
+    let mut installation = Installation::new();
+    for (key, value) in [
+        ("RATE_BURST_LIMIT", "100000"),
+        ("RATE_PER_MINUTE", "1000000"),
+        ("RATE_PER_SESSION", "1000000"),
+        ("RATE_PER_ADDRESS", "1000000"),
+    ] {
+        installation.set(key, value);
+    }
+    installation.json(&["library", "add", "expo", &folder, "--profile", "expo"]);
+    let server = installation.serve();
+    let search = |query: &str| {
+        let query: String = query.chars().take(500).collect();
+        paths(&good(&server, "expo_search_documents", json!({"query": query})), "hits")
+    };
+    let diagnose =
+        |message: &str| paths(&good(&server, "expo_error_diagnosis", json!({"error_message": message})), "pages");
+    let (questions, errors) = (judged("expo-questions.jsonl"), judged("expo-errors.jsonl"));
+    assert!(questions.len() >= 120 && errors.len() >= 40);
+    for split in ["tune", "report"] {
+        let asked = hit_at_three(&questions, split, &search);
+        let diagnosed = hit_at_three(&errors, split, &diagnose);
+        eprintln!("{split}: hit@3 of questions {asked:.3}, of error messages {diagnosed:.3}");
+        assert!(asked >= 0.9 && diagnosed >= 0.9, "{split}: {asked:.3} {diagnosed:.3}");
+    }
+}

@@ -45,7 +45,8 @@ struct Answer {
 
 #[derive(Serialize, JsonSchema)]
 struct Cause {
-    cause: String,
+    #[serde(rename = "cause")]
+    what: String,
     /// From 0 to 1. A known message has at least 0.5, a passage that was found has less.
     confidence: f32,
     /// What of the message it was known by.
@@ -85,7 +86,7 @@ impl Diagnose {
             if causes.len() < bound::CAUSES_MAX && searched_only {
                 let share = if best > 0.0 { hit.score / best } else { 0.0 };
                 causes.push(Cause {
-                    cause: format!("{} speaks of it: {}", heading(&hit.title, &hit.trail), hit.snippet),
+                    what: format!("{} speaks of it: {}", heading(&hit.title, &hit.trail), hit.snippet),
                     confidence: 0.4 * share,
                     matched: None,
                     solutions: vec![format!("Read {}.", linked.url.as_deref().unwrap_or(&linked.path))],
@@ -102,7 +103,7 @@ impl Diagnose {
 
     fn known(&self, fitting: &Fitting<'_>) -> Cause {
         Cause {
-            cause: fitting.error.cause.clone(),
+            what: fitting.error.cause.clone(),
             confidence: fitting.confidence,
             matched: Some(fitting.matched.clone()),
             solutions: fitting.error.steps.clone(),
@@ -138,7 +139,7 @@ impl Operation for Diagnose {
             let answer = self.diagnose(cx, arguments(value)?).await?;
             let mut text = String::new();
             for (number, cause) in (1..).zip(&answer.causes) {
-                writeln!(text, "{number}. {}", cause.cause).unwrap_or_default();
+                writeln!(text, "{number}. {}", cause.what).unwrap_or_default();
                 for step in &cause.solutions {
                     writeln!(text, "   - {step}").unwrap_or_default();
                 }

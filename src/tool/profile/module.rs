@@ -1,5 +1,7 @@
 //! The tool that tells of one module: its package, how to install it, where it runs, what it needs, examples, its page.
 
+use std::fmt::Write as _;
+
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -260,26 +262,27 @@ impl Operation for GetModule {
 impl ModuleAnswer {
     /// As Markdown.
     pub(super) fn in_words(&self) -> String {
-        let mut text = format!("# {}\n\n", self.title);
-        let mut say = |name: &str, value: &str| {
-            if !value.is_empty() {
-                text.push_str(&format!("- {name}: {value}\n"));
-            }
-        };
-        say("about", self.description.as_deref().unwrap_or_default());
-        say("package", self.package.as_deref().unwrap_or_default());
-        say("install", self.install_command.as_deref().unwrap_or_default());
-        say("platforms", &self.platforms.join(", "));
         let permissions: Vec<&str> = self.permissions.iter().map(|it| it.name.as_str()).collect();
-        say("permissions", &permissions.join(", "));
-        say("config plugin", self.config_plugin.as_ref().map(|plugin| plugin.name.as_str()).unwrap_or_default());
-        say("version", self.version.as_deref().unwrap_or_default());
-        say("page", self.url.as_deref().unwrap_or(&self.path));
-        for note in &self.notes {
-            say("note", note);
+        let (permissions, platforms) = (permissions.join(", "), self.platforms.join(", "));
+        let mut facts = vec![
+            ("about", self.description.as_deref()),
+            ("package", self.package.as_deref()),
+            ("install", self.install_command.as_deref()),
+            ("platforms", Some(platforms.as_str())),
+            ("permissions", Some(permissions.as_str())),
+            ("config plugin", self.config_plugin.as_ref().map(|plugin| plugin.name.as_str())),
+            ("version", self.version.as_deref()),
+            ("page", self.url.as_deref().or(Some(&self.path))),
+        ];
+        facts.extend(self.notes.iter().map(|note| ("note", Some(note.as_str()))));
+        let mut text = format!("# {}\n\n", self.title);
+        for (name, value) in facts {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                writeln!(text, "- {name}: {value}").unwrap_or_default();
+            }
         }
         for example in &self.examples {
-            text.push_str(&format!("\n```{}\n{}```\n", example.language, example.code));
+            write!(text, "\n```{}\n{}```\n", example.language, example.code).unwrap_or_default();
         }
         text
     }

@@ -56,15 +56,12 @@ impl Ask {
                 let known = self.entry.arguments.iter().any(|argument| argument.name == name);
                 known.then_some((name, after))
             });
-            match argument {
-                Some((name, after)) => {
-                    filled.push_str(arguments.get(name).and_then(Value::as_str).unwrap_or_default());
-                    rest = after;
-                }
-                None => {
-                    filled.push('{');
-                    rest = after;
-                }
+            if let Some((name, after)) = argument {
+                filled.push_str(arguments.get(name).and_then(Value::as_str).unwrap_or_default());
+                rest = after;
+            } else {
+                filled.push('{');
+                rest = after;
             }
         }
         filled.push_str(rest);

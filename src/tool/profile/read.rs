@@ -82,13 +82,11 @@ impl Desk {
         let manifest = &self.profile.manifest;
         let mut candidates: Vec<(String, String)> = Vec::new();
         let libraries = self.library_names(cx)?;
-        match uri::parse(asked).filter(|_| asked.starts_with(uri::SCHEME)) {
-            Some((library, path)) => candidates.extend(libraries.contains(&library).then_some((library, path))),
-            None => {
-                let bare = self.bare(asked);
-                for path in page::paths(&manifest.sites, &manifest.aliases, &bare) {
-                    candidates.extend(libraries.iter().map(|library| (library.clone(), path.clone())));
-                }
+        if let Some((library, path)) = uri::parse(asked) {
+            candidates.extend(libraries.contains(&library).then_some((library, path)));
+        } else {
+            for path in page::paths(&manifest.sites, &manifest.aliases, &self.bare(asked)) {
+                candidates.extend(libraries.iter().map(|library| (library.clone(), path.clone())));
             }
         }
         let view = self.view(cx);

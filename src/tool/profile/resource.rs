@@ -10,7 +10,7 @@ use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Body, Content, Cx, ResourceItem};
 use crate::profile::manifest::{ResourceEntry, ResourceKind};
-use crate::profile::template::Project;
+use crate::profile::template::{self, Project};
 use crate::tool::shelf::{Shelf, ShelfPage};
 
 const MARKDOWN: &str = "text/markdown";
@@ -87,7 +87,7 @@ impl ProfileShelf {
             }
             ResourceKind::Template => {
                 let made = self.desk.make(value, &Project::default())?;
-                let media_type = if value.ends_with(".json") { "application/json" } else { "text/plain" };
+                let media_type = if template::is_json(value) { "application/json" } else { "text/plain" };
                 Ok((made.content.unwrap_or_default(), media_type))
             }
             ResourceKind::Command => {

@@ -165,12 +165,11 @@ impl Operation for Make {
     fn run<'a>(&'a self, _cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
             let Arguments { template_type, project_context, content } = arguments(value)?;
-            let answer = match content {
-                Some(content) => self.desk.check(&template_type, &content)?,
-                None => {
-                    let ProjectContext { name, platforms, sdk_version } = project_context;
-                    self.desk.make(&template_type, &Project { name, platforms, version: sdk_version })?
-                }
+            let answer = if let Some(content) = content {
+                self.desk.check(&template_type, &content)?
+            } else {
+                let ProjectContext { name, platforms, sdk_version } = project_context;
+                self.desk.make(&template_type, &Project { name, platforms, version: sdk_version })?
             };
             let text = answer.in_words();
             Ok(Outcome::Done(Output::structured(to_json(&answer)?, text)))
