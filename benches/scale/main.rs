@@ -148,8 +148,10 @@ impl Random {
 
     /// A word made of syllables; small numbers come up far more often than large ones.
     fn word(&mut self) -> String {
-        let end = 1 + self.below(WORDS);
-        let mut number = self.below(1 + self.below(end));
+        let mut number = 1 + self.below(WORDS);
+        for _ in 0..2 {
+            number = self.below(1 + number);
+        }
         let mut word = String::new();
         loop {
             let (consonant, vowel) = (number % 17, (number / 17) % 5);

@@ -67,8 +67,7 @@ pub(super) async fn open(
     config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
-    catalog: &Arc<Catalog>,
-    sandbox: &Arc<Sandbox>,
+    (catalog, sandbox): (&Arc<Catalog>, &Arc<Sandbox>),
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Shelved, AppError> {
     let (profiles, mistakes) = Profiles::open(config.profile.directory.as_deref());

@@ -182,7 +182,7 @@ impl App {
 
         let catalog = Arc::new(Catalog::default());
         let sandbox = reading::sandbox(&config);
-        let opening = libraries::open(places, &config, &store, &clock, &catalog, &sandbox, notice);
+        let opening = libraries::open(places, &config, &store, &clock, (&catalog, &sandbox), notice);
         let shelved = Box::pin(opening).await?;
         let libraries = Arc::clone(&shelved.libraries);
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));

@@ -179,7 +179,8 @@ fn small(count: u32) -> f32 {
 
 /// Two clues that stood side by side and both say something.
 fn are_neighbours(a: &Clue, b: &Clue) -> bool {
-    let says = |it: &Clue| !it.stop && it.kind != Kind::Whole;
+    // Pairs of characters overlap: each is half of its neighbour already.
+    let says = |it: &Clue| !it.stop && !matches!(it.kind, Kind::Whole | Kind::Pair);
     a.position + 1 == b.position && says(a) && says(b) && a.whole.is_none() && b.whole.is_none()
 }
 
