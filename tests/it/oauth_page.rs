@@ -193,6 +193,13 @@ fn where_no_browser_can_be_sent_the_tool_names_the_command() {
     let told = client.ask("tools/call", json!({"name": "echo_login", "arguments": {}})).to_string();
     assert!(told.contains("sekisho connector login echo --for stdio:"), "{told}");
     drop(client);
+    // Not even where the client could show an address: no page can recognise whom the kernel names.
+    let params = json!({"name": "echo_login", "arguments": {}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let told = crate::strongroom::told(&installation, &["stdio"], &format!("{message}\n"));
+    assert!(crate::harness::text(&told.stdout).contains("connector login echo --for stdio:"), "{told:?}");
     // Of one login for all, operators only dispose.
     check(&crate::oauth::bind(&installation, &["--whose", "service"]), 0, &[]);
     let told = Client::with_header(&ann).call(&server, "echo_login").body;

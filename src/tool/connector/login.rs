@@ -11,6 +11,7 @@ use super::super::{result_schema_of, schema_of, to_json};
 use super::Reach;
 use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
+use crate::base::principal::Scheme;
 use crate::base::refusal::Refusal;
 use crate::connector::oauth::case;
 use crate::connector::oauth::desk::{Desk, Standing};
@@ -128,10 +129,12 @@ impl OneOfThree {
     /// Asks the client to send its person here. That they said yes is no login: whether there is one is looked up.
     async fn login(&self, cx: &Cx, whose: &str) -> Result<Outcome, Refusal> {
         let can = cx.caller.abilities();
+        // Whom the kernel names has no credential that a page could ask for.
+        let is_invited = can.url && cx.principal.scheme != Scheme::Local && self.desk.invites(&self.connector);
         let action = |answer: &Value| answer["action"].as_str().unwrap_or_default().to_owned();
         let said = match cx.answers.as_ref().and_then(|answers| answers.get(LOGIN)) {
             Some(answer) => action(answer),
-            None if can.url && self.desk.invites(&self.connector) => {
+            None if is_invited => {
                 let (url, _) = self.desk.invite(&self.connector, &cx.principal.id)?;
                 let message = format!("Log in to {} in your browser.", self.connector.name);
                 if can.rounds {
