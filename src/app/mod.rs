@@ -7,6 +7,7 @@ pub mod verify;
 mod chores;
 mod drain;
 mod facts;
+mod fetch;
 mod libraries;
 mod outward;
 mod shutter;
@@ -41,6 +42,7 @@ use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
 use crate::http::metrics::Exposed;
 use crate::library::LibraryError;
+use crate::library::site::Way;
 use crate::mcp::Mcp;
 use crate::operation::Catalog;
 use crate::pipeline::{Parts, Pipeline, PipelineError};
@@ -213,6 +215,7 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
+        libraries.reach(Way { fetch: Arc::new(fetch::Pages::new(lookout.egress())), mirrors: places.mirrors() });
         let connectors = Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog, sandbox)).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
@@ -252,7 +255,7 @@ impl App {
         app.watch = Some(lookout.start(&app.config, app.custody.keeper(), &app.stop));
         app.begin(unsealed, notice).await?;
         app.pipeline.end_restored(restored).await?;
-        app.begin_chores();
+        app.begin_chores(&libraries);
         Ok(app)
     }
 

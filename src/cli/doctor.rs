@@ -73,13 +73,17 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
 /// What holds the processes in which foreign documents are read.
 async fn sandbox(config: &Config) -> Finding {
     match reading::sandbox(config).look().await {
-        Ok(None) => good("documents of foreign formats are read in the server itself (tool_execution.sandboxing_enabled)"),
+        Ok(None) => {
+            good("documents of foreign formats are read in the server itself (tool_execution.sandboxing_enabled)")
+        }
         Ok(Some(layers)) => match layers.lacking() {
             None => good("documents of foreign formats are read in a process that seccomp and Landlock confine"),
             Some(lacking) if layers.is_filtered() => {
                 good(format!("documents of foreign formats are read in a process that seccomp confines; {lacking}"))
             }
-            Some(lacking) => bad(lacking, "run it where seccomp filters are allowed: Landlock alone keeps from files only"),
+            Some(lacking) => {
+                bad(lacking, "run it where seccomp filters are allowed: Landlock alone keeps from files only")
+            }
         },
         Err(error) => bad(error.to_string(), "PDF, DOCX, archives and OpenAPI documents cannot be read until then"),
     }

@@ -55,6 +55,8 @@ pub enum Purpose {
     Connector,
     /// Keys of an authorization server are fetched.
     Keys,
+    /// A page of a web site that a library mirrors.
+    Library,
 }
 
 impl Purpose {
@@ -65,6 +67,7 @@ impl Purpose {
             Self::Checkpoint => "egress.checkpoint",
             Self::Connector => "egress.connector",
             Self::Keys => "egress.keys",
+            Self::Library => "egress.library",
         }
     }
 }

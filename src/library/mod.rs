@@ -2,19 +2,22 @@
 
 mod archive;
 pub mod foreign;
+mod git;
 pub mod page;
 pub mod parse;
 mod passage;
 pub mod record;
 pub mod source;
+pub mod site;
 pub mod split;
 pub mod sync;
 pub mod unpack;
 pub mod view;
+pub mod web;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -27,7 +30,9 @@ use crate::search::{Found, Index, Request, SearchError};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
 use record::{DocumentRecord, LibraryRecord, Source};
+use site::Way;
 use source::SourceError;
+use web::WebError;
 
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
 pub trait Changes: Send + Sync {
@@ -44,6 +49,8 @@ pub struct Libraries {
     clock: Arc<dyn Clock>,
     /// Where foreign formats are read.
     sandbox: Arc<Sandbox>,
+    /// The way to web sites, once there is one.
+    way: OnceLock<Way>,
     changes: Arc<dyn Changes>,
     /// Names under sync or removal. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
@@ -87,6 +94,8 @@ pub enum LibraryError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -109,8 +118,14 @@ impl From<LibraryError> for Refusal {
             LibraryError::Exists(_) | LibraryError::Busy(_) | LibraryError::Builtin => Code::Conflict,
             LibraryError::Source(SourceError::Folder { .. }) => Code::NotFound,
             LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
-            LibraryError::Cancelled => Code::Cancelled,
-            LibraryError::Store(_) | LibraryError::Search(_) | LibraryError::Body(_) | LibraryError::Worker(_) => {
+            LibraryError::Web(WebError::Start { .. }) => Code::Invalid,
+            LibraryError::Web(WebError::Unreachable { .. } | WebError::NoWay) => Code::Unavailable,
+            LibraryError::Cancelled | LibraryError::Web(WebError::Cancelled) => Code::Cancelled,
+            LibraryError::Web(WebError::Folder(_))
+            | LibraryError::Store(_)
+            | LibraryError::Search(_)
+            | LibraryError::Body(_)
+            | LibraryError::Worker(_) => {
                 return Self::internal(error);
             }
         };
@@ -131,6 +146,7 @@ impl Libraries {
             index,
             clock,
             sandbox,
+            way: OnceLock::new(),
             changes,
             busy: Mutex::default(),
             searches: Semaphore::new(bound::SEARCHES_MAX),
@@ -145,6 +161,12 @@ impl Libraries {
 
     pub fn get(&self, name: &str) -> Result<LibraryRecord, LibraryError> {
         self.store.read(|snapshot| library(snapshot, name))
+    }
+
+    /// The Git commit that its folder stood at when it was synced last.
+    pub fn revision(&self, name: &str) -> Result<Option<String>, LibraryError> {
+        let row = self.store.read(|snapshot| snapshot.get(Table::Meta, record::revision_key(name).as_bytes()))?;
+        Ok(row.and_then(|row| String::from_utf8(row).ok()))
     }
 
     /// Keeps a new library; its documents come with the first sync.
@@ -202,8 +224,10 @@ impl Libraries {
             return Err(LibraryError::Builtin);
         }
         // First the name, durably: what is left after a crash here is swept at the next start.
-        self.store.commit(Batch::puts(vec![Put::delete(Table::Libraries, name)])).await?;
+        let gone = vec![Put::delete(Table::Libraries, name), Put::delete(Table::Meta, record::revision_key(name))];
+        self.store.commit(Batch::puts(gone)).await?;
         upkeep::forget(self, name).await?;
+        self.forget_mirror(&record).await;
         self.changes.documents(&record, &[], true);
         Ok(record)
     }

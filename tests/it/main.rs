@@ -67,4 +67,5 @@ mod timed;
 mod transport;
 mod vault;
 mod watch;
+mod web;
 mod workload;

@@ -194,7 +194,7 @@ fn archives_are_libraries_and_hostile_entries_are_named() {
         let path = installation.folder("archives").join(name);
         fs::write(&path, archive).unwrap();
         let report = add(&installation, &path);
-        assert_eq!(names(&report, "failed"), ["bomb.txt", "docs-1/../../up.md", "latin1.md"], "{name}: {report}");
+        assert_eq!(names(&report, "failed"), ["../../up.md", "bomb.txt", "latin1.md"], "{name}: {report}");
         assert_eq!(paths(&installation, "zebra"), ["a.md"], "{name}");
         assert_eq!(paths(&installation, "yak"), ["b.docx"], "{name}");
         assert!(paths(&installation, "escaped").is_empty(), "{name}");
@@ -202,13 +202,30 @@ fn archives_are_libraries_and_hostile_entries_are_named() {
         let next: &[File<'_>] = &[("docs-2/a.md", b"# Zebra\n"), ("docs-2/c.md", b"# Numbat\n")];
         fs::write(&path, if name == "docs.zip" { zip(next) } else { tar_gz(next) }).unwrap();
         let report = installation.json(&["library", "sync", "demo"])["report"].clone();
-        assert_eq!((&report["unchanged"], &report["added"], &report["removed"]), (&1.into(), &1.into(), &1.into()), "{name}: {report}");
+        assert_eq!(
+            (&report["unchanged"], &report["added"], &report["removed"]),
+            (&1.into(), &1.into(), &1.into()),
+            "{name}: {report}"
+        );
         fs::write(&path, b"no archive any more, and longer than a header").unwrap();
         let output = installation.run(&["library", "sync", "demo"]);
         assert!(!output.status.success());
         assert!(text(&output.stderr).contains("cannot be read"), "{}", text(&output.stderr));
         assert_eq!(paths(&installation, "numbat"), ["c.md"], "what was there stays");
     }
+}
+
+#[test]
+fn of_a_checkout_the_commit_is_recorded() {
+    let installation = Installation::new();
+    let folder = folder(&installation, &[("a.md", b"# Zebra\n"), (".git/HEAD", b"ref: refs/heads/main\n")]);
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    write(&folder.join(".git/refs/heads/main"), commit);
+    assert_eq!(add(&installation, &folder)["report"]["revision"], commit);
+    assert_eq!(installation.json(&["library", "show", "demo"])["library"]["revision"], commit);
+    fs::remove_dir_all(folder.join(".git")).unwrap();
+    assert_eq!(installation.json(&["library", "sync", "demo"])["report"]["revision"], Value::Null);
+    assert_eq!(installation.json(&["library", "show", "demo"])["library"]["revision"], Value::Null);
 }
 
 #[test]
@@ -228,7 +245,8 @@ fn sandboxing_can_be_switched_off_and_reads_the_same() {
     let mut installation = Installation::bare();
     installation.set("TOOL_EXECUTION_SANDBOXING_ENABLED", "false");
     assert!(installation.run(&["init"]).status.success());
-    let report = add(&installation, &folder(&installation, &[("a.pdf", &pdf("The zebra crosses", "")), ("b.docx", b"no")]));
+    let report =
+        add(&installation, &folder(&installation, &[("a.pdf", &pdf("The zebra crosses", "")), ("b.docx", b"no")]));
     assert_eq!(names(&report, "failed"), ["b.docx"]);
     assert_eq!(paths(&installation, "zebra"), ["a.pdf"]);
 }

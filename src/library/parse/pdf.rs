@@ -45,7 +45,9 @@ fn paragraphs(page: &str) -> String {
     let mut out = String::new();
     let mut is_new = true;
     for line in page.lines() {
-        let line: Vec<&str> = line.split_whitespace().collect();
+        let mut line: Vec<&str> = line.split_whitespace().collect();
+        // The dots that lead from a heading to its page.
+        line.dedup_by(|one, other| one == other && *one == ".");
         if line.is_empty() {
             is_new = true;
             continue;
