@@ -6,13 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use super::facts::Announce;
+use super::reading;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
+use crate::config::Config;
 use crate::config::place::Places;
 use crate::library::record::Source;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
-use crate::sandbox::Sandbox;
 use crate::search::Index;
 use crate::store::Store;
 
@@ -22,10 +23,10 @@ const MANUAL: &str = "manual";
 /// The libraries with an index that knows all of their documents.
 pub(super) async fn open(
     places: &Places,
+    config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-    sandbox: &Arc<Sandbox>,
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Arc<Libraries>, AppError> {
     let index = Index::open(&places.index())?;
@@ -33,8 +34,9 @@ pub(super) async fn open(
         notice(&format!("The index is made anew from the store: {reason}."));
     }
     let changes = Arc::new(Announce { catalog: Arc::clone(catalog) });
-    let libraries =
-        Arc::new(Libraries::new(store.clone(), Arc::new(index.index), Arc::clone(clock), changes, Arc::clone(sandbox)));
+    let (index_of_all, sandbox) = (Arc::new(index.index), reading::sandbox(config));
+    let libraries = Libraries::new(store.clone(), index_of_all, Arc::clone(clock), changes, sandbox);
+    let libraries = Arc::new(libraries.mirrored_in(places.mirrors()));
     let caught_up = libraries.catch_up(index.marks).await?;
     if caught_up > 0 {
         notice(&format!("{caught_up} documents were indexed again."));

@@ -42,7 +42,6 @@ use crate::http::certificates::Witness;
 use crate::http::control::ControlSocket;
 use crate::http::metrics::Exposed;
 use crate::library::LibraryError;
-use crate::library::site::Way;
 use crate::mcp::Mcp;
 use crate::operation::Catalog;
 use crate::pipeline::{Parts, Pipeline, PipelineError};
@@ -177,8 +176,7 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let sandbox = reading::sandbox(&config);
-        let libraries = libraries::open(places, &store, &clock, &catalog, &sandbox, notice).await?;
+        let libraries = libraries::open(places, &config, &store, &clock, &catalog, notice).await?;
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
@@ -215,8 +213,8 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        libraries.reach(Way { fetch: Arc::new(fetch::Pages::new(lookout.egress())), mirrors: places.mirrors() });
-        let connectors = Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog, sandbox)).await?;
+        let connectors =
+            Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog, &libraries)).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,

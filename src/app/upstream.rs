@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 
+use super::fetch::Pages;
 use crate::base::clock::Clock;
 use crate::base::network::Network;
 use crate::config::Config;
@@ -18,22 +19,23 @@ use crate::egress::error::EgressError;
 use crate::egress::exchange::{Credential, Exchange, Limits};
 use crate::egress::route::Route;
 use crate::egress::{Egress, Purpose};
+use crate::library::Libraries;
 use crate::operation::Catalog;
-use crate::sandbox::Sandbox;
 use crate::tool::connector::ConnectorTools;
 use crate::watch::notify::Keys;
 
-/// The connectors, whose tools are listed, and listed anew with every change.
+/// The connectors, whose tools are listed, and listed anew with every change. Libraries have the same way out.
 pub(super) async fn open(
     config: &Config,
     egress: &Arc<Egress>,
     keys: Keys,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
-    sandbox: Arc<Sandbox>,
+    libraries: &Arc<Libraries>,
 ) -> Result<Arc<Connectors>, ConnectorError> {
+    libraries.reach(Arc::new(Pages::new(egress)));
     let Keys { store, vault } = keys;
-    let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock), sandbox));
+    let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock), libraries.sandbox()));
     let upstream = Arc::new(Outbound { egress: Arc::clone(egress), routes: Mutex::default() });
     let client = Arc::new(Client::new(upstream, Arc::new(Bound { store, vault }), Arc::clone(clock)));
     let time = config.tool_execution.connector_timeout;

@@ -17,6 +17,7 @@ pub mod web;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -30,9 +31,8 @@ use crate::search::{Found, Index, Request, SearchError};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
 use record::{DocumentRecord, LibraryRecord, Source};
-use site::Way;
 use source::SourceError;
-use web::WebError;
+use web::{Fetch, WebError};
 
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
 pub trait Changes: Send + Sync {
@@ -50,7 +50,9 @@ pub struct Libraries {
     /// Where foreign formats are read.
     sandbox: Arc<Sandbox>,
     /// The way to web sites, once there is one.
-    way: OnceLock<Way>,
+    way: OnceLock<Arc<dyn Fetch>>,
+    /// Below it, a folder for each site.
+    mirrors: Option<PathBuf>,
     changes: Arc<dyn Changes>,
     /// Names under sync or removal. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
@@ -147,6 +149,7 @@ impl Libraries {
             clock,
             sandbox,
             way: OnceLock::new(),
+            mirrors: None,
             changes,
             busy: Mutex::default(),
             searches: Semaphore::new(bound::SEARCHES_MAX),

@@ -10,29 +10,27 @@ use super::record::{LibraryRecord, Source};
 use super::sync::SyncProgress;
 use super::web::{self, Fetch, WebError};
 use super::{Libraries, LibraryError};
-
-/// How libraries of web sites come about. The room above injects it.
-pub struct Way {
-    pub fetch: Arc<dyn Fetch>,
-    /// Below it, a folder for each site.
-    pub mirrors: PathBuf,
-}
-
-impl std::fmt::Debug for Way {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Way").field("mirrors", &self.mirrors).finish_non_exhaustive()
-    }
-}
+use crate::sandbox::Sandbox;
 
 impl Libraries {
+    /// Keeps the pages of web sites below this folder.
+    pub fn mirrored_in(self, mirrors: PathBuf) -> Self {
+        Self { mirrors: Some(mirrors), ..self }
+    }
+
     /// Opens the way to web sites. Only the first one counts.
-    pub fn reach(&self, way: Way) {
+    pub fn reach(&self, way: Arc<dyn Fetch>) {
         drop(self.way.set(way));
+    }
+
+    /// Where untrusted documents are read.
+    pub fn sandbox(&self) -> Arc<Sandbox> {
+        Arc::clone(&self.sandbox)
     }
 
     /// Where the pages of a site are kept.
     pub(super) fn mirror_of(&self, name: &str) -> Result<PathBuf, WebError> {
-        Ok(self.way.get().ok_or(WebError::NoWay)?.mirrors.join(name))
+        Ok(self.mirrors.as_ref().ok_or(WebError::NoWay)?.join(name))
     }
 
     /// Libraries of web sites whose time has come.
@@ -55,7 +53,7 @@ impl Libraries {
     ) -> Result<Vec<(String, String)>, LibraryError> {
         let Source::Web(site) = self.get(name)?.source else { return Ok(Vec::new()) };
         let folder = self.mirror_of(name)?;
-        let fetch = self.way.get().map(|way| Arc::clone(&way.fetch)).ok_or(WebError::NoWay)?;
+        let fetch = self.way.get().map(Arc::clone).ok_or(WebError::NoWay)?;
         let told = |done, total, path| progress(SyncProgress { done, total, path });
         let outcome = web::mirror(&site, &folder, &*fetch, &*self.clock, cancel, &told).await?;
         Ok(outcome.failed)

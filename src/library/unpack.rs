@@ -108,7 +108,7 @@ fn zip(bytes: Vec<u8>) -> Result<(Open, Contents), String> {
             }
         };
         let bytes = file.size();
-        let Ok(name) = file.name().map(|name| name.into_owned()) else {
+        let Ok(name) = file.name().map(std::borrow::Cow::into_owned) else {
             listed.pass_over(&String::from_utf8_lossy(file.name_raw()), "its name cannot be read".to_owned());
             continue;
         };

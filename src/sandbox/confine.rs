@@ -81,7 +81,7 @@ fn landlock() -> String {
         .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(abi)))
         .and_then(|ruleset| ruleset.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
-        .and_then(|ruleset| ruleset.restrict_self());
+        .and_then(landlock::RulesetCreated::restrict_self);
     match restricted.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => "full",
         Ok(RulesetStatus::PartiallyEnforced) => "partial",

@@ -12,7 +12,7 @@ pub const DOCX_STYLES_MAX: usize = 10_000;
 pub const DOCX_LIST_LEVELS_MAX: usize = 9;
 /// Pages of a PDF that are read: a thousand is a thick book.
 pub const PDF_PAGES_MAX: usize = 5_000;
-/// Attributes of an AsciiDoc document that are put in place of their names.
+/// Attributes of an `AsciiDoc` document that are put in place of their names.
 pub const ASCIIDOC_ATTRIBUTES_MAX: usize = 256;
 /// Bytes of the value of such an attribute, since it is repeated wherever its name stands.
 pub const ASCIIDOC_ATTRIBUTE_BYTES_MAX: usize = 128;

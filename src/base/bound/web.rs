@@ -29,7 +29,7 @@ pub const ROBOTS_RULES_MAX: usize = 2_000;
 /// A URL of a page.
 pub const WEB_URL_BYTES_MAX: usize = 1_024;
 /// Pages after which it is written down how far a mirror is: as many are fetched again after a crash.
-pub const WEB_SAVE_PAGES: usize = 20;
+pub const WEB_SAVE_PAGES: u32 = 20;
 /// Failures in a row after which a site is left alone until the next sync.
 pub const WEB_FAILURES_MAX: u32 = 10;
 /// The state of a mirror, as JSON: a kilobyte for each page.

@@ -99,10 +99,8 @@ pub(super) fn styles(part: &str) -> HashMap<String, Style> {
                     _ => {}
                 }
             }
-            Token::End(name) if name == "w:style" => {
-                if styles.len() < bound::DOCX_STYLES_MAX {
-                    styles.extend(open.take());
-                }
+            Token::End(name) if name == "w:style" && styles.len() < bound::DOCX_STYLES_MAX => {
+                styles.extend(open.take());
             }
             _ => {}
         }

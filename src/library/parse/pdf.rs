@@ -1,4 +1,5 @@
 //! PDF to Markdown: the text of each page under a heading with its number. Nothing in a PDF is run.
+#![allow(clippy::format_push_string, reason = "a line of a page at a time; what it costs is small beside reading it")]
 
 use super::form::{escape_line_start, is_invisible, needs_escape};
 use super::{Draft, ParseError, one_line};

@@ -77,7 +77,7 @@ impl Site {
         if self.hosts.len() >= limits::WEB_HOSTS_MAX {
             return Err(wrong("it has too many hosts"));
         }
-        let is_map = start.path().ends_with(".xml");
+        let is_map = name::has_ending(&start, "xml");
         if self.prefix.is_empty() {
             let folder = start.path().rfind('/').and_then(|at| start.path().get(..=at)).unwrap_or("/");
             folder.clone_into(&mut self.prefix);
@@ -216,7 +216,7 @@ impl Mirror<'_> {
                 let reason = self.outcome.failed.pop().map_or_else(|| "it is no page".to_owned(), |(_, reason)| reason);
                 return Err(WebError::Unreachable { url, reason });
             }
-            if crawl.looked_at as usize % limits::WEB_SAVE_PAGES == 0 {
+            if crawl.looked_at.is_multiple_of(limits::WEB_SAVE_PAGES) {
                 self.save(&mut crawl)?;
             }
         };
@@ -233,7 +233,7 @@ impl Mirror<'_> {
     async fn begin(&mut self, start: &Url) -> Result<Crawl, WebError> {
         let mut crawl = Crawl::default();
         let mut maps = Vec::new();
-        if start.path().ends_with(".xml") {
+        if name::has_ending(start, "xml") {
             maps.push(start.clone());
         } else {
             enqueue(&mut crawl, start, 0);
@@ -253,7 +253,7 @@ impl Mirror<'_> {
                     let text = String::from_utf8_lossy(&got.body);
                     for location in locations(&text, limits::WEB_QUEUE_MAX) {
                         match Url::parse(&location) {
-                            Ok(inner) if inner.path().ends_with(".xml") => maps.push(inner),
+                            Ok(inner) if name::has_ending(&inner, "xml") => maps.push(inner),
                             _ => {
                                 if let Some(url) = name::within(self.site, &map, &location) {
                                     enqueue(&mut crawl, &url, 1);

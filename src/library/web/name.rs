@@ -35,6 +35,11 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether the path ends in `.` and this, in upper or lower case.
+pub(super) fn has_ending(url: &Url, ending: &str) -> bool {
+    url.path().rsplit_once('.').is_some_and(|(_, found)| found.eq_ignore_ascii_case(ending))
+}
+
 /// The ending for what a server says that a page is; `None` for what is no document.
 pub(super) fn ending(content_type: &str, url: &Url) -> Option<&'static str> {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -43,7 +48,7 @@ pub(super) fn ending(content_type: &str, url: &Url) -> Option<&'static str> {
         "text/markdown" | "text/x-markdown" => "md",
         "application/pdf" => "pdf",
         // Many servers know no better word for Markdown.
-        "text/plain" if url.path().ends_with(".md") || url.path().ends_with(".mdx") => "md",
+        "text/plain" if has_ending(url, "md") || has_ending(url, "mdx") => "md",
         "text/plain" => "txt",
         _ => return None,
     })

@@ -17,7 +17,7 @@ impl Pace {
         let between = delay.unwrap_or_default().max(Duration::from_millis(bound::WEB_BETWEEN_MS));
         let at = self.next.get(host).copied().unwrap_or_default().max(now);
         self.next.insert(host.to_owned(), at + between);
-        at - now
+        at.saturating_sub(now)
     }
 }
 
