@@ -141,6 +141,13 @@ fn it_says_what_holds_it(world: &World) {
     println!("landlock: {}, seccomp: {}", layers.landlock, layers.seccomp);
 }
 
+fn it_ends_well_where_there_are_no_more_questions(_: &World) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let ended = command.arg(COMMAND).env_clear().stdin(std::process::Stdio::null()).output().unwrap();
+    assert!(ended.status.success(), "{}", ended.status);
+    assert!(ended.stdout.starts_with(b"a"), "it said how it is confined");
+}
+
 fn large_bodies_go_both_ways(world: &World) {
     let mut session = world.sandbox.session();
     let body = "x".repeat(32 << 20);
@@ -171,11 +178,12 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    let tests: [Test; 6] = [
+    let tests: [Test; 7] = [
         ("it_says_what_holds_it", it_says_what_holds_it),
         ("it_can_open_connect_and_run_nothing", it_can_open_connect_and_run_nothing),
         ("it_can_take_neither_memory_nor_time", it_can_take_neither_memory_nor_time),
         ("a_panic_or_a_print_spoils_no_answer", a_panic_or_a_print_spoils_no_answer),
+        ("it_ends_well_where_there_are_no_more_questions", it_ends_well_where_there_are_no_more_questions),
         ("large_bodies_go_both_ways", large_bodies_go_both_ways),
         ("more_sessions_than_places_wait_for_each_other", more_sessions_than_places_wait_for_each_other),
     ];

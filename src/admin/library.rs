@@ -14,10 +14,12 @@ use super::request::{Classify, level};
 use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound;
 use crate::base::classification::Classification;
+use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
-use crate::library::Libraries;
 use crate::library::record::{LibraryRecord, Source};
 use crate::library::sync::{SyncProgress, SyncReport};
+use crate::library::web::Site;
+use crate::library::{Libraries, LibraryError};
 use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Output};
 use crate::schema::NotASchema;
 
@@ -81,7 +83,7 @@ struct Named {
 struct Add {
     #[schemars(length(max = 64))]
     name: String,
-    /// An absolute path of a folder, an archive or a document on the server's machine.
+    /// The URL of a web site, or an absolute path of a folder, an archive or a document on the server's machine.
     #[schemars(length(max = 4096), extend("x-sekisho-field" = "other"))]
     path: String,
     #[serde(default)]
@@ -98,6 +100,9 @@ struct Add {
     #[serde(default)]
     #[schemars(length(max = 32))]
     profile: Option<String>,
+    /// What belongs to the web site that begins at `path`.
+    #[serde(default)]
+    web: Option<Web>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -111,6 +116,54 @@ struct UseProfile {
     profile: Option<String>,
 }
 
+/// Limits of a web site.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Web {
+    /// Other hosts that its pages may be on.
+    #[schemars(length(max = 16), extend("x-sekisho-field" = "other"))]
+    hosts: Vec<String>,
+    /// What the paths of its pages begin with; by default, the folder of the first page.
+    #[schemars(length(max = 1024), extend("x-sekisho-field" = "other"))]
+    prefix: String,
+    loopback_http: bool,
+    /// Networks that are not on the internet and that its hosts may be in, such as `10.0.0.0/8`.
+    #[schemars(length(max = 16), extend("x-sekisho-field" = "other"))]
+    networks: Vec<String>,
+    /// 0: 2,000.
+    pages_max: u32,
+    /// 0: 8.
+    depth_max: u32,
+    /// 0: only when somebody asks for it.
+    refresh_hours: u32,
+}
+
+/// Where the documents are: an URL of a web site, or an absolute path.
+fn source(path: String, include: Vec<String>, exclude: Vec<String>, web: Option<Web>) -> Result<Source, Refusal> {
+    let is_web = path.starts_with("https://") || path.starts_with("http://");
+    if is_web {
+        let Web { hosts, prefix, loopback_http, networks, pages_max, depth_max, refresh_hours } =
+            web.unwrap_or_default();
+        if let Some(wrong) = networks.iter().find(|network| Network::parse(network).is_none()) {
+            let public = format!("Expected an address or a network such as 10.0.0.0/8, found {wrong:?}.");
+            return Err(Refusal::new(Code::Invalid, public));
+        }
+        if !include.is_empty() || !exclude.is_empty() {
+            let public = "A web site has no globs: narrow it with a prefix of its paths.";
+            return Err(Refusal::new(Code::Invalid, public));
+        }
+        let site = Site { start: path, hosts, prefix, loopback_http, networks, pages_max, depth_max, refresh_hours };
+        return Ok(Source::Web(site.checked().map_err(LibraryError::from)?));
+    }
+    if web.is_some() {
+        return Err(Refusal::new(Code::Invalid, "Hosts, pages and the like are of web sites; this is a path."));
+    }
+    if !Path::new(&path).is_absolute() {
+        return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {path:?}.")));
+    }
+    Ok(Source::at(path, include, exclude))
+}
+
 struct LibraryRequest {
     about: About,
     request: Request,
@@ -119,9 +172,6 @@ struct LibraryRequest {
 
 impl LibraryRequest {
     async fn add(&self, cx: &Cx, add: Add) -> Result<Value, Refusal> {
-        if !Path::new(&add.path).is_absolute() {
-            return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {:?}.", add.path)));
-        }
         let classification = add.classification.as_deref().map_or(Ok(Classification::default()), level)?;
         let library = Resource::library(&add.name, classification);
         let verdict = cx.access.decide(&library);
@@ -129,7 +179,7 @@ impl LibraryRequest {
             return Err(Refusal::new(Code::Forbidden, cx.access.denial(&library)).with_private(verdict.reason()));
         }
         cx.access.touch(classification);
-        let source = Source::at(add.path, add.include, add.exclude);
+        let source = source(add.path, add.include, add.exclude, add.web)?;
         self.libraries.add(&add.name, source, classification, add.profile).await?;
         match self.sync(cx, &add.name).await {
             Ok(report) => Ok(json!({"library": record_json(&self.libraries.get(&add.name)?), "report": report})),
@@ -177,7 +227,9 @@ impl LibraryRequest {
                 let first = seen.documents(&name, "", None, 20)?;
                 let documents: Vec<Value> =
                     first.iter().map(|(path, document)| json!({"path": path, "title": document.title})).collect();
-                Ok(json!({"library": record_json(&record), "documents": documents}))
+                let mut library = record_json(&record);
+                library["revision"] = self.libraries.revision(&name)?.into();
+                Ok(json!({"library": library, "documents": documents}))
             }
             Request::Sync => {
                 let Named { name } = parse(arguments)?;

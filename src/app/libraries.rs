@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use super::facts::Announce;
+use super::reading;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
 use crate::config::Config;
@@ -17,7 +18,6 @@ use crate::library::shape::Shape;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
 use crate::profile::{Profiles, facet};
-use crate::sandbox::Sandbox;
 use crate::schema::NotASchema;
 use crate::search::Index;
 use crate::store::Store;
@@ -67,7 +67,7 @@ pub(super) async fn open(
     config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
-    (catalog, sandbox): (&Arc<Catalog>, &Arc<Sandbox>),
+    catalog: &Arc<Catalog>,
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Shelved, AppError> {
     let (profiles, mistakes) = Profiles::open(config.profile.directory.as_deref());
@@ -81,8 +81,9 @@ pub(super) async fn open(
     }
     let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
     let shape = Arc::new(ByProfile(Arc::clone(&profiles)));
-    let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, Arc::clone(sandbox));
-    let libraries = Arc::new(Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox));
+    let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, reading::sandbox(config));
+    let libraries = Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox);
+    let libraries = Arc::new(libraries.mirrored_in(places.mirrors()));
     let caught_up = libraries.catch_up(index.marks).await?;
     if caught_up > 0 {
         notice(&format!("{caught_up} documents were indexed again."));

@@ -7,6 +7,7 @@ pub mod verify;
 mod chores;
 mod drain;
 mod facts;
+mod fetch;
 mod libraries;
 mod outward;
 mod scanner;
@@ -181,8 +182,7 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let sandbox = reading::sandbox(&config);
-        let opening = libraries::open(places, &config, &store, &clock, (&catalog, &sandbox), notice);
+        let opening = libraries::open(places, &config, &store, &clock, &catalog, notice);
         let shelved = Box::pin(opening).await?;
         let libraries = Arc::clone(&shelved.libraries);
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
@@ -218,9 +218,8 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        let rooms_below = (&custody, sandbox);
-        let (connectors, desk) =
-            upstream::open(&config, lookout.egress(), keys, &clock, &catalog, rooms_below).await?;
+        let rooms_below = (&custody, &libraries);
+        let (connectors, desk) = upstream::open(&config, lookout.egress(), keys, &clock, &catalog, rooms_below).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             profiles: &shelved.profiles,
@@ -260,7 +259,7 @@ impl App {
         };
         app.watch = Some(lookout.start(&app.config, app.custody.keeper(), &app.stop));
         Box::pin(app.begin(unsealed, restored, notice)).await?;
-        app.begin_chores();
+        app.begin_chores(&libraries);
         Ok(app)
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 
 use super::AppError;
+use super::fetch::Pages;
 use super::scanner::Dialler;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::network::Network;
@@ -25,26 +26,27 @@ use crate::egress::error::EgressError;
 use crate::egress::exchange::{Credential, Exchange, Limits};
 use crate::egress::route::{self, ClientCertificate, Route};
 use crate::egress::{Egress, Purpose};
+use crate::library::Libraries;
 use crate::operation::Catalog;
-use crate::sandbox::Sandbox;
 use crate::store::Store;
 use crate::tool::connector::{ConnectorTools, invitation};
 use crate::vault::credential::{self, CredentialError, CredentialName};
 use crate::vault::door::Door;
 use crate::watch::notify::Keys;
 
-/// The connectors, whose tools are listed, and listed anew with every change.
+/// The connectors, whose tools are listed, and listed anew with every change. Libraries have the same way out.
 pub(super) fn open<'a>(
     config: &'a Config,
     egress: &'a Arc<Egress>,
     keys: Keys,
     clock: &'a Arc<dyn Clock>,
     catalog: &'a Arc<Catalog>,
-    (custody, sandbox): (&'a Arc<Custody>, Arc<Sandbox>),
+    (custody, libraries): (&'a Arc<Custody>, &'a Arc<Libraries>),
 ) -> BoxFuture<'a, Result<(Arc<Connectors>, Desk), AppError>> {
     Box::pin(async move {
+        libraries.reach(Arc::new(Pages::new(egress)));
         let Keys { store, vault } = keys;
-        let reading = Reading { sandbox, words: Arc::new(Words::new(config.inspect.clone())) };
+        let reading = Reading { sandbox: libraries.sandbox(), words: Arc::new(Words::new(config.inspect.clone())) };
         let connectors = Arc::new(Connectors::new(store.clone(), reading, Arc::clone(clock)));
         let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
         let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });

@@ -11,6 +11,7 @@ pub mod profile;
 pub mod sandbox;
 pub mod search;
 mod watch;
+pub mod web;
 
 pub use admin::{
     DRAIN_LOOK_MS, DRAIN_RETRY_SECONDS, DRAIN_SECONDS, DRAIN_SECONDS_MAX, EVENTS_LOOKED_AT_MAX, EVENTS_MAX,
@@ -27,6 +28,10 @@ pub use gate::{
     RATE_METERS_MAX, SCOPE_BYTES_MAX, SCOPES_MAX, SESSION_ENDS_WRITTEN_MAX, SESSION_INITIALIZE_BYTES_MAX,
     SESSION_NEWS_MAX, STREAM_LOOK_SECONDS, STREAM_LOOKS_AT_CHANGES_ONLY, TOKEN_DAYS_MAX, TOKENS_MAX, TOOL_RATES_MAX,
     USED_FLUSH_SECONDS, VERIFIED_MAX, VERIFIED_SECONDS,
+};
+pub use parse::{
+    HTML_ATTRIBUTES_MAX, HTML_DEPTH_MAX, HTML_INDENT_LEVELS_MAX, JSX_STATEMENT_BYTES_MAX, JSX_TAG_BYTES_MAX,
+    JSX_WASTE_RATIO_MAX, LINK_BYTES_MAX, MARKDOWN_NESTING_MAX, TABLE_COLUMNS_MAX,
 };
 pub use watch::{
     ALERT_AGE_MAX, ALERT_ATTEMPTS_MAX, ALERT_BATCH_MAX, ALERT_DETAIL_CHARS_MAX, ALERT_FOLD, ALERT_FOLDS_MAX,
@@ -483,23 +488,3 @@ pub const FACET_VALUES_MAX: usize = 64;
 pub const FACET_VALUE_BYTES_MAX: usize = 128;
 /// Warnings kept for one document: the first ones tell the story.
 pub const DOCUMENT_WARNINGS_MAX: usize = 16;
-/// Depth of open HTML elements; deeper ones keep their text and lose their form. Browsers stop at 512.
-pub const HTML_DEPTH_MAX: usize = 256;
-/// Attributes read of one HTML tag; the rest are skipped, so that a tag of a million attributes costs nothing.
-pub const HTML_ATTRIBUTES_MAX: usize = 64;
-/// Nested lists and quotes, and nested emphasis, that keep their form: each level is a prefix on every line below it.
-pub const HTML_INDENT_LEVELS_MAX: usize = 16;
-/// Columns of a converted table; cells beyond are appended to the last one.
-pub const TABLE_COLUMNS_MAX: usize = 128;
-/// A link target that is kept; longer ones are data, and the text of the link stays.
-pub const LINK_BYTES_MAX: usize = 2 * 1024;
-/// A JSX tag or comment with all its attributes; the longest known is 2 KB. What does not end within is text.
-pub const JSX_TAG_BYTES_MAX: usize = 16 * 1024;
-/// A top-level `import` or `export` statement; exported data may be long. What does not end within is text.
-pub const JSX_STATEMENT_BYTES_MAX: usize = 64 * 1024;
-/// Characters that may be read in vain looking for the ends of JSX tags, as a multiple of the document's length.
-/// Beyond it the rest stays as it is: this keeps a page of unfinished tags linear.
-pub const JSX_WASTE_RATIO_MAX: usize = 16;
-/// Nested block quotes and lists that a Markdown line may open. Markdown parsers look at each open level on
-/// each line, so depth times lines must stay small; prose never passes 10.
-pub const MARKDOWN_NESTING_MAX: usize = 100;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -13,11 +13,11 @@ use crate::base::classification::Classification;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Library {
-    /// Add a folder, an archive (zip, tar, tar.gz) or a single document, and index it
+    /// Add a folder, an archive (zip, tar, tar.gz), a single document or a web site, and index it
     Add {
         /// A name of a-z 0-9 - _ . by which agents will know it
         name: String,
-        /// The folder, archive or document
+        /// The folder, archive or document, or the URL at which a web site or its site map begins
         path: PathBuf,
         /// Take only files that match this glob, such as "guides/**/*.md" (may be given again)
         #[arg(long, value_name = "GLOB")]
@@ -31,6 +31,8 @@ pub(crate) enum Library {
         /// The profile by which it is read: it brings tools that know these documents
         #[arg(long, value_name = "PROFILE")]
         profile: Option<String>,
+        #[command(flatten)]
+        web: Web,
     },
     /// List the libraries
     List,
@@ -54,6 +56,53 @@ pub(crate) enum Library {
     Remove { name: String },
 }
 
+/// What belongs to a web site.
+#[derive(Debug, Args)]
+pub(crate) struct Web {
+    /// Web site: another host that its pages may be on (may be given again)
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// Web site: what the paths of its pages begin with [default: the folder of the first page]
+    #[arg(long, value_name = "PATH")]
+    prefix: Option<String>,
+    /// Web site: the most pages to read [default: 2000]
+    #[arg(long, value_name = "COUNT")]
+    pages: Option<u32>,
+    /// Web site: the most links from the first page to any other [default: 8]
+    #[arg(long, value_name = "COUNT")]
+    depth: Option<u32>,
+    /// Web site: sync it by itself so often [default: only when you say so]
+    #[arg(long, value_name = "HOURS")]
+    refresh_hours: Option<u32>,
+    /// Web site: a network that is not on the internet and that its hosts may be in (may be given again)
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<String>,
+    /// Web site: take http:// for this machine
+    #[arg(long)]
+    loopback_http: bool,
+}
+
+impl Web {
+    /// Nothing where none was given.
+    fn arguments(self) -> Value {
+        let Self { host, prefix, pages, depth, refresh_hours, network, loopback_http } = self;
+        let mut given = serde_json::Map::new();
+        let mut put = |name: &str, value: Value, is_given: bool| {
+            if is_given {
+                given.insert(name.to_owned(), value);
+            }
+        };
+        put("hosts", json!(host), !host.is_empty());
+        put("prefix", json!(prefix), prefix.is_some());
+        put("pages_max", json!(pages), pages.is_some());
+        put("depth_max", json!(depth), depth.is_some());
+        put("refresh_hours", json!(refresh_hours), refresh_hours.is_some());
+        put("networks", json!(network), !network.is_empty());
+        put("loopback_http", json!(true), loopback_http);
+        if given.is_empty() { Value::Null } else { given.into() }
+    }
+}
+
 pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failure> {
     if let Library::Profile(super::profile::Profile::Check { folder }) = &command {
         return super::profile::check(context, folder);
@@ -67,13 +116,19 @@ pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failu
 async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8, Failure> {
     match command {
         Library::Profile(command) => super::profile::answer(context, reach, command).await,
-        Library::Add { name, path, include, exclude, classification, profile } => {
-            // Relative to where the person stands, not to where a server was started.
-            let path = path.canonicalize().map_err(|error| {
-                Failure::of_refusal(&json!({"code": "not_found", "message": format!("{}: {error}", path.display())}))
-            })?;
-            let path = path.display().to_string();
-            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification, "profile": profile});
+        Library::Add { name, path, include, exclude, classification, profile, web } => {
+            let path = match path.to_str().filter(|path| path.starts_with("https://") || path.starts_with("http://")) {
+                Some(url) => url.to_owned(),
+                // Relative to where the person stands, not to where a server was started.
+                None => match path.canonicalize() {
+                    Ok(path) => path.display().to_string(),
+                    Err(error) => {
+                        let message = format!("{}: {error}", path.display());
+                        return Err(Failure::of_refusal(&json!({"code": "not_found", "message": message})));
+                    }
+                },
+            };
+            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification, "profile": profile, "web": web.arguments()});
             let result = with_progress(reach, "library.add", arguments).await?;
             tell(context, &result, || report(&result["report"]))
         }
@@ -175,6 +230,9 @@ pub(super) fn report(report: &Value) -> Result<(), Failure> {
         number("removed"),
         number("unchanged"),
     ))?;
+    if let Some(revision) = report["revision"].as_str() {
+        print::line(&format!("  {}", print::painted(print::FAINT, &format!("commit {}", print::harmless(revision)))))?;
+    }
     let each = |report: &Value, key: &str, word: &str, style| {
         for failure in report[key].as_array().into_iter().flatten() {
             let text = |field: &str| print::harmless(failure[field].as_str().unwrap_or_default());

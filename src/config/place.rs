@@ -37,6 +37,11 @@ impl Places {
         self.data.join("index")
     }
 
+    /// Pages of web sites that libraries mirror; can be deleted, and are fetched again then.
+    pub fn mirrors(&self) -> PathBuf {
+        self.data.join("web")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")
     }

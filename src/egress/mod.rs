@@ -57,6 +57,8 @@ pub enum Purpose {
     Keys,
     /// A scanner looks at a file.
     Scan,
+    /// A page of a web site that a library mirrors.
+    Library,
 }
 
 impl Purpose {
@@ -68,6 +70,7 @@ impl Purpose {
             Self::Connector => "egress.connector",
             Self::Keys => "egress.keys",
             Self::Scan => "egress.scan",
+            Self::Library => "egress.library",
         }
     }
 }

@@ -57,10 +57,7 @@ impl Archive {
             let most = bound::ARCHIVE_DOCUMENTS_BYTES_MAX;
             return Err(io::Error::other(format!("its archive unpacks to more than {most} bytes, and may be a bomb")));
         }
-        let answered = match self.session.remembers() {
-            true => Ok(()),
-            false => self.look().map(drop),
-        };
+        let answered = if self.session.remembers() { Ok(()) } else { self.look().map(drop) };
         let answered = match answered {
             Ok(()) => self.runtime.block_on(self.session.ask_once(READ, &index, &[])),
             Err(error) => Err(error),

@@ -2,20 +2,24 @@
 
 mod archive;
 pub mod foreign;
+mod git;
 pub mod page;
 pub mod parse;
 mod passage;
 pub mod record;
 pub mod shape;
 pub mod source;
+pub mod site;
 pub mod split;
 pub mod sync;
 pub mod unpack;
 pub mod view;
+pub mod web;
 mod upkeep;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -30,6 +34,7 @@ use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec}
 use record::{DocumentRecord, LibraryRecord, Source};
 use shape::Shape;
 use source::SourceError;
+use web::{Fetch, WebError};
 
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
 pub trait Changes: Send + Sync {
@@ -46,6 +51,10 @@ pub struct Libraries {
     clock: Arc<dyn Clock>,
     /// Where foreign formats are read.
     sandbox: Arc<Sandbox>,
+    /// The way to web sites, once there is one.
+    way: OnceLock<Arc<dyn Fetch>>,
+    /// Below it, a folder for each site.
+    mirrors: Option<PathBuf>,
     changes: Arc<dyn Changes>,
     shape: Arc<dyn Shape>,
     /// Names under sync or removal. Held for a look-up, never across an await.
@@ -92,6 +101,8 @@ pub enum LibraryError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -115,8 +126,14 @@ impl From<LibraryError> for Refusal {
             LibraryError::Exists(_) | LibraryError::Busy(_) | LibraryError::Builtin => Code::Conflict,
             LibraryError::Source(SourceError::Folder { .. }) => Code::NotFound,
             LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
-            LibraryError::Cancelled => Code::Cancelled,
-            LibraryError::Store(_) | LibraryError::Search(_) | LibraryError::Body(_) | LibraryError::Worker(_) => {
+            LibraryError::Web(WebError::Start { .. }) => Code::Invalid,
+            LibraryError::Web(WebError::Unreachable { .. } | WebError::NoWay) => Code::Unavailable,
+            LibraryError::Cancelled | LibraryError::Web(WebError::Cancelled) => Code::Cancelled,
+            LibraryError::Web(WebError::Folder(_))
+            | LibraryError::Store(_)
+            | LibraryError::Search(_)
+            | LibraryError::Body(_)
+            | LibraryError::Worker(_) => {
                 return Self::internal(error);
             }
         };
@@ -138,6 +155,8 @@ impl Libraries {
             index,
             clock,
             sandbox,
+            way: OnceLock::new(),
+            mirrors: None,
             changes,
             shape,
             busy: Mutex::default(),
@@ -153,6 +172,12 @@ impl Libraries {
 
     pub fn get(&self, name: &str) -> Result<LibraryRecord, LibraryError> {
         self.store.read(|snapshot| library(snapshot, name))
+    }
+
+    /// The Git commit that its folder stood at when it was synced last.
+    pub fn revision(&self, name: &str) -> Result<Option<String>, LibraryError> {
+        let row = self.store.read(|snapshot| snapshot.get(Table::Meta, record::revision_key(name).as_bytes()))?;
+        Ok(row.and_then(|row| String::from_utf8(row).ok()))
     }
 
     /// Keeps a new library; its documents come with the first sync.
@@ -231,8 +256,10 @@ impl Libraries {
             return Err(LibraryError::Builtin);
         }
         // First the name, durably: what is left after a crash here is swept at the next start.
-        self.store.commit(Batch::puts(vec![Put::delete(Table::Libraries, name)])).await?;
+        let gone = vec![Put::delete(Table::Libraries, name), Put::delete(Table::Meta, record::revision_key(name))];
+        self.store.commit(Batch::puts(gone)).await?;
         upkeep::forget(self, name).await?;
+        self.forget_mirror(&record).await;
         self.changes.documents(&record, &[], true);
         Ok(record)
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parse::Format;
+use super::web::Site;
 use crate::auth::policy::ask::Resource;
 use crate::base::bound;
 use crate::base::classification::Classification;
@@ -116,6 +117,8 @@ pub enum Source {
     Archive { path: String, include: Vec<String>, exclude: Vec<String> },
     /// One document on this machine; absolute.
     File { path: String },
+    /// A web site.
+    Web(Site),
 }
 
 impl Source {
@@ -123,6 +126,7 @@ impl Source {
         match self {
             Self::Folder { root, .. } => root.clone(),
             Self::Archive { path, .. } | Self::File { path } => path.clone(),
+            Self::Web(site) => site.start.clone(),
             Self::Builtin => "built in".into(),
         }
     }
@@ -142,7 +146,7 @@ impl Source {
     pub fn globs(&self) -> (&[String], &[String]) {
         match self {
             Self::Folder { include, exclude, .. } | Self::Archive { include, exclude, .. } => (include, exclude),
-            Self::Builtin | Self::File { .. } => (&[], &[]),
+            Self::Builtin | Self::File { .. } | Self::Web(_) => (&[], &[]),
         }
     }
 }
@@ -211,6 +215,11 @@ pub struct SectionRecord {
     pub level: u8,
     pub start: u64,
     pub end: u64,
+}
+
+/// Among what the store knows of itself: the commit that a library's folder stood at.
+pub(super) fn revision_key(library: &str) -> String {
+    format!("library/revision/{library}")
 }
 
 /// `library, 0`: all documents of a library begin with it.

@@ -12,6 +12,7 @@ use rust_embed::RustEmbed;
 use tokio::runtime::Handle;
 
 use super::archive::Archive;
+use super::git;
 use super::parse::Format;
 use super::record::Source;
 use super::unpack::{Contents, Entry};
@@ -75,9 +76,18 @@ pub(super) enum Opened {
 }
 
 impl Opened {
-    /// `sandbox` takes archives apart.
-    pub(super) fn open(source: &Source, sandbox: &Arc<Sandbox>, runtime: &Handle) -> Result<Self, SourceError> {
+    /// `sandbox` takes archives apart; `mirror` is where the pages of a site are.
+    pub(super) fn open(
+        source: &Source,
+        mirror: Option<&Path>,
+        sandbox: &Arc<Sandbox>,
+        runtime: &Handle,
+    ) -> Result<Self, SourceError> {
         match source {
+            Source::Web(_) => {
+                let root = mirror.unwrap_or(Path::new("")).display().to_string();
+                Self::open(&Source::Folder { root, include: Vec::new(), exclude: Vec::new() }, None, sandbox, runtime)
+            }
             Source::Builtin => Ok(Self::Builtin),
             Source::File { path } => Ok(Self::File { path: path.clone() }),
             Source::Archive { path, include, exclude } => {
@@ -91,6 +101,14 @@ impl Opened {
                     .map_err(|error| SourceError::Folder { root: root.clone(), error })?;
                 Ok(Self::Folder { root: root.clone(), directory, include: globs(include)?, exclude: globs(exclude)? })
             }
+        }
+    }
+
+    /// The Git commit that a folder stands at.
+    pub(super) fn revision(&self) -> Option<String> {
+        match self {
+            Self::Folder { directory, .. } => git::commit(directory),
+            _ => None,
         }
     }
 
@@ -147,7 +165,8 @@ pub(super) fn check(source: &Source) -> Result<(), SourceError> {
     let (include, exclude) = source.globs();
     globs(include).and_then(|_| globs(exclude))?;
     match source {
-        Source::Builtin => Ok(()),
+        // A site was checked when it was made.
+        Source::Builtin | Source::Web(_) => Ok(()),
         Source::Folder { root, .. } => Dir::open_ambient_dir(root, ambient_authority())
             .map(drop)
             .map_err(|error| SourceError::Folder { root: root.clone(), error }),
@@ -270,7 +289,7 @@ mod tests {
     fn opened(source: &Source) -> Result<Opened, SourceError> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let nothing = Launch { program: "/bin/false".into(), arguments: Vec::new() };
-        Opened::open(source, &Arc::new(Sandbox::new(nothing)), runtime.handle())
+        Opened::open(source, None, &Arc::new(Sandbox::new(nothing)), runtime.handle())
     }
 
     fn folder(include: &[&str], exclude: &[&str], root: &Path) -> Source {

@@ -32,6 +32,8 @@ pub struct SyncProgress {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SyncReport {
     pub library: String,
+    /// The Git commit that the folder stands at.
+    pub revision: Option<String>,
     pub documents: u64,
     pub sections: u64,
     pub added: usize,
@@ -79,7 +81,7 @@ impl Libraries {
         self: &Arc<Self>,
         name: &str,
         cancel: CancellationToken,
-        progress: impl Fn(SyncProgress) + Send + 'static,
+        progress: impl Fn(SyncProgress) + Send + std::marker::Sync + 'static,
     ) -> Result<SyncReport, LibraryError> {
         let this = Arc::clone(self);
         let name = name.to_owned();
@@ -87,8 +89,10 @@ impl Libraries {
         // Reading, parsing and indexing block; the commits in between are awaited from there.
         let work = tokio::task::spawn_blocking(move || {
             let _busy = this.occupy(&name)?;
+            // Before the index is asked for: a site may take an hour, and others want to sync meanwhile.
+            let left_aside = runtime.block_on(this.mirror(&name, &cancel, &progress))?;
             let _writer = runtime.block_on(this.index_writer.lock());
-            Sync::begin(&this, &runtime, &name)?.run(&cancel, &progress)
+            Sync::begin(&this, &runtime, &name)?.run(left_aside, &cancel, &progress)
         });
         work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
     }
@@ -183,8 +187,19 @@ impl<'a> Sync<'a> {
         self.delete_old()
     }
 
-    fn run(mut self, cancel: &CancellationToken, progress: &dyn Fn(SyncProgress)) -> Result<SyncReport, LibraryError> {
-        let mut opened = source::Opened::open(&self.library.source, &self.libraries.sandbox, self.runtime)?;
+    fn run(
+        mut self,
+        left_aside: Vec<(String, String)>,
+        cancel: &CancellationToken,
+        progress: &dyn Fn(SyncProgress),
+    ) -> Result<SyncReport, LibraryError> {
+        for (url, reason) in left_aside {
+            self.report.fail(&url, reason);
+        }
+        let mirror = self.libraries.mirror_of(&self.library.name).ok();
+        let mut opened =
+            source::Opened::open(&self.library.source, mirror.as_deref(), &self.libraries.sandbox, self.runtime)?;
+        self.report.revision = opened.revision();
         let listing = opened.list()?;
         for (path, reason) in &listing.passed_over {
             self.report.fail(path, reason);
@@ -424,6 +439,12 @@ impl<'a> Sync<'a> {
         self.library.sections = self.report.sections;
         let record = codec::encode(&self.library)?;
         self.write(Put::new(Table::Libraries, self.library.name.as_bytes(), record))?;
+        let revision = self.report.revision.clone().map(String::into_bytes);
+        self.write(Put {
+            table: Table::Meta,
+            key: record::revision_key(&self.library.name).into_bytes(),
+            value: revision,
+        })?;
         self.flush()?;
         // A crash here is mended at the next start: the index says which generation it has.
         if flips {

@@ -108,7 +108,7 @@ fn zip(bytes: Vec<u8>) -> Result<(Open, Contents), String> {
             }
         };
         let bytes = file.size();
-        let Ok(name) = file.name().map(|name| name.into_owned()) else {
+        let Ok(name) = file.name().map(std::borrow::Cow::into_owned) else {
             listed.pass_over(&String::from_utf8_lossy(file.name_raw()), "its name cannot be read".to_owned());
             continue;
         };
@@ -166,7 +166,12 @@ fn tar(input: impl Read) -> Result<(Open, Contents), String> {
         let most = bound::DOCUMENT_BYTES_MAX as u64 + 1;
         let read = (&mut entry).take(most).read_to_end(&mut document);
         bytes_held += document.len() as u64;
+        let is_cut = read.is_ok() && (document.len() as u64) < bytes.min(most);
+        if is_cut {
+            listed.pass_over("", format!("the archive breaks off after {count} entries"));
+        }
         let reason = match read {
+            Ok(_) if is_cut => Some("the archive breaks off in it".to_owned()),
             Err(error) => Some(format!("it does not unpack: {error}")),
             // Told by the sync, by its size.
             Ok(_) if bytes > bound::DOCUMENT_BYTES_MAX as u64 => None,

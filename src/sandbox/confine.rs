@@ -81,7 +81,7 @@ fn landlock() -> String {
         .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(abi)))
         .and_then(|ruleset| ruleset.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
-        .and_then(|ruleset| ruleset.restrict_self());
+        .and_then(landlock::RulesetCreated::restrict_self);
     match restricted.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => "full",
         Ok(RulesetStatus::PartiallyEnforced) => "partial",
@@ -115,11 +115,14 @@ fn rules(answers: i32) -> Result<Rules, seccompiler::BackendError> {
     // No page is ever both data and code.
     let data = Condition::new(2, Len::Dword, Op::MaskedEq(number(libc::PROT_EXEC)), 0)?;
     let data = vec![Rule::new(vec![data])?];
+    // The standard library asks, where it checks itself, whether a descriptor that it closes is open.
+    let ask = vec![Rule::new(vec![is(1, libc::F_GETFD)?])?];
     let own = i32::try_from(std::process::id()).unwrap_or(-1);
     let conditional = [
         (libc::SYS_read, read),
         (libc::SYS_write, write.clone()),
         (libc::SYS_writev, write),
+        (libc::SYS_fcntl, ask),
         (libc::SYS_mmap, data.clone()),
         (libc::SYS_mprotect, data),
         // How abort(3) ends this process, and no other.

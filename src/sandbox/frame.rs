@@ -42,18 +42,17 @@ struct Prelude {
 }
 
 impl Prelude {
-    fn of(tag: Tag, head: usize, body: usize) -> io::Result<[u8; PRELUDE_BYTES]> {
+    fn of(tag: Tag, head: usize, body: usize) -> io::Result<Vec<u8>> {
         if head > bound::SANDBOX_HEAD_BYTES_MAX || body > bound::SANDBOX_BODY_BYTES_MAX {
             return Err(io::Error::new(ErrorKind::InvalidInput, format!("{head} and {body} bytes are too many")));
         }
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
-        let ([a, b, c, d], [e, f, g, h]) = (size(head), size(body));
-        Ok([tag.byte(), a, b, c, d, e, f, g, h])
+        Ok([&[tag.byte()][..], &size(head), &size(body)].concat())
     }
 
     fn parse(bytes: [u8; PRELUDE_BYTES]) -> io::Result<Self> {
         let wrong = |what: &str| io::Error::new(ErrorKind::InvalidData, format!("no frame: {what}"));
-        let [tag, a, b, c, d, e, f, g, h] = bytes;
+        let [tag, sizes @ ..] = bytes;
         let tag = match tag {
             b'a' => Tag::Answer,
             b'r' => Tag::Refused,
@@ -61,7 +60,10 @@ impl Prelude {
             _ => return Err(wrong("an unknown tag")),
         };
         let size = |bytes| usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
-        let (head, body) = (size([a, b, c, d]), size([e, f, g, h]));
+        let (Some(head), Some(body)) = (sizes.first_chunk(), sizes.last_chunk()) else {
+            return Err(wrong("it is cut"));
+        };
+        let (head, body) = (size(*head), size(*body));
         if head > bound::SANDBOX_HEAD_BYTES_MAX || body > bound::SANDBOX_BODY_BYTES_MAX {
             return Err(wrong("it is too long"));
         }

@@ -178,9 +178,10 @@ impl Sandbox {
             )));
         }
         if self.layers.set(layers.clone()).is_ok() {
-            match layers.lacking() {
-                Some(lacking) => tracing::warn!(%lacking, "documents are read in a process with fewer bars"),
-                None => tracing::info!(landlock = %layers.landlock, "documents are read in a confined process"),
+            if let Some(lacking) = layers.lacking() {
+                tracing::warn!(%lacking, "documents are read in a process with fewer bars");
+            } else {
+                tracing::info!("documents are read in a process that seccomp and Landlock confine");
             }
         }
         process.layers = layers;
@@ -228,14 +229,13 @@ impl Session {
                 Err(error) => Err(SandboxError::Stopped(error.to_string())),
             };
         }
-        let mut process = match self.process.take().filter(|process| !process.is_worn_out()) {
-            Some(process) => process,
-            None => {
-                let How::Process(launch) = &self.sandbox.how else {
-                    return Err(SandboxError::Unavailable("there is nothing to start".into()));
-                };
-                self.sandbox.start(launch).await?
-            }
+        let mut process = if let Some(process) = self.process.take().filter(|process| !process.is_worn_out()) {
+            process
+        } else {
+            let How::Process(launch) = &self.sandbox.how else {
+                return Err(SandboxError::Unavailable("there is nothing to start".into()));
+            };
+            self.sandbox.start(launch).await?
         };
         let began = Instant::now();
         let patience = self.sandbox.patience;

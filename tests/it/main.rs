@@ -76,4 +76,5 @@ mod upload;
 mod upstream;
 mod vault;
 mod watch;
+mod web;
 mod workload;

@@ -194,7 +194,7 @@ fn archives_are_libraries_and_hostile_entries_are_named() {
         let path = installation.folder("archives").join(name);
         fs::write(&path, archive).unwrap();
         let report = add(&installation, &path);
-        assert_eq!(names(&report, "failed"), ["bomb.txt", "docs-1/../../up.md", "latin1.md"], "{name}: {report}");
+        assert_eq!(names(&report, "failed"), ["../../up.md", "bomb.txt", "latin1.md"], "{name}: {report}");
         assert_eq!(paths(&installation, "zebra"), ["a.md"], "{name}");
         assert_eq!(paths(&installation, "yak"), ["b.docx"], "{name}");
         assert!(paths(&installation, "escaped").is_empty(), "{name}");
@@ -213,6 +213,19 @@ fn archives_are_libraries_and_hostile_entries_are_named() {
         assert!(text(&output.stderr).contains("cannot be read"), "{}", text(&output.stderr));
         assert_eq!(paths(&installation, "numbat"), ["c.md"], "what was there stays");
     }
+}
+
+#[test]
+fn of_a_checkout_the_commit_is_recorded() {
+    let installation = Installation::new();
+    let folder = folder(&installation, &[("a.md", b"# Zebra\n"), (".git/HEAD", b"ref: refs/heads/main\n")]);
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    write(&folder.join(".git/refs/heads/main"), commit);
+    assert_eq!(add(&installation, &folder)["report"]["revision"], commit);
+    assert_eq!(installation.json(&["library", "show", "demo"])["library"]["revision"], commit);
+    fs::remove_dir_all(folder.join(".git")).unwrap();
+    assert_eq!(installation.json(&["library", "sync", "demo"])["report"]["revision"], Value::Null);
+    assert_eq!(installation.json(&["library", "show", "demo"])["library"]["revision"], Value::Null);
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! AsciiDoc to Markdown: headings, code, lists, tables, admonitions and links; a modest converter that keeps text.
+//! `AsciiDoc` to Markdown: headings, code, lists, tables, admonitions and links; a modest converter that keeps text.
 //!
 //! Nothing is included or evaluated: `include::` is told and left out, and both branches of a condition are kept.
+#![allow(clippy::format_push_string, reason = "a line of a page at a time; what it costs is small beside reading it")]
 
 use serde_json::{Map, Value};
 
@@ -45,7 +46,7 @@ struct Converter {
     style: Option<String>,
     paragraph: Vec<String>,
     /// Whether the last block was an item of a list, which the next item follows without a blank line.
-    in_list: bool,
+    in_list: Option<&'static str>,
     includes: usize,
 }
 
@@ -173,7 +174,7 @@ impl Converter {
             let style = self.style.take().unwrap_or_default();
             let mut parts = style.split(',').map(str::trim);
             let is_source = matches!(parts.next(), Some("source" | "" | "%linenums"));
-            let given = line.trim_start_matches('`').trim();
+            let given = line.strip_prefix("```").map_or("", |given| given.trim_start_matches('`').trim());
             let language = if given.is_empty() && is_source { parts.next().unwrap_or_default() } else { given };
             let is_name = language.len() <= 32
                 && language.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'#' | b'_' | b'-'));
@@ -233,7 +234,7 @@ impl Converter {
         self.out.push_str(&format!("{} {text}\n", "#".repeat(level.min(6))));
     }
 
-    fn item(&mut self, lines: &[&str], at: usize, depth: usize, marker: &str, text: &str) -> usize {
+    fn item(&mut self, lines: &[&str], at: usize, depth: usize, marker: &'static str, text: &str) -> usize {
         let was_in_list = self.in_list;
         self.end_paragraph();
         let mut text = text.to_owned();
@@ -249,14 +250,19 @@ impl Converter {
             text.push_str(line);
             end += 1;
         }
-        if !was_in_list {
+        // Items of another kind begin a list of their own.
+        if was_in_list.is_none_or(|before| depth == 1 && before != marker) {
             self.gap();
         }
         let indent = "   ".repeat((depth - 1).min(HTML_INDENT_LEVELS_MAX));
         let text = inline(&text, &self.attributes);
         let text = text.strip_prefix("\\[ ] ").map(|rest| format!("[ ] {rest}")).unwrap_or(text);
         self.out.push_str(&format!("{indent}{marker} {text}\n"));
-        self.in_list = true;
+        if depth == 1 || was_in_list.is_none() {
+            self.in_list = Some(marker);
+        } else {
+            self.in_list = was_in_list;
+        }
         end
     }
 
@@ -322,7 +328,7 @@ impl Converter {
     }
 
     fn gap(&mut self) {
-        self.in_list = false;
+        self.in_list = None;
         if !self.out.is_empty() {
             self.out.push('\n');
         }
@@ -440,64 +446,4 @@ fn is_cell_spec(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::proptest;
-
-    use super::*;
-
-    fn check(source: &str, expect: &str) {
-        assert_eq!(read(source).unwrap().markdown.trim_end(), expect, "{source}");
-    }
-
-    #[test]
-    fn headings_and_paragraphs_are_converted() {
-        let draft = read("// c\n= The *Camera*\nAn Author <a@example.com>\nv1.0\n:toc:\n:name: World\n:description: Takes photos\n:page-platforms: ios, android\n\nHello {name}.\n\n[#use]\n== Usage\n\n=== Deep\ntext +\nmore\n").unwrap();
-        assert_eq!(draft.markdown, "# The **Camera**\n\nHello World.\n\n## Usage\n\n### Deep\n\ntext\nmore\n");
-        assert_eq!(draft.ids, [(32, "use".to_owned())]);
-        assert_eq!(draft.description.as_deref(), Some("Takes photos"));
-        assert_eq!(draft.facets["platforms"], ["ios", "android"]);
-    }
-
-    #[test]
-    fn code_is_kept_and_comments_go() {
-        check(
-            "[source,rust]\n----\nfn main() {} // <1>\n----\n<1> The start.",
-            "```rust\nfn main() {} // <1>\n```\n\n1. The start.",
-        );
-        check(
-            "....\nliteral *x*\n....\n\n////\nnot\n////\n\n// nor\n indented",
-            "```\nliteral *x*\n```\n\n```\n indented\n```",
-        );
-        check("```js\nlet a\n```", "```js\nlet a\n```");
-        check("----\nopen", "```\nopen\n```");
-    }
-
-    #[test]
-    fn lists_and_tables_are_converted() {
-        check("* a\nb\n** c\n* d\n\n. one\n. two", "- a b\n   - c\n- d\n\n1. one\n1. two");
-        check("CPU:: The brain\nof it.\nRAM::\n  Memory", "**CPU**\n\nThe brain\nof it.\nRAM::\nMemory");
-        check(
-            "[cols=\"1,1\"]\n|===\n|A |B\n\n|1\n|2 \\| 3\na|*x*\n2+|y\n|===",
-            "| A | B |\n| --- | --- |\n| 1 | 2 \\| 3 |\n| **x** | y |",
-        );
-        check("|===\n|===", "");
-    }
-
-    #[test]
-    fn admonitions_are_labelled_and_includes_are_told() {
-        check(
-            "NOTE: Mind *this*.\n\n[WARNING]\n====\nHot.\n====\n\n[TIP]\nOne.",
-            "**Note:** Mind **this**.\n\n**Warning:**\n\nHot.\n\n**Tip:** One.",
-        );
-        let draft = read("include::/etc/passwd[]\n\nimage::a.png[A cat]\n\nifdef::x[]\nkept\nendif::[]\n").unwrap();
-        assert_eq!(draft.markdown, "A cat\n\nkept\n");
-        assert!(draft.warnings[0].contains("not followed"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_lines_end(source in "[a-z=*.:|\\[\\]{}<>+/`_ \\n-]{0,300}") {
-            drop(read(&source));
-        }
-    }
-}
+mod tests;

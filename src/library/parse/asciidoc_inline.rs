@@ -1,4 +1,5 @@
-//! AsciiDoc inside a paragraph: forms, links, cross references and attributes.
+//! `AsciiDoc` inside a paragraph: forms, links, cross references and attributes.
+#![allow(clippy::format_push_string, reason = "a line of a page at a time; what it costs is small beside reading it")]
 
 use std::collections::BTreeMap;
 

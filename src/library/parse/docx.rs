@@ -211,12 +211,11 @@ impl Word {
 
     fn words(&mut self, text: &str) {
         self.begin();
-        match &mut self.code {
-            Some(code) => code.push_str(text),
-            None => {
-                self.form(self.run);
-                self.writer.text(text);
-            }
+        if let Some(code) = &mut self.code {
+            code.push_str(text);
+        } else {
+            self.form(self.run);
+            self.writer.text(text);
         }
     }
 
@@ -266,12 +265,11 @@ impl Word {
             (None, Some((is_ordered, level))) => Some((String::new(), is_ordered, level)),
             (None, None) => None,
         };
-        match list.filter(|_| self.tables == 0) {
-            Some((number, is_ordered, level)) => self.item(number, is_ordered, level),
-            None => {
-                self.close_items(0);
-                self.counts.clear();
-            }
+        if let Some((number, is_ordered, level)) = list.filter(|_| self.tables == 0) {
+            self.item(number, is_ordered, level);
+        } else {
+            self.close_items(0);
+            self.counts.clear();
         }
     }
 

@@ -88,7 +88,10 @@ pub(super) fn styles(part: &str) -> HashMap<String, Style> {
                 let Some((_, style)) = &mut open else { continue };
                 let val = value(&start, "w:val").unwrap_or_default();
                 match start.name.as_str() {
-                    "w:name" => *style = Style { heading: style.heading, ..Style::named(&val) },
+                    "w:name" => {
+                        let named = Style::named(&val);
+                        *style = Style { heading: named.heading.or(style.heading), ..named };
+                    }
                     "w:outlinelvl" => {
                         let level = val.parse().ok().filter(|level| *level < 6).map(|level: u8| level + 1);
                         style.heading = style.heading.or(level);
@@ -96,10 +99,8 @@ pub(super) fn styles(part: &str) -> HashMap<String, Style> {
                     _ => {}
                 }
             }
-            Token::End(name) if name == "w:style" => {
-                if styles.len() < bound::DOCX_STYLES_MAX {
-                    styles.extend(open.take());
-                }
+            Token::End(name) if name == "w:style" && styles.len() < bound::DOCX_STYLES_MAX => {
+                styles.extend(open.take());
             }
             _ => {}
         }

@@ -14,6 +14,7 @@ mod html_element;
 mod html_token;
 mod html_write;
 mod jsx;
+pub(in crate::library) mod links;
 mod markdown;
 mod mdx;
 mod mdx_scan;

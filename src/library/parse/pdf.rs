@@ -1,4 +1,5 @@
 //! PDF to Markdown: the text of each page under a heading with its number. Nothing in a PDF is run.
+#![allow(clippy::format_push_string, reason = "a line of a page at a time; what it costs is small beside reading it")]
 
 use super::form::{escape_line_start, is_invisible, needs_escape};
 use super::{Draft, ParseError, one_line};
@@ -45,7 +46,9 @@ fn paragraphs(page: &str) -> String {
     let mut out = String::new();
     let mut is_new = true;
     for line in page.lines() {
-        let line: Vec<&str> = line.split_whitespace().collect();
+        let mut line: Vec<&str> = line.split_whitespace().collect();
+        // The dots that lead from a heading to its page.
+        line.dedup_by(|one, other| one == other && *one == ".");
         if line.is_empty() {
             is_new = true;
             continue;

@@ -1,0 +1,60 @@
+//! Where a page or a site map leads.
+
+use super::html_token::{Entities, Token, Tokens};
+
+/// The targets of a page's links, as written, and whether it asks that they are not followed.
+pub(in crate::library) fn links(source: &str, links_max: usize) -> Vec<String> {
+    let mut entities = Entities::default();
+    let mut found = Vec::new();
+    for token in Tokens::of(source) {
+        let Token::Start(start) = token else { continue };
+        if start.name == "meta"
+            && start.attribute("name").is_some_and(|name| name.eq_ignore_ascii_case("robots"))
+            && start.attribute("content").is_some_and(|content| content.to_ascii_lowercase().contains("nofollow"))
+        {
+            return Vec::new();
+        }
+        let is_nofollow = start.attribute("rel").is_some_and(|rel| rel.to_ascii_lowercase().contains("nofollow"));
+        if start.name == "a"
+            && !is_nofollow
+            && found.len() < links_max
+            && let Some(target) = start.attribute("href")
+        {
+            found.push(entities.decode(target.trim()).into_owned());
+        }
+    }
+    found
+}
+
+/// The URLs of a site map (sitemaps.org), or of an index of such.
+pub(in crate::library) fn locations(source: &str, locations_max: usize) -> Vec<String> {
+    let mut entities = Entities::default();
+    let mut is_inside = false;
+    let mut found = Vec::new();
+    for token in Tokens::of(source) {
+        match token {
+            Token::Start(start) => is_inside = start.name == "loc" && !start.is_alone,
+            Token::Text(text) if is_inside && found.len() < locations_max => {
+                found.push(entities.decode(text.trim()).into_owned());
+            }
+            Token::Text(_) => {}
+            Token::End(_) => is_inside = false,
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_and_locations_are_found() {
+        let page = "<a href=a>x</a><a href='/b?x=1&amp;y'>y</a><a rel=nofollow href=c>z</a><a name=d>";
+        assert_eq!(links(page, 10), ["a", "/b?x=1&y"]);
+        assert_eq!(links(page, 1), ["a"]);
+        assert_eq!(links("<meta name=ROBOTS content='noindex, NoFollow'><a href=a>", 10), [""; 0]);
+        let map = "<?xml version='1.0'?><urlset><url><loc> https://a.example/x?a&amp;b </loc><lastmod>1</lastmod></url></urlset>";
+        assert_eq!(locations(map, 10), ["https://a.example/x?a&b"]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Libraries of web sites: the way to them, where their pages are kept, and when they are due.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::record::{LibraryRecord, Source};
+use super::sync::SyncProgress;
+use super::web::{self, Fetch, WebError};
+use super::{Libraries, LibraryError};
+use crate::sandbox::Sandbox;
+
+impl Libraries {
+    /// Keeps the pages of web sites below this folder.
+    pub fn mirrored_in(self, mirrors: PathBuf) -> Self {
+        Self { mirrors: Some(mirrors), ..self }
+    }
+
+    /// Opens the way to web sites. Only the first one counts.
+    pub fn reach(&self, way: Arc<dyn Fetch>) {
+        drop(self.way.set(way));
+    }
+
+    /// Where untrusted documents are read.
+    pub fn sandbox(&self) -> Arc<Sandbox> {
+        Arc::clone(&self.sandbox)
+    }
+
+    /// Where the pages of a site are kept.
+    pub(super) fn mirror_of(&self, name: &str) -> Result<PathBuf, WebError> {
+        Ok(self.mirrors.as_ref().ok_or(WebError::NoWay)?.join(name))
+    }
+
+    /// Libraries of web sites whose time has come.
+    pub fn due(&self) -> Result<Vec<String>, LibraryError> {
+        let now = self.clock.now();
+        let is_due = |library: &LibraryRecord| {
+            let Source::Web(site) = &library.source else { return false };
+            let hours = Duration::from_secs(3600 * u64::from(site.refresh_hours));
+            !hours.is_zero() && library.synced.is_some_and(|synced| now.since(synced) >= hours)
+        };
+        Ok(self.list()?.into_iter().filter(is_due).map(|library| library.name).collect())
+    }
+
+    /// Brings the mirror of a web site up to date; of other sources there is none. Gives what was left aside.
+    pub(super) async fn mirror(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(SyncProgress) + Sync),
+    ) -> Result<Vec<(String, String)>, LibraryError> {
+        let Source::Web(site) = self.get(name)?.source else { return Ok(Vec::new()) };
+        let folder = self.mirror_of(name)?;
+        let fetch = self.way.get().map(Arc::clone).ok_or(WebError::NoWay)?;
+        let told = |done, total, path| progress(SyncProgress { done, total, path });
+        let outcome = web::mirror(&site, &folder, &*fetch, &*self.clock, cancel, &told).await?;
+        Ok(outcome.failed)
+    }
+
+    /// Deletes the pages of a removed library; what stays is in nobody's way.
+    pub(super) async fn forget_mirror(&self, record: &LibraryRecord) {
+        if let (Source::Web(_), Ok(mirror)) = (&record.source, self.mirror_of(&record.name))
+            && let Err(error) = tokio::fs::remove_dir_all(&mirror).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, mirror = %mirror.display(), "the mirror of a removed library stays");
+        }
+    }
+}

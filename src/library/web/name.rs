@@ -1,0 +1,154 @@
+//! Which URLs belong to a site, and under which name a page of it is kept.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::Site;
+use crate::base::bound::web as bound;
+
+/// A URL of the site as it is asked for: without a fragment; `None` where it does not belong to the site.
+pub(super) fn within(site: &Site, base: &Url, link: &str) -> Option<Url> {
+    if link.len() > bound::WEB_URL_BYTES_MAX {
+        return None;
+    }
+    let mut url = base.join(link.trim()).ok()?;
+    url.set_fragment(None);
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    let is_secure = url.scheme() == "https" || url.scheme() == "http" && site.loopback_http && is_loopback(&url);
+    let is_ours = site.hosts.contains(&authority(&url)) && url.path().starts_with(&site.prefix);
+    (is_plain && is_secure && is_ours && url.as_str().len() <= bound::WEB_URL_BYTES_MAX).then_some(url)
+}
+
+/// The host, and the port where it is not the scheme's own.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether the path ends in `.` and this, in upper or lower case.
+pub(super) fn has_ending(url: &Url, ending: &str) -> bool {
+    url.path().rsplit_once('.').is_some_and(|(_, found)| found.eq_ignore_ascii_case(ending))
+}
+
+/// The ending for what a server says that a page is; `None` for what is no document.
+pub(super) fn ending(content_type: &str, url: &Url) -> Option<&'static str> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    Some(match essence.as_str() {
+        "text/html" | "application/xhtml+xml" => "html",
+        "text/markdown" | "text/x-markdown" => "md",
+        "application/pdf" => "pdf",
+        // Many servers know no better word for Markdown.
+        "text/plain" if has_ending(url, "md") || has_ending(url, "mdx") => "md",
+        "text/plain" => "txt",
+        _ => return None,
+    })
+}
+
+/// A path below the mirror's folder: the URL's path, with an ending that says what it is.
+pub(super) fn file_of(site: &Site, url: &Url, ending: &str) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    if site.hosts.len() > 1 {
+        parts.push(authority(url).replace(':', "-"));
+    }
+    for segment in url.path_segments()? {
+        // Hidden names would not be listed, and no segment is a way up.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.~%+,@!()".contains(c) { c } else { '-' };
+        let name: String = segment.chars().map(plain).collect();
+        parts.push(if name.starts_with('.') { format!("_{name}") } else { name });
+    }
+    match parts.last_mut() {
+        Some(last) if last.is_empty() => *last = format!("index.{ending}"),
+        Some(last) => {
+            let known = ["html", "htm", "xhtml", "md", "txt", "pdf", "mdx"];
+            let has_ending = last.rsplit_once('.').is_some_and(|(_, known_by)| known.contains(&known_by));
+            if !has_ending {
+                last.push('.');
+                last.push_str(ending);
+            }
+        }
+        None => parts.push(format!("index.{ending}")),
+    }
+    parts.retain(|part| !part.is_empty());
+    let is_short = parts.iter().all(|part| part.len() <= 200);
+    let path = parts.join("/");
+    (is_short && path.len() <= crate::base::bound::DOCUMENT_PATH_BYTES_MAX).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(hosts: &[&str]) -> Site {
+        Site {
+            start: "https://docs.example/guide/".into(),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            prefix: "/guide/".into(),
+            ..Site::default()
+        }
+    }
+
+    #[test]
+    fn only_urls_of_the_site_are_followed() {
+        let base = Url::parse("https://docs.example/guide/a/b").unwrap();
+        let check = |link: &str, expect: Option<&str>| {
+            let found = within(&site(&["docs.example"]), &base, link);
+            assert_eq!(found.as_ref().map(Url::as_str), expect, "{link}");
+        };
+        check("c#frag", Some("https://docs.example/guide/a/c"));
+        check("/guide/", Some("https://docs.example/guide/"));
+        check("//docs.example/guide/x", Some("https://docs.example/guide/x"));
+        for outside in [
+            "/other/",
+            "../../x",
+            "/guide/../secret",
+            "/guide/%2e%2e/secret",
+            "http://docs.example/guide/",
+            "https://docs.example:444/guide/",
+            "https://docs.example@evil.example/guide/",
+            "https://user@docs.example/guide/",
+            "https://evil.example/guide/",
+            "?page=2",
+            "javascript:alert(1)",
+            "mailto:a@b",
+            "file:///guide/x",
+        ] {
+            check(outside, None);
+        }
+    }
+
+    #[test]
+    fn pages_are_named_by_their_paths() {
+        let check = |url: &str, hosts: &[&str], expect: &str| {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(file_of(&site(hosts), &url, "html").as_deref(), Some(expect));
+        };
+        check("https://docs.example/guide/", &["docs.example"], "guide/index.html");
+        check("https://docs.example/guide/a", &["docs.example"], "guide/a.html");
+        check("https://docs.example/guide/a.html", &["docs.example"], "guide/a.html");
+        check("https://docs.example/guide/v1.2", &["docs.example"], "guide/v1.2.html");
+        check("https://docs.example/guide/.git/x", &["docs.example"], "guide/_.git/x.html");
+        check("https://b.example/", &["docs.example", "b.example"], "b.example/index.html");
+        check("https://docs.example/%E3%82%AB//a", &["docs.example"], "%E3%82%AB/a.html");
+        let url = Url::parse(&format!("https://docs.example/{}", "x".repeat(300))).unwrap();
+        assert_eq!(file_of(&site(&["docs.example"]), &url, "html"), None);
+    }
+
+    #[test]
+    fn what_is_no_document_has_no_ending() {
+        let url = Url::parse("https://docs.example/a.md").unwrap();
+        assert_eq!(ending("Text/HTML; charset=utf-8", &url), Some("html"));
+        assert_eq!(ending("text/plain", &url), Some("md"));
+        assert_eq!(ending("image/png", &url), None);
+        assert_eq!(ending("", &url), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! Libraries of web sites: mirrored from a real server, politely, and only from where an operator allowed it.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use crate::harness::{Installation, text};
+
+type Pages = Arc<Mutex<HashMap<String, String>>>;
+
+/// A site on loopback. A page's entity tag is its content's length.
+struct WebServer {
+    address: SocketAddr,
+    pages: Pages,
+    /// The paths that were asked for, and whether the answer was "not modified".
+    asked: Arc<Mutex<Vec<(String, bool)>>>,
+}
+
+impl WebServer {
+    fn start(pages: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let pages = pages.iter().map(|(path, body)| ((*path).to_owned(), (*body).to_owned())).collect();
+        let (pages, asked): (Pages, _) = (Arc::new(Mutex::new(pages)), Arc::new(Mutex::new(Vec::new())));
+        let server = Self { address, pages: Arc::clone(&pages), asked: Arc::clone(&asked) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let path = lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)).unwrap_or_default();
+                let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let page = pages.lock().unwrap().get(&path).cloned();
+                let (status, body) = match page {
+                    None => ("404 Not Found", String::new()),
+                    Some(body) => {
+                        let tag = format!("\"{}\"", body.len());
+                        let known = headers.iter().any(|line| line.to_lowercase() == format!("if-none-match: {tag}"));
+                        if known { ("304 Not Modified", String::new()) } else { ("200 OK", body) }
+                    }
+                };
+                asked.lock().unwrap().push((path, status.starts_with("304")));
+                let tag = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nETag: \"{tag}\"\r\nContent-Length: {tag}\r\nConnection: close\r\n\r\n{body}"
+                );
+                (&stream).write_all(answer.as_bytes()).ok();
+            }
+        });
+        server
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn put(&self, path: &str, body: &str) {
+        self.pages.lock().unwrap().insert(path.to_owned(), body.to_owned());
+    }
+
+    fn remove(&self, path: &str) {
+        self.pages.lock().unwrap().remove(path);
+    }
+
+    fn asked(&self) -> Vec<(String, bool)> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+fn paths(installation: &Installation, query: &str) -> Vec<String> {
+    let output = installation.run(&["--json", "search", query, "--library", "site"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    found["hits"].as_array().unwrap().iter().map(|hit| hit["path"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_site_is_mirrored_asked_for_changes_and_what_is_gone_goes() {
+    let server = WebServer::start(&[
+        (
+            "/docs/",
+            "<nav>menu zebra</nav><main><h1>Start</h1><a href=a>a</a> <a href=b.html>b</a> <a href=/private>p</a> <a href=secret/>s</a></main>",
+        ),
+        ("/docs/a", "<main><h1>Numbat</h1>termites</main>"),
+        ("/docs/b.html", "<main><h1>Quokka</h1>smiles</main>"),
+        ("/docs/secret/", "<main>hidden wombat</main>"),
+        ("/private", "<main>private wombat</main>"),
+        ("/robots.txt", "User-agent: *\nDisallow: /docs/secret\n"),
+    ]);
+    let installation = Installation::new();
+    let report = installation.json(&["library", "add", "site", &server.url("/docs/"), "--loopback-http"]);
+    assert_eq!(report["report"]["added"], 3, "{report}");
+    assert!(report["report"]["failed"][0]["reason"].as_str().unwrap().contains("robots.txt"), "{report}");
+    assert_eq!(paths(&installation, "numbat"), ["docs/a.html"]);
+    assert!(paths(&installation, "wombat").is_empty());
+    assert!(paths(&installation, "zebra").is_empty(), "navigation is no content");
+    let first = server.asked();
+    assert_eq!(
+        first.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+        ["/robots.txt", "/docs/", "/docs/a", "/docs/b.html"]
+    );
+    server.put("/docs/a", "<main><h1>Numbat</h1>many more termites</main>");
+    server.remove("/docs/b.html");
+    let report = installation.json(&["library", "sync", "site"])["report"].clone();
+    assert_eq!(
+        (&report["changed"], &report["removed"], &report["unchanged"]),
+        (&1.into(), &1.into(), &1.into()),
+        "{report}"
+    );
+    assert!(server.asked().contains(&("/docs/".to_owned(), true)), "what did not change is not sent");
+    assert!(paths(&installation, "quokka").is_empty());
+    let connected = installation.entries();
+    assert!(connected.iter().any(|entry| entry["operation"] == "egress.library"), "{connected:?}");
+    installation.json(&["library", "remove", "site"]);
+    assert!(!installation.data().join("web/site").exists());
+}
+
+#[test]
+fn only_what_an_operator_allowed_is_asked() {
+    let server = WebServer::start(&[("/", "x")]);
+    let mut installation = Installation::new();
+    let url = server.url("/");
+    // In the clear not even to this machine, unless that is said.
+    assert_eq!(installation.run(&["library", "add", "site", &url]).status.code(), Some(64));
+    let private = installation.run(&["library", "add", "site", "https://127.0.0.1:1/"]);
+    assert!(text(&private.stderr).contains("not on the internet"), "{}", text(&private.stderr));
+    let globs = installation.run(&["library", "add", "site", &url, "--loopback-http", "--include", "*.md"]);
+    assert_eq!(globs.status.code(), Some(64));
+    installation.set("EGRESS_MODE", "none");
+    let closed = installation.run(&["library", "add", "site", &url, "--loopback-http"]);
+    assert!(text(&closed.stderr).contains("egress.mode"), "{}", text(&closed.stderr));
+    assert!(server.asked().is_empty());
+}
