@@ -1,4 +1,4 @@
-//! How fast documents become searchable, and how large that is, beside SQLite's FTS5 and tantivy called directly: the
+//! How fast documents become searchable, and how large that is, beside `SQLite`'s FTS5 and tantivy called directly: the
 //! same parsed documents into a new index on disk, in one commit.
 #![allow(
     clippy::print_stdout,
@@ -41,6 +41,8 @@ fn main() {
     }
 }
 
+type Fill<'a> = (&'a str, &'a dyn Fn(&Path));
+
 fn print_rivals(corpus: &documents::Corpus, pages: &[documents::Document]) {
     let ours = |folder: &Path| {
         let index = Index::open(folder).expect("an index").index;
@@ -49,7 +51,6 @@ fn print_rivals(corpus: &documents::Corpus, pages: &[documents::Document]) {
     };
     let bare = |folder: &Path| drop(Bare::indexed(folder, pages));
     let fts5 = |folder: &Path| drop(Fts5::indexed(&folder.join("fts5"), pages));
-    type Fill<'a> = (&'a str, &'a dyn Fn(&Path));
     let all: [Fill<'_>; 3] = [("Sekisho", &ours), ("tantivy called directly", &bare), ("SQLite FTS5", &fts5)];
     let mut times: [Vec<Duration>; 3] = Default::default();
     let mut bytes = [0; 3];

@@ -1,4 +1,4 @@
-//! How fast typical queries are answered, snippets included, beside SQLite's FTS5 and tantivy called directly: the same
+//! How fast typical queries are answered, snippets included, beside `SQLite`'s FTS5 and tantivy called directly: the same
 //! documents, the same words, ten hits each, on one thread, taking turns.
 #![allow(
     clippy::print_stdout,

@@ -78,7 +78,7 @@ fn queries(data: &Path, random: &mut Random) -> anyhow::Result<()> {
     let mut server = Process::start(sekisho(None, data, &["stdio"]))?;
     let mut times = Vec::new();
     for number in 0..QUERIES {
-        let query: Vec<String> = (0..1 + number % 4).map(|_| random.word()).collect();
+        let query: Vec<String> = (0..=number % 4).map(|_| random.word()).collect();
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "scale", "version": "1"},

@@ -26,6 +26,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
 use crate::base::bound::QUERY_PHRASES_MAX;
+use crate::base::bound::search::QUERY_GUESSES_MAX;
 use crate::search::analyze::Stems;
 use crate::search::cut::Kind;
 use crate::search::language::{ENGLISH, Tongue};
@@ -107,7 +108,7 @@ pub(super) fn plan(
     request: &Request<'_>,
     wide: bool,
 ) -> tantivy::Result<Option<Plan>> {
-    let mut tree = Tree { ground, worth: HashMap::new(), parts: Vec::new(), pages: Vec::new() };
+    let mut tree = Tree { ground, worth: HashMap::new(), parts: Vec::new(), pages: Vec::new(), guesses: 0 };
     let mut known = Vec::with_capacity(reading.clues.len());
     for clue in &reading.clues {
         known.push(tree.known(clue)?);
@@ -190,6 +191,8 @@ struct Tree<'a> {
     worth: HashMap<String, f32>,
     parts: Vec<Part>,
     pages: Vec<Box<dyn Query>>,
+    /// Words that were looked for as what they may stand for.
+    guesses: usize,
 }
 
 impl Tree<'_> {
@@ -277,9 +280,10 @@ impl Tree<'_> {
             }
             return Ok(());
         }
-        if clue.stop || !clue.spelt {
+        if clue.stop || !clue.spelt || self.guesses == QUERY_GUESSES_MAX {
             return Ok(());
         }
+        self.guesses += 1;
         // Several words of the dictionary have one stem: the nearest of them speaks for it.
         let mut meant: Vec<(String, How, f32)> = Vec::new();
         let mut written: Vec<(String, f32)> = Vec::new();

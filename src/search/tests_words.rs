@@ -50,6 +50,14 @@ fn a_misspelt_word_finds_what_was_meant() {
     check(&index, "notfcatoins", &[]);
 }
 
+/// A pasted stack trace of unknown words must not cost a walk through the dictionary for each of them.
+#[test]
+fn only_the_first_unknown_words_are_guessed() {
+    let index = guides();
+    check(&index, "aaaaaaaa bbbbbbbb cccccccc dddddddd eeeeeeee ffffffff gggggggg camra", &["camera.md"]);
+    check(&index, "aaaaaaaa bbbbbbbb cccccccc dddddddd eeeeeeee ffffffff gggggggg hhhhhhhh camra", &[]);
+}
+
 #[test]
 fn numbers_and_codes_are_never_misspelt() {
     let index = guides();
