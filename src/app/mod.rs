@@ -213,8 +213,7 @@ impl App {
         let policies = PolicyKeeper::new(policy, audit.clone());
         let keys = Keys { store: store.clone(), vault };
         let lookout = Lookout::open(outward, &config, &audit, &gate, keys.clone(), &clock).await?;
-        let connectors =
-            Box::pin(upstream::open(&config, lookout.egress(), keys, &clock, &catalog, &libraries)).await?;
+        let connectors = Box::pin(upstream::open(&config, &lookout, keys, &clock, &catalog, &libraries)).await?;
         let rooms = crate::admin::Rooms {
             libraries: &libraries,
             connectors: &connectors,

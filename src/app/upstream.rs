@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 
 use super::fetch::Pages;
+use super::outward::Lookout;
 use crate::base::clock::Clock;
 use crate::base::network::Network;
 use crate::config::Config;
@@ -27,12 +28,13 @@ use crate::watch::notify::Keys;
 /// The connectors, whose tools are listed, and listed anew with every change. Libraries have the same way out.
 pub(super) async fn open(
     config: &Config,
-    egress: &Arc<Egress>,
+    lookout: &Lookout,
     keys: Keys,
     clock: &Arc<dyn Clock>,
     catalog: &Arc<Catalog>,
     libraries: &Arc<Libraries>,
 ) -> Result<Arc<Connectors>, ConnectorError> {
+    let egress = lookout.egress();
     libraries.reach(Arc::new(Pages::new(egress)));
     let Keys { store, vault } = keys;
     let connectors = Arc::new(Connectors::new(store.clone(), Arc::clone(clock), libraries.sandbox()));
