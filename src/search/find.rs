@@ -125,7 +125,10 @@ fn explain(searcher: &Searcher, parts: &[Part], hit: RankedHit) -> Result<Vec<Sh
     for part in parts {
         let weight = part.query.weight(EnableScoring::enabled_from_searcher(searcher))?;
         let mut scorer = weight.scorer(searcher.segment_reader(hit.address.segment_ord), 1.0)?;
-        if scorer.seek(hit.address.doc_id) == hit.address.doc_id {
+        // A scorer begins at its first passage and goes forward only.
+        let sought = hit.address.doc_id;
+        let found = if scorer.doc() < sought { scorer.seek(sought) } else { scorer.doc() };
+        if found == sought {
             let (word, how, field, score) = (part.word.clone(), part.how, part.field, scorer.score());
             shares.push(Share { word, how, field, score });
         }

@@ -198,7 +198,15 @@ fn an_explanation_adds_up_to_the_score() {
     assert!(how("snapshot").contains(&How::Synonym));
     assert!(how("camera").contains(&How::Document) && how("camera").contains(&How::Word));
     assert!(search(&index, "camera").hits[0].shares.is_empty());
-    for text in ["ask for camera permission", "camra permision", "splash screen image", "useFonts hook", "bundlr"] {
+    // `camera bundler`: a word whose passages all come after the other's.
+    for text in [
+        "ask for camera permission",
+        "camra permision",
+        "camera bundler",
+        "splash screen image",
+        "useFonts hook",
+        "bundlr",
+    ] {
         for hit in explained(&index, text).hits {
             let sum: f32 = hit.shares.iter().map(|it| it.score).sum();
             assert!((sum - hit.score).abs() < 0.02, "{text}: {sum} of {}", hit.score);
