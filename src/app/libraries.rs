@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::AppError;
@@ -62,34 +63,36 @@ impl Shelved {
 }
 
 /// The libraries with an index that knows all of their documents.
-pub(super) async fn open(
-    places: &Places,
-    config: &Config,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    catalog: &Arc<Catalog>,
-    notice: &(dyn Fn(&str) + Sync),
-) -> Result<Shelved, AppError> {
-    let (profiles, mistakes) = Profiles::open(config.profile.directory.as_deref());
-    for mistake in mistakes {
-        notice(&format!("A profile is left out: {mistake}."));
-    }
-    let profiles = Arc::new(profiles);
-    let index = Index::open(&places.index())?;
-    if let Some(reason) = &index.rebuilt {
-        notice(&format!("The index is made anew from the store: {reason}."));
-    }
-    let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
-    let shape = Arc::new(ByProfile(Arc::clone(&profiles)));
-    let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, reading::sandbox(config));
-    let libraries = Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox);
-    let libraries = Arc::new(libraries.mirrored_in(places.mirrors()));
-    let caught_up = libraries.catch_up(index.marks).await?;
-    if caught_up > 0 {
-        notice(&format!("{caught_up} documents were indexed again."));
-    }
-    ensure_manual(&libraries).await?;
-    Ok(Shelved { libraries, profiles, announce })
+pub(super) fn open<'a>(
+    places: &'a Places,
+    config: &'a Config,
+    store: &'a Store,
+    clock: &'a Arc<dyn Clock>,
+    catalog: &'a Arc<Catalog>,
+    notice: &'a (dyn Fn(&str) + Sync),
+) -> BoxFuture<'a, Result<Shelved, AppError>> {
+    Box::pin(async move {
+        let (profiles, mistakes) = Profiles::open(config.profile.directory.as_deref());
+        for mistake in mistakes {
+            notice(&format!("A profile is left out: {mistake}."));
+        }
+        let profiles = Arc::new(profiles);
+        let index = Index::open(&places.index())?;
+        if let Some(reason) = &index.rebuilt {
+            notice(&format!("The index is made anew from the store: {reason}."));
+        }
+        let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
+        let shape = Arc::new(ByProfile(Arc::clone(&profiles)));
+        let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, reading::sandbox(config));
+        let libraries = Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox);
+        let libraries = Arc::new(libraries.mirrored_in(places.mirrors()));
+        let caught_up = libraries.catch_up(index.marks).await?;
+        if caught_up > 0 {
+            notice(&format!("{caught_up} documents were indexed again."));
+        }
+        ensure_manual(&libraries).await?;
+        Ok(Shelved { libraries, profiles, announce })
+    })
 }
 
 /// The manual is a library like any other, and follows the binary's version.

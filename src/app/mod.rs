@@ -182,8 +182,7 @@ impl App {
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
         let catalog = Arc::new(Catalog::default());
-        let opening = libraries::open(places, &config, &store, &clock, &catalog, notice);
-        let shelved = Box::pin(opening).await?;
+        let shelved = libraries::open(places, &config, &store, &clock, &catalog, notice).await?;
         let libraries = Arc::clone(&shelved.libraries);
         let unsealed = unsealing.await.unwrap_or_else(|error| Err(CustodyError::Failed(error.to_string())));
         custody.supply_log_keys_or_say().await;

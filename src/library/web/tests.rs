@@ -6,11 +6,14 @@ use std::sync::Mutex;
 use super::*;
 use crate::base::clock::{Clock as _, ManualClock, Timestamp};
 
-/// Pages by URL: an entity tag and a body, or a status.
+/// An entity tag and a body, or a status.
+type Page = Result<(String, String), u16>;
+
+/// Pages by URL.
 struct Server {
     /// Waiting is what makes time pass.
     clock: ManualClock,
-    pages: Mutex<HashMap<String, Result<(String, String), u16>>>,
+    pages: Mutex<HashMap<String, Page>>,
     asked: Mutex<Vec<String>>,
     /// Asked so often, somebody interrupts.
     cancel_after: Mutex<Option<(usize, CancellationToken)>>,

@@ -1,4 +1,4 @@
-//! AsciiDoc to Markdown: blocks, lists, tables, code, and any lines at all.
+//! `AsciiDoc` to Markdown: blocks, lists, tables, code, and any lines at all.
 
 use proptest::proptest;
 
