@@ -96,7 +96,7 @@ pub struct Pending {
 
 impl Record for ConnectorRecord {
     const TABLE: &'static str = "connectors";
-    /// 1 had no binding, and was in no version that anybody runs. Of 2 [`super::former`] knows.
+    /// 1 had no binding, and was in no version that anybody runs. Of 2 `former.rs` knows.
     const FORMAT: u8 = 3;
 }
 

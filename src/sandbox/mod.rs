@@ -1,7 +1,7 @@
 //! Reads untrusted bytes in a process of its own, which can neither open, connect nor run anything.
 //!
 //! The process is this very binary with a hidden command. Before it reads the first byte it gives up all that it could
-//! do ([`confine`]): then a hostile document that takes a parser over has a heap and two pipes, and a watch that kills it.
+//! do (`confine.rs`): then a hostile document that takes a parser over has a heap and two pipes, and a watch that kills it.
 //! One process serves one sync, so that what a hostile document could do to its successors stays in its own library.
 
 pub mod child;
