@@ -277,7 +277,7 @@ fn list(libraries: &Value) -> Result<(), Failure> {
 }
 
 fn show(result: &Value) -> Result<(), Failure> {
-    for (key, value) in result["library"].as_object().into_iter().flatten() {
+    for (key, value) in result["library"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         let value = value.as_str().map_or_else(|| value.to_string(), print::harmless);
         print::line(&format!("{} {value}", print::painted(print::FAINT, &format!("{key:<10}"))))?;
     }

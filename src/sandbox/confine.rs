@@ -125,6 +125,8 @@ fn rules(answers: i32) -> Result<Rules, seccompiler::BackendError> {
         (libc::SYS_fcntl, ask),
         (libc::SYS_mmap, data.clone()),
         (libc::SYS_mprotect, data),
+        // The allocator gives its memory a name, which is all that this one does.
+        (libc::SYS_prctl, vec![Rule::new(vec![is(0, libc::PR_SET_VMA)?])?]),
         // How abort(3) ends this process, and no other.
         (libc::SYS_tgkill, vec![Rule::new(vec![is(0, own)?])?]),
     ];
@@ -135,6 +137,7 @@ fn rules(answers: i32) -> Result<Rules, seccompiler::BackendError> {
         libc::SYS_exit,
         libc::SYS_exit_group,
         libc::SYS_futex,
+        libc::SYS_getcpu,
         libc::SYS_getpid,
         libc::SYS_getrandom,
         libc::SYS_gettid,

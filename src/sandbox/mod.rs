@@ -144,6 +144,8 @@ impl Sandbox {
         let mut command = Command::new(&launch.program);
         // A group of its own: an interrupt at the terminal is for the parent to answer.
         command.args(&launch.arguments).arg0("sekisho").env_clear().current_dir("/").process_group(0);
+        // Otherwise the allocator would reserve a GiB of addresses at once, which is all that there is.
+        command.env("MIMALLOC_ARENA_RESERVE", bound::SANDBOX_ARENA_RESERVE);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().map_err(failed)?;
         let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {

@@ -174,7 +174,7 @@ fn a_database_of_schema_5_keeps_its_connector_and_the_change_that_waits() {
     check(&installation.run(&["connector", "approve", "harbour", "--yes"]), 0, &["2 operations"]);
     check(&installation.run(&["connector", "set", "harbour", "--tls-min", "1.3"]), 0, &["1.3"]);
     check(&installation.run(&["connector", "find", "harbour", "berths"]), 0, &["List all berths"]);
-    check(&installation.run(&["library", "show", "harbour"]), 0, &["1 document"]);
+    check(&installation.run(&["library", "show", "harbour"]), 0, &["documents  1"]);
     check(&installation.run(&["search", "ferry", "--library", "harbour"]), 0, &["ferry.md"]);
     check(&installation.run(&["audit", "verify"]), 0, &["sound"]);
     check(&installation.run(&["key", "rekey", "--full"]), 0, &["written anew"]);

@@ -2,6 +2,8 @@
 
 /// What a reading process may map. The largest OpenAPI document takes a third of it, the largest archive half.
 pub const SANDBOX_MEMORY_BYTES_MAX: u64 = 1 << 30;
+/// What its allocator (mimalloc) asks the kernel for at a time, as it reads its environment.
+pub const SANDBOX_ARENA_RESERVE: &str = "16M";
 /// Processor time of one reading process, in seconds: the last resort, should the parent not end it.
 pub const SANDBOX_CPU_SECONDS_MAX: u64 = 120;
 /// How long one question may take before the process is killed. The slowest real document takes three seconds.
