@@ -17,7 +17,7 @@ use crate::base::classification::Classification;
 use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
 use crate::library::record::{LibraryRecord, Source};
-use crate::library::sync::{SyncProgress, SyncReport};
+use crate::library::report::{SyncProgress, SyncReport};
 use crate::library::web::Site;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Output};

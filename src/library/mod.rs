@@ -7,6 +7,7 @@ pub mod page;
 pub mod parse;
 mod passage;
 pub mod record;
+pub mod report;
 pub mod shape;
 pub mod source;
 pub mod site;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::record::{LibraryRecord, Source};
-use super::sync::SyncProgress;
+use super::report::SyncProgress;
 use super::web::{self, Fetch, WebError};
 use super::{Libraries, LibraryError};
 use crate::sandbox::Sandbox;

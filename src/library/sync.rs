@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::parse::{Page, Parsed};
 use super::passage::{document_of, passages};
 use super::record::{self, DocumentRecord, LibraryRecord};
+use super::report::{Failure, SyncProgress, SyncReport};
 use super::source::{self, Found, Listing};
 use super::upkeep::generations;
 use super::{Libraries, LibraryError, foreign, page};
@@ -19,50 +19,6 @@ use crate::sandbox::Session;
 use crate::search::{DocumentKey, Writer};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, after_prefix, codec};
-
-/// How far a sync is.
-#[derive(Clone, Debug)]
-pub struct SyncProgress {
-    pub done: usize,
-    pub total: usize,
-    pub path: String,
-}
-
-/// What a sync did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SyncReport {
-    pub library: String,
-    /// The Git commit that the folder stands at.
-    pub revision: Option<String>,
-    pub documents: u64,
-    pub sections: u64,
-    pub added: usize,
-    pub changed: usize,
-    pub removed: usize,
-    pub unchanged: usize,
-    /// Files that are no document, each with the reason. Where there was an older version, it stays.
-    pub failed: Vec<Failure>,
-    /// How many more than `failed` can hold.
-    pub failed_more: usize,
-    /// Documents that were read with reservations.
-    pub warned: Vec<Failure>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    pub path: String,
-    pub reason: String,
-}
-
-impl SyncReport {
-    fn fail(&mut self, path: &str, reason: impl ToString) {
-        if self.failed.len() < bound::SYNC_FAILURES_LISTED_MAX {
-            self.failed.push(Failure { path: path.to_owned(), reason: reason.to_string() });
-        } else {
-            self.failed_more += 1;
-        }
-    }
-}
 
 /// What is known of a document before the sync.
 #[derive(Clone, Copy)]
