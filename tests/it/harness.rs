@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::canary::Canary;
+
 /// Longer than anything here takes; a hang ends as a failure with its place.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -24,6 +26,13 @@ pub(crate) fn is_soak() -> bool {
 pub(crate) struct Installation {
     directory: TempDir,
     settings: Vec<(String, String)>,
+    pub(crate) canary: Canary,
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        self.canary.check_files(&self.data());
+    }
 }
 
 impl Installation {
@@ -37,7 +46,8 @@ impl Installation {
 
     /// A directory that does not exist yet.
     pub(crate) fn bare() -> Self {
-        let mut installation = Self { directory: tempfile::tempdir().unwrap(), settings: Vec::new() };
+        let mut installation =
+            Self { directory: tempfile::tempdir().unwrap(), settings: Vec::new(), canary: Canary::default() };
         installation.set("HTTP_LISTEN", "127.0.0.1:0");
         installation.set("METRICS_LISTEN", "");
         installation.set("RATE_PER_MINUTE", "1000000");
@@ -93,7 +103,9 @@ impl Installation {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
+        self.canary.check(&format!("the output of {arguments:?}"), &[&output.stdout[..], &output.stderr].concat());
+        output
     }
 
     /// Runs a command that must succeed, and gives its `--json` output.
@@ -176,6 +188,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) said: Vec<String>,
     token: String,
+    canary: Canary,
 }
 
 impl Server {
@@ -201,7 +214,7 @@ impl Server {
             if let Some((_, url)) = line.strip_prefix("Serving MCP at ").and_then(|url| url.split_once("://")) {
                 let address = url.trim_end_matches("/mcp").parse().unwrap();
                 let token = installation.token();
-                return Self { child: Some(child), address, said, token };
+                return Self { child: Some(child), address, said, token, canary: installation.canary.clone() };
             }
         }
         child.wait().unwrap();
@@ -212,7 +225,7 @@ impl Server {
 
     /// One that listens in this process, and that somebody else stops.
     pub(crate) fn here(address: SocketAddr, token: String) -> Self {
-        Self { child: None, address, said: Vec::new(), token }
+        Self { child: None, address, said: Vec::new(), token, canary: Canary::default() }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -244,6 +257,7 @@ impl Server {
         assert!(child.wait().unwrap().success());
         let mut errors = String::new();
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        self.canary.check("what the server said", errors.as_bytes());
         errors
     }
 
@@ -251,6 +265,7 @@ impl Server {
     pub(crate) fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let reply = request(self.address, method, path, headers, body);
         reply.check_always(&self.token);
+        self.canary.check(path, format!("{reply:?}").as_bytes());
         reply
     }
 

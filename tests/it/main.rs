@@ -18,6 +18,7 @@ mod backup;
 mod bans;
 mod becoming;
 mod bundle;
+mod canary;
 mod clamav;
 mod clamd;
 mod cli;

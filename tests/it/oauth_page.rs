@@ -1,13 +1,17 @@
 //! An agent's person logs in with a browser: the page asks who they are, and nobody's account gets into another's agent.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use crate::client::Client;
-use crate::harness::{Installation, MODERN, Reply, Server, base_headers, request};
+use crate::harness::{Installation, MODERN, PATIENCE, Reply, Server, base_headers, request};
 use crate::identify::{self, PASSWORD};
 use crate::oauth::{count, echo, nowhere};
 use crate::strongroom::check;
+use crate::transport::{self, secured};
 use crate::upstream::Upstream;
 
 /// A browser that keeps one cookie.
@@ -132,6 +136,70 @@ fn an_agents_person_logs_in_with_a_browser_and_the_agent_sees_that_they_have() {
     // The person's own browser has to carry the code once; what is shown never repeats it.
     heard.extend([told.to_string(), status, out]);
     nowhere(&installation, server, &upstream, &heard);
+}
+
+/// A session of protocol 2025-11-25 asks within the call, on the call's own stream, and waits for what the client says.
+#[test]
+fn in_a_session_the_address_comes_while_the_call_waits() {
+    let (installation, server, upstream, ann) = agents();
+    let post = |session: Option<&str>, message: &Value| {
+        let mut headers = base_headers(&ann);
+        headers.extend(session.iter().flat_map(|id| [("Mcp-Session-Id", *id), ("MCP-Protocol-Version", "2025-11-25")]));
+        server.raw("POST", "/mcp", &headers, &message.to_string())
+    };
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {"url": {}}},
+        "clientInfo": {"name": "t", "version": "1"}});
+    let begun = post(None, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}));
+    let session = begun.header("mcp-session-id").unwrap().to_owned();
+    post(Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+
+    let params = json!({"name": "echo_login", "arguments": {}});
+    let body = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}).to_string();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: {ann}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2025-11-25\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut events = BufReader::new(stream)
+        .lines()
+        .map(Result::unwrap)
+        .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok());
+    let asked = events.find(|event| event["method"] == "elicitation/create").unwrap();
+    assert_eq!(asked["params"]["mode"], "url", "{asked}");
+    assert!(asked["params"]["elicitationId"].as_str().is_some_and(|id| !id.is_empty()), "{asked}");
+
+    let url = asked["params"]["url"].as_str().unwrap();
+    let mut browser = Browser::new();
+    let path = browser.open(&server, url);
+    let onward = browser.send(&server, &path, &[("name", "ann"), ("password", PASSWORD)]);
+    let back = upstream.browse(&between(&onward.body, "href=\"", "\"").replace("&amp;", "&"));
+    let back = format!("/{}", back.splitn(4, '/').nth(3).unwrap());
+    assert_eq!(browser.go(&server, "GET", &back, &[], "").status, 200);
+    let accepted = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept"}});
+    assert_eq!(post(Some(&session), &accepted).status, 202);
+    let told = events.find(|event| event["id"] == 2).unwrap();
+    assert_eq!(told["result"]["structuredContent"]["logged_in"], true, "{told}");
+    browser.told.push(told.to_string());
+    nowhere(&installation, server, &upstream, &browser.told);
+}
+
+/// Over TLS no other host, no path and no cleartext page can set or overwrite the cookie (RFC 6265bis, section 4.1.3.2).
+#[test]
+fn over_tls_the_cookie_is_bound_to_this_host() {
+    let (installation, directory) = secured();
+    let server = installation.serve();
+    let client = transport::Client::of(&directory);
+    let page = client.fetch(&server, &format!("GET /connect/{} HTTP/1.1\r\nHost: localhost", "0".repeat(64))).unwrap();
+    assert_eq!(page.status, 200, "{page:?}");
+    let cookie = page.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-sekisho-connect="), "{cookie}");
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.split("; ").any(|it| it == attribute), "{attribute} in {cookie}");
+    }
+    assert!(!cookie.contains("Domain"), "{cookie}");
 }
 
 #[test]

@@ -86,7 +86,10 @@ pub(crate) fn get(table: &Table<'_>, key: &[u8]) -> Vec<u8> {
 
 /// Runs a command that reads `input`.
 pub(crate) fn told(installation: &Installation, arguments: &[&str], input: &str) -> Output {
-    tell(&mut installation.command(arguments), input)
+    let output = tell(&mut installation.command(arguments), input);
+    installation.canary.hold(input);
+    installation.canary.check(&format!("the output of {arguments:?}"), &[&output.stdout[..], &output.stderr].concat());
+    output
 }
 
 pub(crate) fn tell(command: &mut Command, input: &str) -> Output {
