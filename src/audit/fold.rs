@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::base::bound;
 use crate::base::clock::Timestamp;
+use crate::base::network::Network;
 
 const BEFORE: &str = " (and ";
 const AFTER: &str = " earlier refusals of this caller without an entry)";
@@ -24,16 +25,31 @@ pub fn others(reason: &str) -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Caller {
     Principal(String),
+    /// What one subscriber holds: whoever has an IPv6 network is one caller, as everywhere else.
     Address(String),
     /// Those for whom there was no room.
     Others,
+}
+
+impl Caller {
+    pub(super) fn of_peer(peer: &str) -> Self {
+        let subscriber = peer.parse().map(|address| Network::of_subscriber(address).to_string());
+        Self::Address(subscriber.unwrap_or_else(|_| peer.to_owned()))
+    }
 }
 
 /// Per caller: the second of the last entry, and how many refusals were not written since.
 #[derive(Debug, Default)]
 pub struct Folded {
     /// Held for a map look-up, never across an await.
-    callers: Mutex<HashMap<Caller, Counted>>,
+    callers: Mutex<Callers>,
+}
+
+#[derive(Debug, Default)]
+struct Callers {
+    known: HashMap<Caller, Counted>,
+    /// The second in which strangers were written last, and how many of them.
+    strangers: (u64, usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +62,30 @@ impl Folded {
     /// What was counted and not written yet, by caller; for the end.
     pub(super) fn drain(&self) -> Vec<(Caller, u64)> {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = callers.drain().map(|(caller, known)| (caller, known.unwritten));
+        let counted = callers.known.drain().map(|(caller, known)| (caller, known.unwritten));
         counted.filter(|(_, unwritten)| *unwritten > 0).collect()
     }
 
     /// `Some(n)`: write an entry, which also stands for `n` earlier ones. `None`: this one was counted.
     pub(super) fn admit(&self, caller: Caller, now: Timestamp) -> Option<u64> {
         let second = now.0 / 1000;
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let callers = &mut *guard;
+        if callers.strangers.0 != second {
+            callers.strangers = (second, 0);
+        }
+        let is_stranger = matches!(caller, Caller::Address(_));
+        let is_crowded = is_stranger && callers.strangers.1 >= bound::STRANGERS_PER_SECOND_MAX;
+        let is_new = callers.known.get(&caller).is_none_or(|known| known.second != second);
+        if is_crowded && is_new {
+            // A flood from everywhere is one caller.
+            drop(guard);
+            return self.admit(Caller::Others, now);
+        }
+        if is_stranger && is_new {
+            callers.strangers.1 += 1;
+        }
+        let callers = &mut callers.known;
         if let Some(known) = callers.get_mut(&caller) {
             if known.second == second {
                 known.unwritten += 1;
@@ -67,7 +99,7 @@ impl Folded {
             // Quiet callers make room; if none is quiet, all the rest share one place.
             callers.retain(|_, known| known.unwritten > 0 || known.second == second);
             if callers.len() >= bound::FOLDED_CALLERS_MAX && caller != Caller::Others {
-                drop(callers);
+                drop(guard);
                 return self.admit(Caller::Others, now);
             }
         }
@@ -104,9 +136,22 @@ mod tests {
     #[test]
     fn a_flood_of_callers_shares_one_place() {
         let folded = Folded::default();
-        let written = (0..3 * bound::FOLDED_CALLERS_MAX)
-            .filter(|number| folded.admit(Caller::Address(number.to_string()), Timestamp(0)).is_some())
-            .count();
-        assert_eq!(written, bound::FOLDED_CALLERS_MAX + 1);
+        let flood = |named: fn(String) -> Caller| {
+            let callers = (0..3 * bound::FOLDED_CALLERS_MAX).map(|number| named(number.to_string()));
+            callers.filter(|caller| folded.admit(caller.clone(), Timestamp(0)).is_some()).count()
+        };
+        assert_eq!(flood(Caller::Address), bound::STRANGERS_PER_SECOND_MAX + 1);
+        let left = bound::FOLDED_CALLERS_MAX - bound::STRANGERS_PER_SECOND_MAX - 1;
+        assert_eq!(flood(Caller::Principal), left, "and the rest shares the place of the others");
+    }
+
+    #[test]
+    fn a_subscriber_of_ipv6_is_one_caller_whatever_address_it_takes() {
+        let folded = Folded::default();
+        let at = |peer: &str| folded.admit(Caller::of_peer(peer), Timestamp(0));
+        assert_eq!(at("2001:db8:1:2::1"), Some(0));
+        assert_eq!(at("2001:db8:1:2:ffff::9"), None);
+        assert_eq!(at("2001:db8:1:3::1"), Some(0), "another subscriber");
+        assert_eq!(at("uid 1000"), Some(0));
     }
 }

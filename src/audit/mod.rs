@@ -22,7 +22,7 @@ pub mod word;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::{RwLock, RwLockWriteGuard, broadcast};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, broadcast};
 
 use crate::base::bound;
 use crate::base::clock::{Clock, Timestamp};
@@ -143,8 +143,8 @@ impl Audit {
         outcome: Outcome,
         reason: Option<String>,
     ) -> Result<u64, AuditError> {
-        let _shared = self.keys.read().await;
-        self.append_holding(batch, draft, outcome, reason).await
+        let shared = Arc::clone(&self.keys).read_owned().await;
+        self.append_holding(Some(shared), batch, draft, outcome, reason).await
     }
 
     /// As [`Audit::append`], also on a full disk: for what an operator must learn of.
@@ -195,8 +195,11 @@ impl Audit {
         self.subjects.forget();
     }
 
+    /// What is queued becomes durable whether or not the caller still waits, so everything that follows from it is done
+    /// in a task of its own: a client that hangs up cannot keep an entry from those who watch the log.
     async fn append_holding(
         &self,
+        shared: Option<OwnedRwLockReadGuard<()>>,
         mut batch: Batch,
         draft: Draft,
         outcome: Outcome,
@@ -210,15 +213,22 @@ impl Audit {
         };
         batch.leaves.push(codec::encode(&prepared.entry)?);
         batch.puts.extend(prepared.puts.iter().cloned());
-        let acknowledged = self.store.commit(batch).await.map_err(AuditError::NotDurable)?;
-        prepared.confirm();
-        let sequence = acknowledged.sequence.unwrap_or_default();
-        if self.feed.receiver_count() > 0 {
-            // Within the process the feed carries what the file has only sealed. The last listener may just have left.
-            let personal = Disclosed::Open(Arc::new(personal));
-            self.feed.send(Numbered { sequence, entry: Arc::new(prepared.entry), personal }).ok();
-        }
-        Ok(sequence)
+        let (store, feed) = (self.store.clone(), self.feed.clone());
+        let writing = tokio::spawn(async move {
+            let acknowledged = store.commit(batch).await.map_err(AuditError::NotDurable)?;
+            drop(shared);
+            prepared.confirm();
+            let sequence = acknowledged.sequence.unwrap_or_default();
+            if feed.receiver_count() > 0 {
+                // Within the process the feed carries what the file has only sealed. The last listener may just have left.
+                let personal = Disclosed::Open(Arc::new(personal));
+                feed.send(Numbered { sequence, entry: Arc::new(prepared.entry), personal }).ok();
+            }
+            Ok(sequence)
+        });
+        writing
+            .await
+            .unwrap_or_else(|error| Err(AuditError::Refused(format!("the task that writes it ended: {error}"))))
     }
 
     /// Writes a refusal folded, so that nobody fills the disk with them: the first of an address in a second gets an
@@ -226,7 +236,7 @@ impl Audit {
     pub async fn append_folded(&self, draft: Draft, reason: String) -> Result<(), AuditError> {
         let caller = match (&draft.personal.principal, &draft.personal.peer) {
             (Some(principal), _) => Caller::Principal(principal.clone()),
-            (None, Some(peer)) => Caller::Address(peer.clone()),
+            (None, Some(peer)) => Caller::of_peer(peer),
             (None, None) => Caller::Others,
         };
         let Some(others) = self.folded.admit(caller, self.clock.now()) else {
@@ -356,7 +366,7 @@ impl Audit {
         draft.operation = Some(ERASE.to_owned());
         draft.target = Some(pseudonyms.join(" "));
         self.subjects.forget();
-        let written = self.append_holding(Batch::puts(puts), draft, Outcome::Done, None).await;
+        let written = self.append_holding(None, Batch::puts(puts), draft, Outcome::Done, None).await;
         self.subjects.forget();
         written.map(drop)
     }

@@ -110,3 +110,6 @@ pub const JWKS_LOOK_MS: u64 = 2_000;
 pub const STREAM_LOOK_SECONDS: u64 = 5;
 /// Of those looks, so many in turn only ask whether anything was changed: what expires is found within a minute.
 pub const STREAM_LOOKS_AT_CHANGES_ONLY: u32 = 12;
+/// Refusals of addresses that show nothing get so many entries of their own in a second, from all addresses together; the
+/// rest is counted into one: somebody with a thousand networks must not fill the disk.
+pub const STRANGERS_PER_SECOND_MAX: usize = 64;
