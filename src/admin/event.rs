@@ -175,7 +175,11 @@ fn kind_of(entry: &Entry) -> Option<&'static str> {
         (Event::Vault, Outcome::Failed | Outcome::Refused) => Some("vault"),
         (Event::Session, Outcome::Refused) => Some("session_hijack"),
         (Event::Session, _) => reason.starts_with("ended: ").then_some("session_ended"),
-        (_, Outcome::Refused) if reason.contains(word::SUSPICIOUS_PATTERN) => Some("suspicious_pattern"),
+        (_, Outcome::Refused)
+            if reason.strip_prefix("invalid: ").is_some_and(|it| it.starts_with(word::SUSPICIOUS_PATTERN)) =>
+        {
+            Some("suspicious_pattern")
+        }
         (_, Outcome::Refused) => match code {
             "unauthenticated" => Some("authentication_failure"),
             "forbidden" => Some("access_denied"),

@@ -31,7 +31,7 @@ use event::SecurityEvent;
 use notify::Place;
 use rule::{Finding, Rules, Who};
 use sanction::Sanctions;
-use storm::Storm;
+use storm::{Fold, Storm};
 
 /// One per process.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ impl Watch {
         let rules = self.learnt(Rules::new(&self.settings), &stop).await;
         self.follow(rules, feed, &stop).await;
         let mut state = self.state.lock().await;
+        self.save(&mut state).await;
         self.tell_grown(&mut state, true).await;
         drop(state);
         // What they sent is written down before the store closes.
@@ -176,23 +177,40 @@ impl Watch {
 
     async fn tick(&self) {
         let mut state = self.state.lock().await;
-        self.tell_grown(&mut state, false).await;
+        if self.save(&mut state).await {
+            self.tell_grown(&mut state, false).await;
+        }
+    }
+
+    /// Writes what could not be written before; false while that still cannot be.
+    async fn save(&self, state: &mut State) -> bool {
         while let Some(raised) = state.unsaved.pop_front() {
             if self.keep(&raised, Vec::new()).await.is_err() {
                 state.unsaved.push_front(raised);
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Makes an alert of what a rule found, or folds it into the one that is open for it.
     pub(crate) async fn raise(&self, finding: Finding) {
         let now = self.audit.now();
         let mut state = self.state.lock().await;
-        self.tell_grown(&mut state, false).await;
+        if self.save(&mut state).await {
+            self.tell_grown(&mut state, false).await;
+        }
         let Finding { event, who, sequence, detail, action } = finding;
-        if state.storm.fold(event, &who.key(), now) {
-            return;
+        match state.storm.fold(event, &who.key(), who.session.as_deref(), now) {
+            Fold::New => {}
+            Fold::Elsewhere if action == rule::Action::Block => {
+                // A new session is free: whoever goes on in one is stopped as who they are.
+                let who = Who { session: None, ..who };
+                let done = sanction::block(&*self.sanctions, &who, event, now, self.settings.block).await;
+                tracing::warn!(event = event.as_str(), done, "a caller whose session was blocked went on in another");
+                return;
+            }
+            Fold::Same | Fold::Elsewhere => return,
         }
         let action = match action {
             rule::Action::Alert => None,
@@ -214,13 +232,14 @@ impl Watch {
         };
         state.next += 1;
         log(&alert);
-        state.storm.open(who.key(), alert.clone());
+        state.storm.open(who.key(), who.session.clone(), alert.clone());
         let raised = Raised { alert, who };
-        if let Err(error) = self.keep(&raised, Vec::new()).await {
+        if !state.unsaved.is_empty() {
+            // Places are told in the order of the numbers: one that is written later would never be sent.
+            keep_for_later(&mut state, raised);
+        } else if let Err(error) = self.keep(&raised, Vec::new()).await {
             tracing::error!(%error, "an alert could not be kept; it is tried again");
-            if state.unsaved.len() < bound::ALERT_BATCH_MAX {
-                state.unsaved.push_back(raised);
-            }
+            keep_for_later(&mut state, raised);
         }
     }
 
@@ -344,6 +363,13 @@ fn log(alert: &AlertRecord) {
         tracing::error!(target: "security", id, event, severity, count, subject, entry, detail, action, "alert");
     } else {
         tracing::warn!(target: "security", id, event, severity, count, subject, entry, detail, action, "alert");
+    }
+}
+
+/// Bounded: of thousands the newest say nothing that the first did not.
+fn keep_for_later(state: &mut State, raised: Raised) {
+    if state.unsaved.len() < bound::ALERT_BATCH_MAX {
+        state.unsaved.push_back(raised);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::audit::entry::{Entry, Event, Outcome, Personal};
 use crate::audit::{Numbered, fold, word};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
+use crate::base::network::Network;
 use crate::config;
 
 /// What follows when a rule fires.
@@ -52,7 +53,10 @@ impl Who {
     pub fn key(&self) -> String {
         match (&self.principal, &self.peer, &self.pseudonym) {
             (Some(principal), ..) => principal.clone(),
-            (None, Some(peer), _) => format!("peer:{peer}"),
+            (None, Some(peer), _) => {
+                let subscriber = peer.parse().map(|address| Network::of_subscriber(address).to_string());
+                format!("peer:{}", subscriber.as_deref().unwrap_or(peer))
+            }
             (None, None, pseudonym) => pseudonym.clone().unwrap_or_default(),
         }
     }
@@ -166,6 +170,12 @@ fn rules(watch: &config::watch::Watch) -> Vec<Rule> {
     ]
 }
 
+/// A refusal's reason behind its code.
+fn without_code(reason: &str) -> &str {
+    let is_code = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    reason.split_once(": ").filter(|(code, _)| is_code(code)).map_or(reason, |(_, rest)| rest)
+}
+
 /// What an entry speaks of, and how many it stands for.
 fn signals(entry: &Entry) -> Vec<(SecurityEvent, u64)> {
     let reason = entry.reason.as_deref().unwrap_or_default();
@@ -178,7 +188,7 @@ fn signals(entry: &Entry) -> Vec<(SecurityEvent, u64)> {
     // Whoever stands at this machine is not rationed.
     if entry.event == Event::Call
         && entry.outcome != Outcome::Intent
-        && matches!(entry.transport.as_str(), "http" | "stdio")
+        && matches!(entry.transport.as_str(), "http" | "stdio" | "unix")
     {
         found.push((SecurityEvent::RateLimitExceeded, weight));
     }
@@ -186,10 +196,11 @@ fn signals(entry: &Entry) -> Vec<(SecurityEvent, u64)> {
         found.push((SecurityEvent::SuspiciousPatterns, 1));
     }
     // A client that has shown nothing yet asks what it should show: that is no failure.
-    if refused && entry.event == Event::Authentication && !reason.contains(word::NO_CREDENTIAL) {
+    if refused && entry.event == Event::Authentication && !without_code(reason).starts_with(word::NO_CREDENTIAL) {
         found.push((SecurityEvent::AuthenticationFailures, weight));
     }
-    if refused && reason.contains(word::FOREIGN_SESSION) {
+    // A reason may quote what a stranger sent: only its beginning is ours.
+    if refused && without_code(reason).starts_with(word::FOREIGN_SESSION) {
         found.push((SecurityEvent::SessionHijack, 1));
     }
     if refused && reason.starts_with("forbidden") {

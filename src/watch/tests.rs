@@ -226,6 +226,45 @@ async fn a_new_place_is_given_what_comes_from_then_on() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn whoever_goes_on_in_another_session_is_shut_out_as_who_they_are() {
+    let rig = Rig::new();
+    let (place, _, mut alerts) = fake("webhook");
+    let blocks = Arc::new(Blocks::default());
+    let running = rig.run(vec![place], Arc::clone(&blocks) as _).await;
+    for session in ["first", "first", "second", "third"] {
+        let mut draft = Draft::new(Event::Call, "http", running.audit.now());
+        draft.personal.principal = Some("token:ci".into());
+        draft.session = Some(session.into());
+        running.audit.append(draft, Outcome::Refused, Some(ATTACK.into())).await.unwrap();
+    }
+    running.refuse("account:bob", ATTACK).await;
+    next(&mut alerts).await;
+    next(&mut alerts).await;
+    let told = blocks.0.lock().unwrap().clone();
+    let told: Vec<(&str, Option<&str>)> =
+        told.iter().map(|(who, session)| (who.as_str(), session.as_deref())).collect();
+    let ci = "token:ci";
+    assert_eq!(told, [(ci, Some("first")), (ci, None), (ci, None), ("account:bob", None)]);
+    running.stop().await;
+}
+
+/// Remembers whom it was to shut out: the principal and the session.
+#[derive(Debug, Default)]
+struct Blocks(StdMutex<Vec<(String, Option<String>)>>);
+
+impl Sanctions for Blocks {
+    fn block_session<'a>(&'a self, block: &'a sanction::Block) -> BoxFuture<'a, Result<(), String>> {
+        let who = (block.principal.clone().unwrap_or_default(), block.session.clone());
+        self.0.lock().unwrap().push(who);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn ban_address<'a>(&'a self, _: &'a sanction::Block) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 /// Shuts nobody out.
 #[derive(Debug)]
 struct NoSanctions;

@@ -107,7 +107,13 @@ fn what_is_spread_over_more_than_the_window_does_not_fire() {
 #[test]
 fn commands_are_not_rationed() {
     let mut feed = Feed::with_attempts(1);
-    assert_eq!(feed.change(Event::Call, Outcome::Done, "local:0", "", |entry| entry.transport = "command".into()), []);
+    let mut seen = |transport: &str| {
+        let found = feed.change(Event::Call, Outcome::Done, "local:0", "", |entry| entry.transport = transport.into());
+        events(&found)
+    };
+    assert_eq!(seen("command"), []);
+    assert_eq!(seen("unix"), []);
+    assert_eq!(seen("unix"), [SecurityEvent::RateLimitExceeded], "agents on a socket are");
 }
 
 #[test]
@@ -144,6 +150,8 @@ fn each_word_of_another_room_is_its_event() {
     check(Event::Call, refused, "x", "invalid: suspicious_pattern sql-1 at /path", &[Is::SuspiciousPatterns]);
     check(Event::Call, Outcome::Done, "x", "suspicious_pattern sql-1", &[]);
     check(Event::Call, refused, "mcp", "not_found: session of another principal", &[Is::SessionHijack]);
+    check(Event::Call, refused, "mcp", "host session of another principal; call +1 555 0100", &[]);
+    check(Event::Call, refused, "mcp", "host x: session of another principal", &[]);
     check(Event::Call, refused, "x", "forbidden: reader may not", &[Is::PolicyDenials]);
     check(Event::Egress, refused, "egress.connector", "it is not in egress.allowed_hosts", &[Is::EgressRefused]);
     check(Event::Egress, refused, "egress.alert", "it is not in egress.allowed_hosts", &[]);
