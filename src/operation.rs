@@ -345,6 +345,14 @@ impl UsedSecrets {
         if secrets.len() >= bound::USED_SECRETS_MAX {
             return Err(Refusal::internal("a call used more secrets than its result can be searched for"));
         }
+        // As it stands in JSON text, where that differs: a result often quotes a value whole.
+        if let Ok(text) = std::str::from_utf8(secret.expose_secret())
+            && let Ok(quoted) = serde_json::to_vec(text).map(Secret::new)
+            && let [b'"', escaped @ .., b'"'] = quoted.expose_secret()
+            && escaped != text.as_bytes()
+        {
+            secrets.push(Secret::new(escaped));
+        }
         secrets.push(secret.clone());
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::ran::Ran;
 use crate::base::secret::Secret;
@@ -99,6 +99,10 @@ struct Cleaning<'a> {
     sent: usize,
 }
 
+/// What a number, a bool or null takes in the mean, with its comma.
+const SCALAR_BYTES: usize = 5;
+/// Our own names of members are no longer, and no secret has only small letters.
+const PLAIN_NAME_BYTES_MAX: usize = 32;
 const CUT_NOTICE: &str = "\n\n[Sekisho cut this here: the result is larger than limits.output_bytes_max]";
 
 impl Cleaning<'_> {
@@ -186,14 +190,48 @@ impl Cleaning<'_> {
         while let Some(value) = stack.pop() {
             match value {
                 Value::String(text) => self.text(text),
-                Value::Array(items) => stack.extend(items.iter_mut().rev()),
-                Value::Object(fields) => stack.extend(fields.values_mut().rev()),
-                Value::Null | Value::Bool(_) | Value::Number(_) => self.sent += 5,
+                Value::Array(items) => {
+                    // Each has a byte and a comma at the least.
+                    items.truncate(self.left / 2);
+                    stack.extend(items.iter_mut().rev());
+                }
+                Value::Object(fields) => {
+                    self.names(fields);
+                    stack.extend(fields.values_mut().rev());
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) if self.left < SCALAR_BYTES => *value = Value::Null,
+                Value::Null | Value::Bool(_) | Value::Number(_) => {
+                    self.left -= SCALAR_BYTES;
+                    self.sent += SCALAR_BYTES;
+                }
             }
         }
     }
 
-    fn text(&mut self, text: &mut String) {
+    /// Names of members may come from elsewhere, too. Two that are masked alike are one.
+    fn names(&mut self, fields: &mut Map<String, Value>) {
+        let is_plain = |name: &String| {
+            name.len() <= PLAIN_NAME_BYTES_MAX && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        let mut bytes = 0;
+        if fields.keys().all(is_plain) && self.used.is_empty() {
+            bytes = fields.keys().map(String::len).sum();
+        } else {
+            let before = std::mem::take(fields);
+            for (mut name, value) in before {
+                self.clean(&mut name);
+                bytes += name.len();
+                if bytes > self.left {
+                    break;
+                }
+                fields.insert(name, value);
+            }
+        }
+        self.left = self.left.saturating_sub(bytes);
+        self.sent += bytes;
+    }
+
+    fn clean(&mut self, text: &mut String) {
         if let Some(flags) = &mut self.flags {
             flags.extend(self.redactor.guardrail.check_document(text));
         }
@@ -204,6 +242,10 @@ impl Cleaning<'_> {
         if let Cow::Owned(masked) = self.redactor.masker.masked_with(text, self.used) {
             *text = masked;
         }
+    }
+
+    fn text(&mut self, text: &mut String) {
+        self.clean(text);
         if text.len() > self.left {
             let mut end = self.left;
             while !text.is_char_boundary(end) {

@@ -133,3 +133,38 @@ fn cleaning_twice_is_cleaning_once() {
         prop_assert_eq!(text_in(redactor.redact_late(Output::text(once.clone()), false, &[]).0), once);
     });
 }
+
+#[test]
+fn names_of_members_are_cleaned_like_values() {
+    let used = Secret::new("a \"quoted\" credential");
+    let mut value = json!({"seen": {used_text(&used): 1, "b\u{7}c": {"an_ordinary_name": 2}}});
+    redactor(1000, |_| {}).redact_value(&mut value, std::slice::from_ref(&used));
+    assert_eq!(value, json!({"seen": {MASK: 1, "bc": {"an_ordinary_name": 2}}}));
+}
+
+fn used_text(secret: &Secret) -> String {
+    String::from_utf8(secret.expose_secret().to_vec()).unwrap()
+}
+
+#[test]
+fn a_used_secret_is_found_in_quoted_json_too() {
+    let used = crate::operation::UsedSecrets::default();
+    used.note(&Secret::new("a \"quoted\" credential")).unwrap();
+    let text = json!({"said": "a \"quoted\" credential"}).to_string();
+    let output = redactor(1000, |_| {}).redact_late(Output::text(&text), false, &used.all()).0;
+    assert_eq!(text_in(output), format!("{{\"said\":\"{MASK}\"}}"));
+}
+
+#[test]
+fn numbers_and_names_count_like_text() {
+    for value in [json!(vec![1234; 100_000]), json!({"a".repeat(5000): 1}), json!(vec![json!({"n": [1, 2]}); 10_000])] {
+        let output = Output::Tool { blocks: Vec::new(), structured: Some(json!({"all": value})), failed: false };
+        match redactor(1000, |_| {}).redact_late(output, false, &[]).0 {
+            Output::Tool { structured: Some(left), .. } => {
+                let bytes = left.to_string().len();
+                assert!(bytes < 5000, "{bytes}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
