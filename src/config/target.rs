@@ -111,7 +111,10 @@ impl HostPattern {
         let host = match (name.strip_prefix("*."), name.strip_prefix('*')) {
             (Some(domain), _) if good(domain) => Hosts::Below(format!(".{domain}")),
             (None, Some(ending)) if good(ending) && ending.contains('.') => Hosts::Ending(ending.to_owned()),
-            (None, None) if good(name) => Hosts::Exactly(name.to_owned()),
+            // An address has many spellings, and is compared in one.
+            (None, None) if good(name) => Hosts::Exactly(
+                name.parse().map_or_else(|_| name.to_owned(), |ip: IpAddr| ip.to_canonical().to_string()),
+            ),
             _ => return None,
         };
         let path = path.trim_end_matches('/');

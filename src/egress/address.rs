@@ -63,6 +63,14 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
     }
 }
 
+/// Where an address leads that stands for another one.
+pub(super) fn led_to(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        IpAddr::V6(address) => carried(address).map(IpAddr::V4),
+        IpAddr::V4(_) => None,
+    }
+}
+
 /// The IPv4 address that an IPv6 address leads to: compatible, NAT64 (RFC 6052, RFC 8215), 6to4, Teredo, ISATAP.
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [first, second, third, fourth, fifth, sixth, high, low] = address.segments();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::address::{Reach, reach};
+use super::address::{Reach, led_to, reach};
 use super::route::Route;
 use crate::config;
 use crate::config::target::{Endpoint, HostPattern};
@@ -78,9 +78,9 @@ impl Policy {
             };
             return Err(format!("it leads to {address}, which is not on the internet; {way}"));
         }
-        let text = address.to_canonical().to_string();
-        // Under whatever name.
-        if self.blocked.iter().any(|pattern| pattern.blocks(&text, None)) {
+        // Under whatever name, and by whatever way: NAT64 and its like lead to an IPv4 address.
+        let texts = [Some(address.to_canonical()), led_to(address)].into_iter().flatten().map(|ip| ip.to_string());
+        if texts.into_iter().any(|text| self.blocked.iter().any(|pattern| pattern.blocks(&text, None))) {
             return Err(format!("it leads to {address}, which is in egress.blocked_hosts"));
         }
         Ok(())

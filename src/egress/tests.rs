@@ -208,6 +208,21 @@ async fn a_blocked_address_is_blocked_under_every_name() {
     assert!(judged(&bench, "a.example").await.contains("blocked_hosts"));
 }
 
+#[tokio::test]
+async fn a_blocked_address_is_blocked_in_every_spelling_and_by_every_way() {
+    for (blocked, address) in [
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("2606:4700:0:0::1", "2606:4700::1"),
+        ("::ffff:1.1.1.1", "1.1.1.1"),
+        ("1.1.1.1", "64:ff9b::101:101"),
+    ] {
+        let lists: &[&[&str]] = &[&[address]];
+        let bench = bench(&["a.example", "named.test"], &[blocked], &["named.test"], lists);
+        let found = judged(&bench, "named.test").await;
+        assert!(found.contains("blocked_hosts") || found.contains("no connection"), "{blocked} {address}: {found}");
+    }
+}
+
 /// DNS rebinding: the name is looked up once, so a second answer that leads elsewhere is never heard.
 #[tokio::test]
 async fn a_name_is_looked_up_once_for_a_connection() {

@@ -19,6 +19,10 @@ pub(super) fn client(proxies: &Proxies, peer: SocketAddr, headers: &HeaderMap) -
     let mut nearest = peer.ip();
     for hop in hops(proxies.header, headers).iter().rev().take(bound::PROXY_HOPS_MAX) {
         let Some(address) = address_of(hop) else { break };
+        // Nobody elsewhere is this machine: a client wrote that itself.
+        if address.is_loopback() && !peer.ip().to_canonical().is_loopback() {
+            break;
+        }
         nearest = address;
         if !is_trusted(address) {
             break;
@@ -86,6 +90,8 @@ mod tests {
         forwarded("10.0.0.1", &["198.51.100.1"], "198.51.100.1");
         forwarded("10.0.0.1", &["127.0.0.1, 198.51.100.1"], "198.51.100.1");
         forwarded("10.0.0.1", &["127.0.0.1", "198.51.100.1, 10.0.0.2"], "198.51.100.1");
+        forwarded("10.0.0.1", &["127.0.0.1, 10.0.0.5"], "10.0.0.5");
+        forwarded("10.0.0.1", &["::1"], "10.0.0.1");
         forwarded("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3");
         forwarded("10.0.0.1", &["198.51.100.1, garbage"], "10.0.0.1");
         forwarded("10.0.0.1", &["garbage, 198.51.100.1"], "198.51.100.1");
