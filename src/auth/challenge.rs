@@ -32,7 +32,6 @@ pub fn metadata(auth: &Auth, origin: &str) -> Value {
     let mut metadata = json!({
         "resource": format!("{origin}/mcp"),
         "bearer_methods_supported": ["header"],
-        "scopes_supported": ["library:*"],
         "resource_name": "Sekisho",
     });
     if !auth.authorization_servers.is_empty() {

@@ -34,7 +34,7 @@ impl Gate {
         let restored = store.read(|snapshot| {
             gate.quota.restore(snapshot)?;
             gate.bans.restore(snapshot)?;
-            gate.sessions.restore(snapshot)
+            gate.sessions.restore(snapshot, &|short| gate.bans.of_session(short).is_some())
         })?;
         Ok((gate, restored))
     }
@@ -89,6 +89,11 @@ impl Gate {
         self.sessions.settled().await;
         let note = Some(format!("ended: {}{denied}", ended.why));
         audit.append_with(Batch::puts(ended.rows), draft, Outcome::Done, note).await.map(drop)
+    }
+
+    /// Ends what has timed out and is not shut out.
+    pub fn sweep_sessions(&self) -> Vec<Ended> {
+        self.sessions.sweep(&|short| self.bans.of_session(short).is_some())
     }
 
     /// Drops counts and bans that are over.

@@ -89,7 +89,7 @@ pub(super) struct Claims {
     pub(super) body: Map<String, Value>,
     issuer: Option<String>,
     audiences: Vec<String>,
-    expires: Option<Timestamp>,
+    pub(super) expires: Option<Timestamp>,
     not_before: Option<Timestamp>,
 }
 

@@ -314,8 +314,15 @@ impl Authenticator {
             Ok(claims) => claims,
             Err(why) => return Ok(Attempt::Failed(why)),
         };
+        // Its revocation is kept that long.
+        let most = now.plus(Duration::from_secs(bound::JWT_FOREIGN_SECONDS));
+        if claims.expires.is_none_or(|expires| expires > most) {
+            return Ok(Attempt::Failed("the JWT's exp is more than a year ahead"));
+        }
         // One that has no id is named by its digest, so that it can be revoked all the same.
-        let id = claims.id.unwrap_or_else(|| hex(&sha256(&[token.as_bytes()])[..16]));
+        // Of what is signed alone: an ECDSA signature has another form that is as good, and anybody can make it.
+        let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+        let id = claims.id.unwrap_or_else(|| hex(&sha256(&[signed.as_bytes()])[..16]));
         if self.store.read(|snapshot| jwt_key::find(snapshot, &id))?.is_some_and(|record| record.revoked.is_some()) {
             return Ok(Attempt::Failed("the JWT was revoked"));
         }
@@ -324,7 +331,8 @@ impl Authenticator {
             Err(why) => return Ok(Attempt::Failed(why)),
         };
         let principal = Principal::jwt(&claims.subject, false, &id, foreign::role(&claims.body, &self.settings));
-        Ok(Attempt::Authenticated(principal.with_scopes(scopes)))
+        let principal = Principal { expires: claims.expires, ..principal.with_scopes(scopes) };
+        Ok(Attempt::Authenticated(principal))
     }
 
     async fn basic(&self, header: &Secret, peer: IpAddr, is_private: bool) -> Result<Attempt, StoreError> {

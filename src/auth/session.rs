@@ -159,8 +159,9 @@ impl Sessions {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up what the store holds: sessions that are not over, and denials.
-    pub fn restore(&self, snapshot: &Snapshot) -> Result<Restored, StoreError> {
+    /// Takes up what the store holds: denials, and sessions that are not over or are `shut` out; a ban of a session must
+    /// find it.
+    pub fn restore(&self, snapshot: &Snapshot, shut: &dyn Fn(&str) -> bool) -> Result<Restored, StoreError> {
         let now = self.clock.now();
         let mut restored = Restored::default();
         let mut table = self.lock();
@@ -168,7 +169,7 @@ impl Sessions {
             table.denied.insert(denial.credential.as_str().into());
         }
         for record in record::sessions(snapshot)? {
-            let over = self.is_over(record.began, record.seen, now);
+            let over = self.is_over(record.began, record.seen, now) && !shut(record.id.short());
             if over || table.count() >= bound::SESSIONS_MAX {
                 restored.over.push(record::deletion(&record.id));
                 continue;
@@ -276,11 +277,13 @@ impl Sessions {
         table.remove(serial).map(|open| open.ended("the client left"))
     }
 
-    /// Ends what has timed out and has nothing under way.
-    pub fn sweep(&self) -> Vec<Ended> {
+    /// Ends what has timed out and has nothing under way. What is `shut` out stays, or else the next call would begin a
+    /// session that is not.
+    pub fn sweep(&self, shut: &dyn Fn(&str) -> bool) -> Vec<Ended> {
         let now = self.clock.now();
         let mut table = self.lock();
-        let over = table.serials_where(|open| self.is_over(open.began, open.seen, now) && self.is_quiet(open));
+        let is_over = |open: &Open| self.is_over(open.began, open.seen, now) && self.is_quiet(open);
+        let over = table.serials_where(|open| is_over(open) && !open.shorts().any(shut));
         let ended = over.into_iter().filter_map(|serial| table.remove(serial)).map(|open| {
             let idle = now.since(open.seen) > self.settings.idle_timeout;
             open.ended(if idle { "idle for too long" } else { "older than a session may be" })

@@ -56,7 +56,10 @@ impl Authenticator {
                         None => !jwt.is_of_account,
                     },
                     // One of another issuer, of which nothing is kept until it is revoked.
-                    None => !principal.id.starts_with("account:"),
+                    None => {
+                        let is_over = principal.expires.is_some_and(|expires| now >= expires);
+                        !is_over && !principal.id.starts_with("account:")
+                    }
                 },
             })
         })

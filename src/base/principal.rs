@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::Timestamp;
+
 /// The id of everybody who shows nothing, where that is allowed. Those who are known have a colon in theirs.
 pub const ANONYMOUS: &str = "anonymous";
 
@@ -20,13 +22,15 @@ pub struct Principal {
     pub credential: Arc<str>,
     /// What this credential is confined to, such as `library:manual`. Empty: nothing narrower than the role.
     pub scopes: Arc<[String]>,
+    /// When the credential ends, where nothing here keeps that: a JWT of another issuer.
+    pub expires: Option<Timestamp>,
 }
 
 impl Principal {
     /// Somebody who is the only bearer of this one credential, with all that the role allows.
     fn of(id: String, role: Role, scheme: Scheme) -> Self {
         let id: Arc<str> = id.into();
-        Self { credential: Arc::clone(&id), id, role, scheme, scopes: Arc::default() }
+        Self { credential: Arc::clone(&id), id, role, scheme, scopes: Arc::default(), expires: None }
     }
 
     /// The person at this machine, through the control socket or the command line.

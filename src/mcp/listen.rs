@@ -47,7 +47,7 @@ pub(super) async fn forward(mcp: &Mcp, known: &Known, handle: &Handle, cx: &Subs
             _ = looks.tick() => None,
             change = changes.recv() => Some(change),
         };
-        if !pipeline.holds(known, &mut standing) {
+        if !pipeline.holds(known, &mut standing) || pipeline.is_shut_out(known, handle) {
             return;
         }
         let Some(change) = change else { continue };

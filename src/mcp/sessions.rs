@@ -19,6 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::session::{Ending, Handle};
+use crate::auth::standing::Standing;
 use crate::base::bound;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{NoEntropy, SessionId};
@@ -57,7 +58,9 @@ pub struct HttpSessions {
 
 #[derive(Debug)]
 struct Owned {
+    /// Who used it last: one principal, perhaps with a newer credential than at its beginning.
     by: Known,
+    standing: Standing,
     began: Timestamp,
     seen: Timestamp,
     /// Streams that are open on it, counted by the references to this.
@@ -146,18 +149,24 @@ impl HttpSessions {
         ended.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Ends sessions that were quiet for too long and have no stream open, or whose time is over.
+    /// Ends sessions that were quiet for too long and have no stream open, whose time is over, or whose credential holds
+    /// no more.
     pub async fn sweep(&self) {
         let now = self.clock.now();
         let over: Vec<RmcpSessionId> = {
-            let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
-            let over = |session: &Owned| {
+            let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = |id: &RmcpSessionId, session: &mut Owned| {
                 let has_streams = Arc::strong_count(&session.streams) > 1;
                 let idle = now.since(session.seen) > self.times.idle_timeout && !has_streams;
                 // A stream that only waits for news does not keep it; a call under way is given the idle time.
-                idle || now.since(session.began) > self.times.timeout + self.times.idle_timeout
+                let old = now.since(session.began) > self.times.timeout + self.times.idle_timeout;
+                let is_shut_out = || {
+                    let handle = SessionId::parse(id).map(Handle::Connection);
+                    handle.is_some_and(|handle| self.pipeline.is_shut_out(&session.by, &handle))
+                };
+                idle || old || is_shut_out() || !self.pipeline.holds(&session.by, &mut session.standing)
             };
-            owned.iter().filter(|(_, session)| over(session)).map(|(id, _)| id.clone()).collect()
+            owned.iter_mut().filter_map(|(id, session)| over(id, session).then(|| id.clone())).collect()
         };
         for id in over {
             if let Err(error) = self.close_session(&id).await {
@@ -191,7 +200,8 @@ impl HttpSessions {
         if owned.len() >= bound::HTTP_SESSIONS_MAX {
             return Err(HttpSessionError::TooMany);
         }
-        owned.insert(id.clone(), Owned { by, began, seen: self.clock.now(), streams: Arc::default() });
+        let (seen, streams) = (self.clock.now(), Arc::default());
+        owned.insert(id.clone(), Owned { by, standing: Standing::default(), began, seen, streams });
         Ok(())
     }
 
@@ -212,9 +222,13 @@ impl HttpSessions {
     }
 
     fn touch(&self, id: &RmcpSessionId) -> Arc<()> {
+        let by = CALLER.try_with(|caller| caller.known.clone()).ok();
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         owned.get_mut(id).map_or_else(Arc::default, |session| {
             session.seen = self.clock.now();
+            if let Some(by) = by.filter(|by| by.principal() != session.by.principal()) {
+                (session.by, session.standing) = (by, Standing::default());
+            }
             Arc::clone(&session.streams)
         })
     }

@@ -191,6 +191,11 @@ impl Pipeline {
             && self.authenticator.still_holds(principal, standing).unwrap_or(false)
     }
 
+    /// Whether the session behind `handle` is shut out.
+    pub fn is_shut_out(&self, known: &Known, handle: &Handle) -> bool {
+        self.gate.banned_session(known.principal(), handle).is_some()
+    }
+
     /// An address was shut out: an entry of its own, not folded.
     async fn record_ban(&self, via: &Via, struck: Struck) -> Result<(), Refusal> {
         let mut draft = self.draft(Event::Authentication, via);
@@ -375,7 +380,7 @@ impl Pipeline {
 
     /// Ends what has timed out, writes that down, and drops counts and bans that are over.
     pub async fn sweep(&self) {
-        for ended in self.gate.sessions.sweep() {
+        for ended in self.gate.sweep_sessions() {
             if let Err(error) = self.gate.write_end(&self.audit, ended).await {
                 tracing::error!(%error, "the end of a session could not be recorded");
             }

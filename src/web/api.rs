@@ -4,14 +4,18 @@
 //! `{"progress": ..}`, `{"event": ..}`, and last `{"result": ..}` or `{"refusal": ..}`. Closing the connection cancels
 //! the operation.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::session::Handle;
+use crate::auth::standing::Standing;
 use crate::base::bound;
 use crate::base::refusal::Refusal;
 use crate::operation::{Block, Caller, Kind, Output, Progress};
@@ -47,8 +51,13 @@ pub(super) fn run_as(
     tokio::spawn(async move {
         let mut asked = Asked::new(kind, name, arguments, Handle::Credential);
         asked.caller = Arc::new(LineCaller { lines: lines.clone() });
-        asked.cancel = cancel;
-        let last = match pipeline.run(known, asked).await.into_reply() {
+        asked.cancel = cancel.clone();
+        let watch = end_with_credential(&pipeline, known.clone(), cancel);
+        let recorded = tokio::select! {
+            recorded = pipeline.run(known, asked) => recorded,
+            never = watch => match never {},
+        };
+        let last = match recorded.into_reply() {
             Ok(ran) => json!({"result": result(ran)}),
             Err(refusal) => json!({"refusal": refusal_line(&refusal)}),
         };
@@ -64,6 +73,20 @@ pub(super) fn run_as(
         }
         next
     })
+}
+
+/// Cancels what is under way when its caller would not be let in any more: somebody may follow the log for hours.
+async fn end_with_credential(pipeline: &Pipeline, known: Known, cancel: CancellationToken) -> Infallible {
+    let mut standing = Standing::default();
+    let span = Duration::from_secs(bound::STREAM_LOOK_SECONDS);
+    let mut looks = tokio::time::interval_at(Instant::now() + span, span);
+    loop {
+        looks.tick().await;
+        if !known.via().is_at_this_machine() && !pipeline.holds(&known, &mut standing) {
+            cancel.cancel();
+            return std::future::pending().await;
+        }
+    }
 }
 
 /// Runs one operation to its end, in a task of its own: a caller that leaves cancels it, and it is recorded all the

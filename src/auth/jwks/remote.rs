@@ -24,9 +24,9 @@ pub(in crate::auth) struct RemoteJwks {
     exchange: Exchange,
     clock: Arc<dyn Clock>,
     /// Held for a look, never across an await.
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
     /// Held while they are fetched: many tokens that wait for one key make one request.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for RemoteJwks {
@@ -65,7 +65,7 @@ impl RemoteJwks {
                 redirects_max: 0,
             },
         };
-        Self { egress, exchange, clock, kept: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+        Self { egress, exchange, clock, kept: Arc::default(), fetching: Arc::default() }
     }
 
     /// The key of this id and algorithm. Fetches where it is unknown or the keys are old, at most once in
@@ -75,23 +75,34 @@ impl RemoteJwks {
         if key.is_some() && is_fresh {
             return key;
         }
-        let _fetching = match self.fetching.try_lock() {
+        let fetching = match Arc::clone(&self.fetching).try_lock_owned() {
             Ok(fetching) => fetching,
             // Somebody is at it; meanwhile an old key does.
             Err(_) if key.is_some() => return key,
-            Err(_) => self.fetching.lock().await,
+            Err(_) => Arc::clone(&self.fetching).lock_owned().await,
         };
         let (key, is_fresh) = self.look(kid, algorithm);
         if (key.is_some() && is_fresh) || !self.begin() {
             return key;
         }
-        match self.fetch().await {
-            Ok(keys) => {
-                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.keys = keys;
-                kept.fetched = Some(self.clock.monotonic());
+        let (egress, exchange, clock) = (Arc::clone(&self.egress), self.exchange.clone(), Arc::clone(&self.clock));
+        let kept = Arc::clone(&self.kept);
+        // In a task of its own: a stranger who shows a token and hangs up must not use up the one fetch of this while.
+        let fetch = tokio::spawn(async move {
+            let _fetching = fetching;
+            match fetch(&egress, &exchange).await {
+                Ok(keys) => {
+                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    kept.keys = keys;
+                    kept.fetched = Some(clock.monotonic());
+                }
+                Err(error) => {
+                    tracing::error!(%error, "auth.jwks_url gives no keys; those that it gave before are used");
+                }
             }
-            Err(error) => tracing::error!(%error, "auth.jwks_url gives no keys; those that it gave before are used"),
+        });
+        if let Err(error) = fetch.await {
+            tracing::error!(%error, "the task that fetches auth.jwks_url ended");
         }
         self.look(kid, algorithm).0
     }
@@ -117,14 +128,14 @@ impl RemoteJwks {
         }
         is_due
     }
+}
 
-    async fn fetch(&self) -> Result<Vec<Key>, FetchError> {
-        let answer = self.egress.exchange(&self.exchange).await?;
-        if answer.status != StatusCode::OK {
-            return Err(FetchError::Status(answer.status));
-        }
-        Ok(parse(&answer.body)?)
+async fn fetch(egress: &Egress, exchange: &Exchange) -> Result<Vec<Key>, FetchError> {
+    let answer = egress.exchange(exchange).await?;
+    if answer.status != StatusCode::OK {
+        return Err(FetchError::Status(answer.status));
     }
+    Ok(parse(&answer.body)?)
 }
 
 /// Why there are no new keys.

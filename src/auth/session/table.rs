@@ -79,9 +79,13 @@ impl Open {
         }
     }
 
-    /// Whether `short` is its id, or was until a moment ago.
+    /// Its short id, and the one that it had until a moment ago.
+    pub(super) fn shorts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.id.short()).chain(self.former.as_ref().map(SessionId::short))
+    }
+
     pub(super) fn is_named(&self, short: &str) -> bool {
-        self.id.short() == short || self.former.as_ref().is_some_and(|former| former.short() == short)
+        self.shorts().any(|known| known == short)
     }
 
     /// Whoever is at this machine is known by the kernel in each process anew: nothing of theirs has to last.
