@@ -28,6 +28,7 @@
 
 pub mod base; // floor 0: words that all share
 pub mod config; // 1: what was chosen
+pub mod plot; // 1: figures over time as SVG
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds

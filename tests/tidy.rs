@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 1),
+    ("plot", 1),
     ("crypto", 2),
     ("guardrail", 2),
     ("openapi", 3),

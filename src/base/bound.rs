@@ -7,6 +7,7 @@ pub mod egress;
 mod gate;
 pub mod oauth;
 pub mod parse;
+pub mod plot;
 pub mod profile;
 pub mod sandbox;
 pub mod search;
