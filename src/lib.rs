@@ -45,6 +45,7 @@ pub mod custody; // 6: keys changed, credentials kept, the database backed up
 pub mod connector; // 7: REST APIs as tools
 pub mod library; // 7: documents
 pub mod profile; // 7: what is special about one set of documents, as data
+pub mod report; // 7: what happened, for whoever answers for it
 pub mod operation; // 8: what can be asked
 pub mod tool; // 9: operations for agents
 pub mod admin; // 9: operations for operators

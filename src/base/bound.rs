@@ -9,6 +9,7 @@ pub mod oauth;
 pub mod parse;
 pub mod plot;
 pub mod profile;
+pub mod report;
 pub mod sandbox;
 pub mod search;
 mod watch;
