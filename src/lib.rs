@@ -28,6 +28,7 @@
 
 pub mod base; // floor 0: words that all share
 pub mod config; // 1: what was chosen
+pub mod plot; // 1: figures over time as SVG
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds
@@ -44,6 +45,7 @@ pub mod custody; // 6: keys changed, credentials kept, the database backed up
 pub mod connector; // 7: REST APIs as tools
 pub mod library; // 7: documents
 pub mod profile; // 7: what is special about one set of documents, as data
+pub mod report; // 7: what happened, for whoever answers for it
 pub mod operation; // 8: what can be asked
 pub mod tool; // 9: operations for agents
 pub mod admin; // 9: operations for operators

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 1),
+    ("plot", 1),
     ("crypto", 2),
     ("guardrail", 2),
     ("openapi", 3),
@@ -25,6 +26,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("connector", 7),
     ("library", 7),
     ("profile", 7),
+    ("report", 7),
     ("operation", 8),
     ("tool", 9),
     ("admin", 9),
@@ -70,6 +72,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("aho_corasick", &["config", "guardrail"]),
     ("regex", &["guardrail", "profile"]),
     ("ammonia", &["pipeline"]),
+    ("askama", &["report", "web"]),
     ("cedar_policy", &["auth"]),
     ("miette", &["auth"]),
 ];

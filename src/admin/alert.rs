@@ -12,6 +12,7 @@ use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::operation::{Catalog, Effect};
+use crate::report::gather::ACKNOWLEDGED;
 use crate::schema::NotASchema;
 
 /// The alerts that there are; the watch implements it, and `app` injects it.
@@ -34,11 +35,13 @@ pub(super) fn register(catalog: &Catalog, alerts: &Arc<dyn Alerts>) -> Result<()
     let kept = Arc::clone(alerts);
     let acknowledge = about::<One>("alert.acknowledge", "Note that an alert was looked at", Effect::Changes)
         .in_group(ActionGroup::Operate);
-    catalog.add(Arc::new(Request::new(acknowledge, move |_, arguments| {
+    catalog.add(Arc::new(Request::new(acknowledge, move |cx, arguments| {
         let alerts = Arc::clone(&kept);
         Box::pin(async move {
             let One { id } = parse(arguments)?;
             let found = alerts.acknowledge(id).await?;
+            // So that the log says which one: reports name who looked at an alert.
+            cx.meter.note(format!("{ACKNOWLEDGED}{id}"));
             found.ok_or_else(|| {
                 Refusal::new(
                     Code::NotFound,

@@ -16,6 +16,7 @@ pub mod log;
 pub mod login;
 pub mod policy;
 pub mod profile;
+pub mod report;
 pub mod retention;
 pub mod search;
 pub mod session;
@@ -68,6 +69,7 @@ impl std::fmt::Debug for Rooms<'_> {
 
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
+    report::register(catalog, &rooms)?;
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
     let Rooms { desk, profiles, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;

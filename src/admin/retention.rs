@@ -135,6 +135,11 @@ fn draft_of(cx: &Cx, audit: &Audit) -> Draft {
     draft
 }
 
+/// As `audit.prove` answers for the entry `sequence`.
+pub(super) fn proof_of(snapshot: &Snapshot, sequence: u64) -> Result<Value, CustodyError> {
+    proofs(snapshot, &Prove { sequence, old_size: None })
+}
+
 fn proofs(snapshot: &Snapshot, prove: &Prove) -> Result<Value, CustodyError> {
     let nodes = keep::nodes(snapshot);
     let refused = |error: proof::ProofError<_>| CustodyError::from(AuditError::Refused(error.to_string()));

@@ -3,7 +3,7 @@
 //! Memory is bounded, whoever wrote the entries: names beyond a table's size cost exactness in a stated measure
 //! (`tally`), durations are kept in a histogram (`histogram`), periods grow longer (`periods`).
 
-mod histogram;
+pub mod histogram;
 mod periods;
 mod tally;
 mod text;

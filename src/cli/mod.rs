@@ -20,6 +20,7 @@ mod policy;
 mod profile;
 mod print;
 mod reach;
+mod report;
 mod search;
 mod secret;
 mod serve;
@@ -104,6 +105,8 @@ pub(crate) enum Command {
     /// Verify and follow the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Report what happened between two times, and what that is evidence for
+    Report(report::Report),
     /// List recent security events, the newest first
     Events(event::Events),
     /// Make and review accounts: add, passwd, role, disable, enable, remove, review
@@ -230,6 +233,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Read(command) => block_on(search::read(context, command)),
         Command::Policy(command) => block_on(policy::run(context, command)),
         Command::Audit(command) => block_on(audit::run(context, command)),
+        Command::Report(command) => block_on(report::run(context, command)),
         Command::Events(command) => block_on(event::run(context, command)),
         Command::Account(command) => block_on(account::run(context, command)),
         Command::Token(command) => block_on(token::run(context, command)),

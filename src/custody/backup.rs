@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Custody, CustodyError};
+use crate::audit::entry::Outcome;
 use crate::audit::verify::{Against, Sound, Verdict, verify};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
@@ -114,6 +115,13 @@ impl Custody {
         }
         let made = self.backup(&directory.join(format!("sekisho-{}.backup", now.0))).await?;
         tracing::info!(path = %made.path.display(), bytes = made.bytes, "scheduled backup");
+        let told = format!(
+            "{}: {} bytes, {} audit entries, read back",
+            made.path.display(),
+            made.bytes,
+            made.header.audit_entries
+        );
+        self.note("backup.scheduled", Outcome::Done, told).await;
         there.push((now, made.path));
         for (_, old) in there.iter().rev().skip(self.backup.keep) {
             fs::remove_file(old).map_err(CustodyError::file(old))?;

@@ -119,7 +119,7 @@ impl Custody {
         }
     }
 
-    async fn note(&self, operation: &str, outcome: Outcome, reason: String) {
+    pub(super) async fn note(&self, operation: &str, outcome: Outcome, reason: String) {
         let mut draft = Draft::new(Event::Audit, "internal", self.now());
         draft.operation = Some(operation.to_owned());
         if let Err(error) = self.audit.append_urgent(draft, outcome, Some(reason)).await {

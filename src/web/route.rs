@@ -75,6 +75,7 @@ pub const ROUTES: &[Route] = &[
     posts("/admin/policies/check", "policy.check", 200),
     posts("/admin/policies/reload", "policy.reload", 200),
     reads("/admin/events", "event.list", &["since", "kind", "severity", "before", "limit"]),
+    reads("/admin/reports", "report.make", &["from", "to"]),
     posts("/admin/drain", "drain", 202),
     reads("/admin/openapi.json", "admin.openapi", &[]),
 ];

@@ -132,6 +132,7 @@ fn samples(session: &str) -> Vec<Sample> {
         same("POST", "/admin/policies/check", Some(json!({"text": "permit (principal, action, nothing);"}))),
         same("POST", "/admin/policies/reload", Some(json!({}))),
         sample("GET", "/admin/events", "/admin/events?since=1h&severity=low&limit=5", None),
+        sample("GET", "/admin/reports", "/admin/reports?from=1h", None),
         same("GET", "/admin/openapi.json", None),
         same("POST", "/admin/drain", Some(json!({"timeout_seconds": 0}))),
     ]

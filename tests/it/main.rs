@@ -63,6 +63,7 @@ mod profile;
 mod rates;
 mod reading;
 mod rekey;
+mod report;
 mod retention;
 mod search;
 mod sessions;

@@ -6,14 +6,14 @@ const PARTS_BITS: u32 = PARTS.ilog2();
 
 /// At most 496 buckets of 8 bytes; as many as the longest duration needs.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Histogram {
+pub struct Histogram {
     buckets: Vec<u64>,
     count: u64,
     max: u64,
 }
 
 impl Histogram {
-    pub(super) fn add(&mut self, value: u64) {
+    pub fn add(&mut self, value: u64) {
         let index = index_of(value);
         if self.buckets.len() <= index {
             self.buckets.resize(index + 1, 0);
@@ -25,17 +25,17 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
-    pub(super) fn max(&self) -> u64 {
+    pub fn max(&self) -> u64 {
         self.max
     }
 
     /// The value that this percentage of the values does not exceed (nearest rank): exact below 8, else at most an
     /// eighth too high, and never above the highest value. 0 where there is none.
-    pub(super) fn percentile(&self, percent: u8) -> u64 {
+    pub fn percentile(&self, percent: u8) -> u64 {
         let rank = (u128::from(self.count) * u128::from(percent)).div_ceil(100).max(1);
         let mut seen = 0_u128;
         for (index, count) in self.buckets.iter().enumerate() {
