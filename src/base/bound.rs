@@ -9,6 +9,7 @@ pub mod oauth;
 pub mod parse;
 pub mod profile;
 pub mod sandbox;
+pub mod scan;
 pub mod search;
 mod watch;
 pub mod web;
