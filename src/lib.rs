@@ -34,6 +34,7 @@ pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds
 pub mod egress; // 3: the only connections to other machines
 pub mod openapi; // 3: a document of a REST API, read
+pub mod scan; // 3: what is weak in an installation
 pub mod sandbox; // 3: processes that read what is not trusted
 pub mod search; // 3: tantivy
 pub mod store; // 3: redb

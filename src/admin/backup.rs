@@ -1,4 +1,4 @@
-//! The operation `backup.make`.
+//! The operations `backup.make` and `backup.verify`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,14 +24,7 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
             let Make { path } = parse(arguments)?;
-            let path = Path::new(&path);
-            if !path.is_absolute() {
-                return Err(Refusal::new(
-                    Code::Invalid,
-                    format!("The path must be absolute; found {}.", path.display()),
-                ));
-            }
-            let made = custody.backup(path).await?;
+            let made = custody.backup(absolute(&path)?).await?;
             Ok(json!({
                 "path": made.path.display().to_string(),
                 "bytes": made.bytes,
@@ -41,13 +34,37 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
                 "made": made.header.made.rfc3339(),
             }))
         })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let title = "Open a backup and check all that is in it";
+    let mut verify = about::<Make>("backup.verify", title, Effect::Changes).in_group(ActionGroup::Operate);
+    verify.argument_bytes_max *= 4;
+    (verify.at_machine, verify.idempotent) = (true, true);
+    catalog.add(Arc::new(Request::new(verify, move |_, arguments| {
+        let custody = Arc::clone(&keeper);
+        Box::pin(async move {
+            let Make { path } = parse(arguments)?;
+            let checked = custody.verify_backup_and_note(absolute(&path)?).await?;
+            Ok(json!({
+                "path": path,
+                "made": checked.made,
+                "audit_entries": checked.audit_entries,
+                "database_bytes": checked.database_bytes,
+            }))
+        })
     })))
+}
+
+fn absolute(path: &str) -> Result<&Path, Refusal> {
+    let found = Path::new(path);
+    let wrong = || Refusal::new(Code::Invalid, format!("The path must be absolute; found {path}."));
+    if found.is_absolute() { Ok(found) } else { Err(wrong()) }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Make {
-    /// An absolute path of a new file on the server's machine.
+    /// An absolute path on the server's machine.
     #[schemars(length(max = 4096), extend("x-sekisho-field" = "other"))]
     path: String,
 }

@@ -16,8 +16,10 @@ pub mod log;
 pub mod login;
 pub mod policy;
 pub mod profile;
+pub mod prune;
 pub mod report;
 pub mod retention;
+pub mod scan;
 pub mod search;
 pub mod session;
 pub mod settings;
@@ -93,6 +95,8 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     policy::register(catalog, libraries, policies)?;
     configuration::register(catalog, config)?;
     event::register(catalog, audit)?;
+    prune::register(catalog, &look)?;
+    scan::register(catalog, &look)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     lifecycle::register(catalog, &lifecycle)
 }

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::policy;
+use super::prune::CleanUp;
 use super::request::{output_of, written};
+use super::scan::Survey;
 use crate::auth::policy::ask::ActionGroup;
+use crate::base::clock::Timestamp;
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
 
 /// Gathers the facts; injected by `app`, which alone sees every room.
-pub trait Look: Send + Sync {
+pub trait Look: Survey + CleanUp {
     fn look(&self) -> BoxFuture<'_, Result<State, Refusal>>;
 }
 
@@ -33,6 +36,11 @@ pub struct State {
     pub checkpoints_leave_the_file: bool,
     pub alarm: Option<String>,
     pub core_dumps: bool,
+    pub sizes: Sizes,
+    /// How large everything was, once a day, the oldest first.
+    pub history: Vec<Sizes>,
+    /// Why there is too little room on the disk.
+    pub disk_warning: Option<String>,
     /// Whether the token in the file opens anything; null where there is none.
     pub http_token_known: Option<bool>,
     pub index_bytes: u64,
@@ -44,6 +52,23 @@ pub struct State {
     /// No new call begins, and the server ends when none is under way.
     pub draining: bool,
     pub since_start: Value,
+}
+
+/// How large the parts of an installation are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Sizes {
+    /// When, in milliseconds since 1970.
+    #[schemars(with = "u64")]
+    pub at: Timestamp,
+    pub database_bytes: u64,
+    pub index_bytes: u64,
+    pub log_bytes: u64,
+    /// Pages of web sites.
+    pub mirror_bytes: u64,
+    /// The folder of scheduled backups.
+    pub backup_bytes: u64,
+    /// What else lies in the data directory.
+    pub other_bytes: u64,
 }
 
 pub struct Status {

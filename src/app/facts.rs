@@ -19,6 +19,7 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::auth::policy::Policy;
 use crate::auth::token;
 use crate::base::refusal::{Code, Refusal};
+use crate::config::Config;
 use crate::config::place::Places;
 use crate::custody::Custody;
 use crate::http::certificates::Witness;
@@ -99,6 +100,7 @@ impl Changes for Announce {
 /// The state of the installation, for `status` and `/ready`.
 pub(super) struct Facts {
     pub(super) places: Places,
+    pub(super) config: Arc<Config>,
     pub(super) libraries: Arc<Libraries>,
     pub(super) audit: Audit,
     pub(super) custody: Arc<Custody>,
@@ -186,6 +188,9 @@ impl Look for Facts {
                 vault: self.custody.vault_status(),
                 checkpoints_leave_the_file: self.custody.keeper().is_exporting(),
                 alarm: self.custody.alarm(),
+                sizes: self.sizes().await,
+                history: self.history(),
+                disk_warning: self.disk_warning(),
                 core_dumps: crate::base::process::are_core_dumps_possible(),
                 http_token_known: self.is_token_known(),
                 index_bytes: bytes_in(&self.places.index()),
@@ -213,5 +218,9 @@ impl Readiness for Facts {
             }
             missing
         })
+    }
+
+    fn warnings(&self) -> Vec<&'static str> {
+        if self.disk_warning().is_some() { vec!["disk"] } else { Vec::new() }
     }
 }

@@ -10,8 +10,11 @@ mod facts;
 mod fetch;
 mod libraries;
 mod outward;
+mod prune;
 mod scanner;
 mod shutter;
+mod survey;
+mod upkeep;
 mod upstream;
 
 use std::io;
@@ -79,8 +82,7 @@ pub struct App {
     store: Store,
     stop: CancellationToken,
     giving_up: Arc<GivingUp>,
-    metrics: Arc<dyn Exposed>,
-    witness: Arc<dyn Witness>,
+    facts: Arc<Facts>,
     control: Option<JoinHandle<()>>,
     watch: Option<JoinHandle<()>>,
     /// Last: it is given up when all else has stopped.
@@ -205,6 +207,7 @@ impl App {
         })?);
         let facts = Arc::new(Facts {
             places: places.clone(),
+            config: Arc::clone(&config),
             libraries: Arc::clone(&libraries),
             audit: audit.clone(),
             custody: Arc::clone(&custody),
@@ -250,8 +253,7 @@ impl App {
             store,
             stop: CancellationToken::new(),
             giving_up,
-            metrics: facts.clone(),
-            witness: facts,
+            facts,
             control: None,
             watch: None,
             _lock: lock,
@@ -322,6 +324,7 @@ impl App {
 
     /// The listeners are open, and browsers reach them at `address`, unless `http.public_url` says where.
     pub fn is_at_home(&self, address: SocketAddr) {
+        self.begin_upkeep();
         let http = &self.config.http;
         let scheme = if http.tls.is_some() { "https" } else { "http" };
         let own = (!address.ip().is_unspecified()).then(|| format!("{scheme}://{address}"));
@@ -332,12 +335,12 @@ impl App {
 
     /// What the metrics listener serves.
     pub fn metrics(&self) -> Arc<dyn Exposed> {
-        Arc::clone(&self.metrics)
+        self.facts.clone()
     }
 
     /// Who writes down what becomes of the certificate.
     pub fn witness(&self) -> Arc<dyn Witness> {
-        Arc::clone(&self.witness)
+        self.facts.clone()
     }
 
     /// Cancelled when the app stops.

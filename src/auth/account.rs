@@ -99,6 +99,11 @@ pub fn named(store: &Store, name: &str) -> Result<Option<AccountRecord>, StoreEr
     store.read(|snapshot| find(snapshot, name))
 }
 
+/// All accounts.
+pub fn all(store: &Store) -> Result<Vec<AccountRecord>, StoreError> {
+    store.read(list)
+}
+
 pub(super) fn row(record: &AccountRecord) -> Result<Put, StoreError> {
     Ok(Put::new(Table::Accounts, record.name.as_bytes(), codec::encode(record)?))
 }

@@ -214,6 +214,26 @@ impl Authenticator {
         Ok("jwt")
     }
 
+    /// How many API keys and JWTs are revoked or expired; with `delete` they go. A JWT that was revoked stays until it
+    /// would have expired: its row is why it is refused.
+    pub async fn spent_tokens(&self, delete: bool) -> Result<usize, ChangeError> {
+        let _one = self.change.lock().await;
+        let now = self.clock.now();
+        let leeway_ms = u64::try_from(self.settings.jwt_leeway.as_millis()).unwrap_or(u64::MAX);
+        let (tokens, mut rows) = self.store.read(|snapshot| {
+            Ok::<_, StoreError>((token::list(snapshot)?, jwt_key::spent(snapshot, now, leeway_ms)?))
+        })?;
+        let spent = tokens.into_iter().filter(|(_, record)| record.why_not(now).is_some());
+        rows.extend(spent.map(|(key, _)| Put::delete(Table::Tokens, key)));
+        let count = rows.len();
+        if delete && count > 0 {
+            for rows in rows.chunks(bound::GATE_FLUSH_ROWS_MAX) {
+                self.commit(rows.to_vec()).await?;
+            }
+        }
+        Ok(count)
+    }
+
     /// Another secret signs JWTs from now on. The old one verifies until its last token has expired, or, `at_once`,
     /// nothing any more. Gives the new key's id.
     pub async fn rotate_jwt_key(&self, at_once: bool) -> Result<String, ChangeError> {

@@ -12,7 +12,7 @@ use crate::base::principal::Role;
 use crate::base::secret::Secret;
 use crate::store::codec::{self, Record};
 use crate::store::table::Table;
-use crate::store::{Put, Snapshot, StoreError, after_prefix};
+use crate::store::{Put, Snapshot, Store, StoreError, after_prefix};
 use crate::vault::key::Purpose;
 use crate::vault::{Open, VaultError};
 
@@ -86,6 +86,11 @@ pub(super) fn find(snapshot: &Snapshot, id: &str) -> Result<Option<JwtRecord>, S
 
 pub(super) fn keys(snapshot: &Snapshot) -> Result<Vec<(String, JwtKeyRecord)>, StoreError> {
     all(snapshot, Table::JwtKeys, bound::JWT_KEYS_MAX)
+}
+
+/// All JWTs that are remembered, with their ids. Of those that were issued elsewhere only revoked ones are.
+pub fn remembered(store: &Store) -> Result<Vec<(String, JwtRecord)>, StoreError> {
+    store.read(list)
 }
 
 pub(super) fn list(snapshot: &Snapshot) -> Result<Vec<(String, JwtRecord)>, StoreError> {

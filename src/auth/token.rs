@@ -102,6 +102,11 @@ pub(super) fn list(snapshot: &Snapshot) -> Result<Vec<(Hash, TokenRecord)>, Stor
     rows.iter().map(whole).collect()
 }
 
+/// All API keys, revoked ones included.
+pub fn all(store: &Store) -> Result<Vec<TokenRecord>, StoreError> {
+    Ok(store.read(list)?.into_iter().map(|(_, record)| record).collect())
+}
+
 /// What is known of the token with this name or beginning; of several, the newest, and one that holds before one that
 /// was revoked.
 pub fn named(store: &Store, wanted: &str) -> Result<Option<TokenRecord>, StoreError> {

@@ -11,6 +11,7 @@ pub mod plot;
 pub mod profile;
 pub mod report;
 pub mod sandbox;
+pub mod scan;
 pub mod search;
 mod watch;
 pub mod web;

@@ -18,6 +18,9 @@ use crate::vault::RecoveryKey;
 pub(crate) struct Backup {
     /// The file to make
     file: PathBuf,
+    /// Make nothing: open the backup that is there, and check all that is in it
+    #[arg(long)]
+    verify: bool,
 }
 
 #[derive(Debug, Args)]
@@ -35,14 +38,25 @@ pub(crate) struct Restore {
 pub(super) async fn backup(context: &Context, command: Backup) -> Result<u8, Failure> {
     // Relative to where the person stands, not to where a server was started.
     let path = std::path::absolute(&command.file).map_err(Failure::internal)?;
+    let operation = if command.verify { "backup.verify" } else { "backup.make" };
     let reach = Reach::find(context).await?;
     let result = async {
         unlock::vault(context, &reach).await?;
-        reach.ask("backup.make", json!({"path": path.display().to_string()})).await
+        reach.ask(operation, json!({"path": path.display().to_string()})).await
     }
     .await;
     reach.close().await;
     let result = result?;
+    if command.verify {
+        return tell(context, &result, || {
+            let made = print::harmless(result["made"].as_str().unwrap_or_default());
+            print::line(&format!(
+                "{} is good: made at {made}, {} audit entries.",
+                path.display(),
+                result["audit_entries"]
+            ))
+        });
+    }
     tell(context, &result, || {
         print::line(&format!(
             "{} is a checked backup: {} bytes, {} audit entries; writing paused for {} ms.",

@@ -147,6 +147,7 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
         let (passages, libraries) = (&status["index_passages"], &status["libraries"]);
         findings.push(good(format!("index holds {passages} passages of {libraries} libraries")));
     }
+    sizes(&status, findings);
     match reach.ask("audit.verify", json!({})).await {
         Ok(verdict) if verdict["sound"] == true => {
             findings.push(good(format!("audit log is sound ({} entries)", verdict["entries"])));
@@ -170,6 +171,44 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
     }
     reach.close().await;
     status
+}
+
+/// How large the parts are, how they grow, and whether there is room for that.
+fn sizes(status: &Value, findings: &mut Vec<Finding>) {
+    let now = &status["sizes"];
+    if now.is_null() {
+        return;
+    }
+    let part = |name: &str, key: &str| format!("{name} {}", mebibytes(now[key].as_u64().unwrap_or_default()));
+    let parts = [
+        part("database", "database_bytes"),
+        part("index", "index_bytes"),
+        part("logs", "log_bytes"),
+        part("web sites", "mirror_bytes"),
+        part("backups", "backup_bytes"),
+        part("other", "other_bytes"),
+    ];
+    let mut line = format!("sizes: {}", parts.join(", "));
+    if let Some(first) = status["history"].as_array().and_then(|history| history.first()) {
+        let grown =
+            now["database_bytes"].as_i64().unwrap_or_default() - first["database_bytes"].as_i64().unwrap_or_default();
+        let days = now["at"].as_u64().unwrap_or_default().saturating_sub(first["at"].as_u64().unwrap_or_default())
+            / 86_400_000;
+        if days > 0 {
+            let sign = if grown < 0 { "-" } else { "+" };
+            line.push_str(&format!("; database {sign}{} within {days} days", mebibytes(grown.unsigned_abs())));
+        }
+    }
+    findings.push(good(line));
+    if let Some(warning) = status["disk_warning"].as_str() {
+        findings.push(bad(print::harmless(warning), "make room: sekisho prune, then sekisho vacuum"));
+    }
+}
+
+/// With one decimal.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// The vault, and what vouches for the log from outside of the file.

@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "clap shows these comments to people as they are")]
 
 mod account;
+mod advisories;
 mod alert;
 mod audit;
 mod backup;
@@ -19,8 +20,10 @@ mod parse_child;
 mod policy;
 mod profile;
 mod print;
+mod prune;
 mod reach;
 mod report;
+mod scan;
 mod search;
 mod secret;
 mod serve;
@@ -121,6 +124,11 @@ pub(crate) enum Command {
     /// List and acknowledge alerts, and test where they go
     #[command(subcommand)]
     Alert(alert::Alert),
+    /// Look for weaknesses of this installation, each with the command that mends it; exit 1 if one is grave
+    Scan(scan::Scan),
+    /// Check the crates in this program offline: import, show and make databases of advisories
+    #[command(subcommand)]
+    Advisories(advisories::Advisories),
     /// Keep credentials: set, list, show, remove, import
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -143,6 +151,10 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Put a backup in the place of the database; no server may run
     Restore(backup::Restore),
+    /// Take away what is good for nothing any more: old logs, spent tokens, mirrors, interrupted work
+    Prune(prune::Prune),
+    /// Give the room of removed documents and entries back to the file system
+    Vacuum,
     /// Let a server finish what is under way, begin nothing new, and end
     Drain(drain::Drain),
     /// Look whether everything is well, and say what to do where it is not
@@ -239,6 +251,8 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Token(command) => block_on(token::run(context, command)),
         Command::Log(command) => block_on(log::run(context, command)),
         Command::Alert(command) => block_on(alert::run(context, command)),
+        Command::Scan(command) => block_on(scan::run(context, command)),
+        Command::Advisories(command) => block_on(advisories::run(context, command)),
         Command::Credential(command) => block_on(credential::run(context, command)),
         Command::Session(command) => block_on(session::run(context, command)),
         Command::Ban(command) => block_on(ban::run(context, command)),
@@ -247,6 +261,8 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Tls(command) => tls::run(context, command),
         Command::Backup(command) => block_on(backup::backup(context, command)),
         Command::Restore(command) => block_on(backup::restore(context, command)),
+        Command::Prune(command) => block_on(prune::prune(context, command)),
+        Command::Vacuum => block_on(prune::vacuum(context)),
         Command::Drain(command) => block_on(drain::run(context, command)),
         Command::Doctor => block_on(doctor::doctor(context)),
         Command::Healthcheck => block_on(doctor::healthcheck(context)),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 
+use super::mask::Masker;
 use crate::base::secret::Secret;
 
 const PREFIX: &str = "SEKISHO_";
@@ -25,6 +26,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     pub xdg_data_home: Option<PathBuf>,
     pub xdg_runtime_dir: Option<PathBuf>,
+    /// `SYSTEMD_UNIT_PATH`: where units of systemd lie, in the place of the usual folders (systemd.unit(5)).
+    pub systemd_unit_path: Option<Vec<PathBuf>>,
     /// `CREDENTIALS_DIRECTORY`: where systemd puts a service's credentials.
     pub credentials_directory: Option<PathBuf>,
     /// `JOURNAL_STREAM` is set: what is printed ends in the journal (systemd.exec(5)).
@@ -32,6 +35,8 @@ pub struct Environment {
     /// `SEKISHO_VAULT_SECRET`: the weakest place for it.
     pub vault_secret: Option<Secret>,
     pub replaced: Replaced,
+    /// Names of all variables whose values are, or look like, secrets; the values are not kept.
+    pub exposed: Vec<String>,
     /// `--offline`: of the command line, and stronger than every setting.
     pub offline: bool,
 }
@@ -113,10 +118,12 @@ impl Environment {
             home: path("HOME"),
             xdg_data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
+            systemd_unit_path: path("SYSTEMD_UNIT_PATH").map(|paths| std::env::split_paths(&paths).collect()),
             credentials_directory: path("CREDENTIALS_DIRECTORY").filter(|path| path.is_absolute()),
             journal: path("JOURNAL_STREAM").is_some(),
             vault_secret,
             replaced: Replaced::read(),
+            exposed: exposed(),
             offline: false,
         }
     }
@@ -135,6 +142,26 @@ impl Environment {
         };
         asked.map(Path::to_owned).or_else(|| self.data_dir.clone()).or_else(xdg)
     }
+}
+
+/// Variables that hold a secret by their name, or what looks like one.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+fn exposed() -> Vec<String> {
+    const OWN: [&str; 3] = ["SEKISHO_VAULT_SECRET", "MCP_PASSWORD", "MCP_JWT_SECRET"];
+    let Ok(masker) = Masker::of_results(false) else { return Vec::new() };
+    let mut names: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, Secret::new(value.into_string().ok()?))))
+        .filter(|(name, value)| {
+            let Ok(text) = std::str::from_utf8(value.expose_secret()) else { return false };
+            // Some keys have no form of their own, and are known by their variable.
+            let line = Secret::new(format!("{name}={text}"));
+            let line = std::str::from_utf8(line.expose_secret()).unwrap_or_default();
+            !text.is_empty() && (OWN.contains(&name.as_str()) || masker.masked(line) != line)
+        })
+        .map(|(name, _)| name)
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 /// Sockets that a supervisor opened before it started us (`sd_listen_fds(3)`).

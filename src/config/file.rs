@@ -62,6 +62,7 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     })?;
     config.auth.environment = inherited(&environment.replaced)?;
     config.origins = origins;
+    config.origins.note_exposed(&environment.exposed);
     if environment.offline {
         config.egress.mode = EgressMode::None;
         config.origins.note("egress.mode", Origin::CommandLine("none".into()));

@@ -15,6 +15,7 @@ pub mod place;
 pub mod preset;
 pub mod raw;
 pub mod target;
+pub mod upkeep;
 pub mod watch;
 mod gate;
 
@@ -44,6 +45,7 @@ pub struct Config {
     pub backup: Backup,
     pub metrics: metrics::Metrics,
     pub watch: watch::Watch,
+    pub upkeep: upkeep::Upkeep,
     pub egress: egress::Egress,
     pub log: Log,
     pub inspect: Inspect,
@@ -262,6 +264,7 @@ impl Config {
             },
             metrics: check.metrics(&raw.metrics),
             watch: check.watch(&raw.watch, raw.rate.per_session),
+            upkeep: check.upkeep(&raw.upkeep),
             egress: check.egress(&raw.egress),
             log: check.log(&raw.log),
             inspect: check.inspect(&raw.inspect),

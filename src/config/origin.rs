@@ -20,11 +20,12 @@ pub enum Origin {
 pub struct Origins {
     file: PathBuf,
     by_key: BTreeMap<String, Origin>,
+    exposed: Vec<String>,
 }
 
 impl Origins {
     pub(super) fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), by_key: BTreeMap::new() }
+        Self { file: file.to_owned(), ..Self::default() }
     }
 
     /// `key` is dotted, such as `http.listen`. What is noted last is in force.
@@ -34,6 +35,15 @@ impl Origins {
 
     pub fn of(&self, key: &str) -> &Origin {
         self.by_key.get(key).unwrap_or(&Origin::Default)
+    }
+
+    pub(super) fn note_exposed(&mut self, variables: &[String]) {
+        variables.clone_into(&mut self.exposed);
+    }
+
+    /// Names of the variables of the environment whose values are, or look like, secrets.
+    pub fn exposed(&self) -> &[String] {
+        &self.exposed
     }
 
     /// The configuration file; it need not exist.

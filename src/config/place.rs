@@ -10,7 +10,20 @@ pub struct Places {
     pub data: PathBuf,
     pub config: PathBuf,
     pub control: PathBuf,
+    /// The user's home: units of the user's own systemd lie below it.
+    pub home: Option<PathBuf>,
+    /// Folders of the system's units, the first one before the others.
+    pub units: Vec<PathBuf>,
 }
+
+/// Where units of the system lie (systemd.unit(5)).
+const UNITS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// The longest path that a Unix socket's address can hold on Linux, without its final NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -26,7 +39,9 @@ impl Places {
             .or_else(|| environment.config.clone())
             .map_or_else(|| data.join("sekisho.toml"), |path| std::path::absolute(&path).unwrap_or(path));
         let control = control_socket(&data, environment);
-        Some(Self { data, config, control })
+        let units = environment.systemd_unit_path.clone();
+        let units = units.unwrap_or_else(|| UNITS.into_iter().map(PathBuf::from).collect());
+        Some(Self { data, config, control, home: environment.home.clone(), units })
     }
 
     pub fn database(&self) -> PathBuf {
@@ -59,6 +74,11 @@ impl Places {
     /// Signed checkpoints of the audit log, unless `audit.checkpoint_file` says where.
     pub fn checkpoints(&self) -> PathBuf {
         self.data.join("checkpoints.log")
+    }
+
+    /// The database of advisories about crates, once one was imported.
+    pub fn advisories(&self) -> PathBuf {
+        self.data.join("advisories.db")
     }
 
     /// The bearer token of the HTTP client that `init` sets up, mode 0600.

@@ -4,6 +4,7 @@
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
 pub mod egress;
+pub mod upkeep;
 pub mod watch;
 
 use schemars::JsonSchema;
@@ -48,6 +49,8 @@ pub struct Raw {
     pub metrics: Metrics,
     /// Rules over the audit log, and where their alerts go.
     pub watch: watch::Watch,
+    /// What a running server looks at by itself, so that neglect is noticed before it hurts.
+    pub upkeep: upkeep::Upkeep,
     /// Connections to other machines: none but those that settings name.
     pub egress: egress::Egress,
     /// The program's own log, in the data directory's logs/.

@@ -131,7 +131,7 @@ impl Custody {
 }
 
 /// Scheduled backups, oldest first; other files in the folder are left alone.
-fn scheduled_in(directory: &Path) -> Result<Vec<(Timestamp, PathBuf)>, CustodyError> {
+pub(super) fn scheduled_in(directory: &Path) -> Result<Vec<(Timestamp, PathBuf)>, CustodyError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(CustodyError::file(directory))? {
         let path = entry.map_err(CustodyError::file(directory))?.path();

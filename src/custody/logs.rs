@@ -111,6 +111,20 @@ impl Custody {
         Ok(open.unwrap_log_key(&header.id, wrapped)?)
     }
 
+    /// Log files beyond what is kept; with `delete` they go.
+    pub fn surplus_logs(&self, delete: bool) -> Result<Vec<LogFile>, CustodyError> {
+        let Some(logs) = &self.logs else { return Ok(Vec::new()) };
+        let today = folder::day_of(self.now());
+        let found = match folder::surplus(&logs.directory, logs.keep, today) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            found => found.map_err(CustodyError::file(&logs.directory))?,
+        };
+        if delete {
+            folder::prune(&logs.directory, logs.keep, today).map_err(CustodyError::file(&logs.directory))?;
+        }
+        Ok(found)
+    }
+
     /// Removes files that are too old, also where nothing was written that would begin a new one.
     pub(super) fn prune_logs(&self) {
         if let Some(logs) = &self.logs

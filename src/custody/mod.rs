@@ -11,6 +11,8 @@ mod logs;
 pub mod rekey;
 pub mod restore;
 mod reseal;
+pub mod vacuum;
+pub mod verified;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
@@ -32,7 +34,7 @@ use crate::vault::credential::{
 };
 use crate::vault::door::{Door, Key};
 use crate::vault::key::Purpose;
-use crate::vault::{self, Change, RecoveryKey, key_file};
+use crate::vault::{self, Change, KeyFacts, RecoveryKey, key_file};
 pub use error::CustodyError;
 
 /// The one who holds the keys.
@@ -301,6 +303,11 @@ impl Custody {
     pub fn credential_history(&self, name: &str) -> Result<Vec<HistoryRecord>, CustodyError> {
         let name = CredentialName::parse(name)?;
         Ok(self.store().read(|snapshot| credential::history(snapshot, &name))?)
+    }
+
+    /// All versions of all keys; `None` while the vault is sealed.
+    pub fn keys(&self) -> Option<Vec<KeyFacts>> {
+        self.vault.open().map(|open| open.keys())
     }
 
     /// Versions, ages and uses of the keys.

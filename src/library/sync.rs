@@ -54,6 +54,21 @@ impl Libraries {
     }
 }
 
+/// How many documents of older generations a sync that did not end has left; with `delete` they go.
+pub(super) fn leftovers(
+    libraries: &Libraries,
+    runtime: &tokio::runtime::Handle,
+    name: &str,
+    delete: bool,
+) -> Result<usize, LibraryError> {
+    let mut sync = Sync::look(libraries, runtime, name)?;
+    let count = sync.old.len();
+    if delete {
+        sync.delete_old()?;
+    }
+    Ok(count)
+}
+
 /// One sync under way.
 struct Sync<'a> {
     libraries: &'a Libraries,
@@ -80,6 +95,13 @@ struct Sync<'a> {
 
 impl<'a> Sync<'a> {
     fn begin(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
+        let mut sync = Self::look(libraries, runtime, name)?;
+        sync.delete_old()?;
+        Ok(sync)
+    }
+
+    /// As [`Sync::begin`], and changes nothing.
+    fn look(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
         let library = libraries.get(name)?;
         let now = libraries.clock.now();
         let mut sync = Self {
@@ -103,7 +125,7 @@ impl<'a> Sync<'a> {
         Ok(sync)
     }
 
-    /// Learns what there is, and deletes what a sync that did not end has left.
+    /// Learns what there is, and what a sync that did not end has left.
     fn look_back(&mut self) -> Result<(), LibraryError> {
         let mut from = record::library_prefix(&self.library.name);
         let end = after_prefix(&from);
@@ -140,7 +162,7 @@ impl<'a> Sync<'a> {
                 }
             }
         }
-        self.delete_old()
+        Ok(())
     }
 
     fn run(

@@ -1,11 +1,13 @@
 //! Keeps the index and the store in step: after a crash, after a removal, and when the index was lost.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::passage::passages;
 use super::record::{self, DocumentRecord, LibraryRecord};
-use super::{Libraries, LibraryError, page};
+use super::{Libraries, LibraryError, page, sync};
 use crate::base::bound;
 use crate::search::{DocumentKey, Writer};
 use crate::store::table::Table;
@@ -40,6 +42,46 @@ impl Libraries {
             Ok(indexed)
         });
         work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
+    }
+}
+
+impl Libraries {
+    /// Documents that syncs which did not end have left, by library; with `delete` they go. A library that is being
+    /// synced has none: its sync deletes them.
+    pub async fn leftovers(self: &Arc<Self>, delete: bool) -> Result<Vec<(String, usize)>, LibraryError> {
+        let this = Arc::clone(self);
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || {
+            let mut found = Vec::new();
+            for library in this.list()? {
+                let Ok(_busy) = this.occupy(&library.name) else { continue };
+                let count = sync::leftovers(&this, &runtime, &library.name, delete)?;
+                if count > 0 {
+                    found.push((library.name, count));
+                }
+            }
+            Ok(found)
+        });
+        work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
+    }
+
+    /// Folders of mirrors of libraries that are no more; with `delete` they go.
+    pub fn stale_mirrors(&self, delete: bool) -> Result<Vec<PathBuf>, LibraryError> {
+        let Some(mirrors) = &self.mirrors else { return Ok(Vec::new()) };
+        let known = self.list()?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(mirrors).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A library that is being added is not in the list yet.
+            let Ok(_busy) = self.occupy(&name) else { continue };
+            if known.iter().all(|library| library.name != name) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if delete {
+                    fs::remove_dir_all(entry.path()).map_err(|error| LibraryError::Worker(error.to_string()))?;
+                }
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
     }
 }
 

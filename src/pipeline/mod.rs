@@ -122,6 +122,10 @@ impl Pipeline {
         &self.catalog
     }
 
+    pub fn authenticator(&self) -> &Arc<Authenticator> {
+        &self.authenticator
+    }
+
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.gate.sessions
     }

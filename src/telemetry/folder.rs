@@ -97,19 +97,28 @@ pub fn list(directory: &Path) -> io::Result<Vec<LogFile>> {
 
 /// Removes what is too old by the date in its name, then the oldest until the rest fits.
 pub fn prune(directory: &Path, keep: Keep, today: Date) -> io::Result<()> {
+    for file in surplus(directory, keep, today)? {
+        fs::remove_file(directory.join(file.name.to_string()))?;
+    }
+    Ok(())
+}
+
+/// What [`prune`] would remove.
+pub fn surplus(directory: &Path, keep: Keep, today: Date) -> io::Result<Vec<LogFile>> {
     let days = i64::try_from(keep.days.saturating_sub(1)).unwrap_or(i64::MAX);
     let oldest = Span::new().try_days(days).and_then(|span| today.checked_sub(span)).unwrap_or(Date::MIN);
     let files = list(directory)?;
     let mut total: u64 = files.iter().map(|file| file.bytes).sum();
     // It is being written, unless it is too old, too: then another one is begun with the next line.
     let newest = files.last().map(|file| file.name);
+    let mut surplus = Vec::new();
     for file in files {
         if file.name.date < oldest || total > keep.total_bytes_max && Some(file.name) != newest {
-            fs::remove_file(directory.join(file.name.to_string()))?;
             total = total.saturating_sub(file.bytes);
+            surplus.push(file);
         }
     }
-    Ok(())
+    Ok(surplus)
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ pub enum SecurityEvent {
     WatchLagged,
     DeliveryFailing,
     Test,
+    ScanFinding,
+    ScanGrave,
+    DiskShort,
 }
 
 /// What is known of one event.
@@ -43,7 +46,7 @@ const fn facts(event: SecurityEvent, name: &'static str, severity: Severity, abo
 }
 
 /// All of them, in the order of the enum. The manual's table is this list.
-pub const EVENTS: [Facts; 19] = [
+pub const EVENTS: [Facts; 22] = [
     facts(
         SecurityEvent::RateLimitExceeded,
         "rate_limit_exceeded",
@@ -143,6 +146,24 @@ pub const EVENTS: [Facts; 19] = [
         "Alerts could not be delivered to one of their places, and were given up there",
     ),
     facts(SecurityEvent::Test, "test", Severity::Low, "Somebody asked for a test with `sekisho alert test`"),
+    facts(
+        SecurityEvent::ScanFinding,
+        "scan_finding",
+        Severity::Medium,
+        "A scan by schedule found a weakness that was not there before",
+    ),
+    facts(
+        SecurityEvent::ScanGrave,
+        "scan_grave",
+        Severity::High,
+        "A scan by schedule found a high or critical weakness that was not there before",
+    ),
+    facts(
+        SecurityEvent::DiskShort,
+        "disk_short",
+        Severity::High,
+        "There is less room on the disk than `[upkeep]` asks for",
+    ),
 ];
 
 impl SecurityEvent {

@@ -167,6 +167,9 @@ fn rules(watch: &config::watch::Watch) -> Vec<Rule> {
         at_once(SecurityEvent::AuditAlarm),
         at_once(SecurityEvent::CheckpointsKept),
         at_once(SecurityEvent::BackupFailed),
+        at_once(SecurityEvent::ScanFinding),
+        at_once(SecurityEvent::ScanGrave),
+        at_once(SecurityEvent::DiskShort),
     ]
 }
 
@@ -214,9 +217,12 @@ fn signals(entry: &Entry) -> Vec<(SecurityEvent, u64)> {
         (_, "ban.add" | "ban.imposed") if entry.outcome == Outcome::Done => Some(SecurityEvent::Ban),
         (Event::Audit, "store.health") if failed => Some(SecurityEvent::StoreFailing),
         (_, "vault.unseal") if failed => Some(SecurityEvent::VaultUnsealFailed),
-        (_, "audit.alarm") if failed => Some(SecurityEvent::AuditAlarm),
+        (_, "audit.alarm" | "audit.verify_scheduled") if failed => Some(SecurityEvent::AuditAlarm),
         (_, "audit.export_checkpoint") if failed => Some(SecurityEvent::CheckpointsKept),
-        (_, "backup.scheduled") if failed => Some(SecurityEvent::BackupFailed),
+        (_, "backup.scheduled" | "backup.verify_scheduled") if failed => Some(SecurityEvent::BackupFailed),
+        (_, "scan.finding") if failed => Some(SecurityEvent::ScanFinding),
+        (_, "scan.grave") if failed => Some(SecurityEvent::ScanGrave),
+        (_, "disk.space") if failed => Some(SecurityEvent::DiskShort),
         _ => None,
     };
     found.extend(of_operation.map(|event| (event, 1)));

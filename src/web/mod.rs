@@ -40,7 +40,15 @@ fn full(status: StatusCode, body: String) -> ::http::Response<Answer> {
 pub trait Readiness: Send + Sync {
     /// Names what is not ready; empty if all is.
     fn missing(&self) -> BoxFuture<'_, Vec<&'static str>>;
+
+    /// Names what works and will not for long: whoever watches should look, whoever balances load need not.
+    fn warnings(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
+
+/// What a look found: what is missing, and what is warned of.
+type Found = (Vec<&'static str>, Vec<&'static str>);
 
 /// What the routes need.
 pub struct Web {
@@ -48,7 +56,7 @@ pub struct Web {
     readiness: Arc<dyn Readiness>,
     config: Arc<Config>,
     /// The last look: asking costs a commit, and anybody may ask.
-    looked: Mutex<Option<(Instant, Vec<&'static str>)>>,
+    looked: Mutex<Option<(Instant, Found)>>,
 }
 
 impl std::fmt::Debug for Web {
@@ -66,18 +74,18 @@ impl Web {
         &self.config
     }
 
-    async fn missing(&self) -> Vec<&'static str> {
+    async fn look(&self) -> Found {
         // Not out of memory: whoever balances load should send nobody here any more.
         if self.pipeline.is_draining() {
-            return vec!["draining"];
+            return (vec!["draining"], Vec::new());
         }
         let mut looked = self.looked.lock().await;
         match &*looked {
-            Some((at, missing)) if at.elapsed() < Duration::from_millis(bound::READY_CACHE_MS) => missing.clone(),
+            Some((at, found)) if at.elapsed() < Duration::from_millis(bound::READY_CACHE_MS) => found.clone(),
             _ => {
-                let missing = self.readiness.missing().await;
-                *looked = Some((Instant::now(), missing.clone()));
-                missing
+                let found = (self.readiness.missing().await, self.readiness.warnings());
+                *looked = Some((Instant::now(), found.clone()));
+                found
             }
         }
     }
@@ -125,9 +133,13 @@ fn state(
         let web = Arc::clone(&web);
         async move {
             web.pipeline.metrics().passed();
-            let missing = web.missing().await;
+            let (missing, warnings) = web.look().await;
             let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            answer(status, &json!({"ready": missing.is_empty(), "missing": missing}))
+            let mut body = json!({"ready": missing.is_empty(), "missing": missing});
+            if !warnings.is_empty() {
+                body["warnings"] = json!(warnings);
+            }
+            answer(status, &body)
         }
     });
     health.or(ready).unify()

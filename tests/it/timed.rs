@@ -44,6 +44,8 @@ impl Timed {
             data: installation.data(),
             config: installation.data().join("sekisho.toml"),
             control: installation.data().join("control.sock"),
+            home: None,
+            units: Vec::new(),
         };
         let environment = Environment { settings: installation.settings().collect(), ..Environment::default() };
         let config = file::parse("", &places.config, &environment).unwrap();
@@ -78,6 +80,11 @@ impl Timed {
             self.mcp.sessions().sweep().await;
             app.pipeline.flush().await;
         });
+    }
+
+    /// What a server looks at each minute is looked at.
+    pub(crate) fn look_after(&self) {
+        self.runtime.block_on(self.app.as_ref().unwrap().look_after());
     }
 
     /// Ends as a server does that is told to.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::{TlsError, every, read};
 use crate::base::bound;
@@ -26,7 +27,23 @@ pub struct Certificate {
     /// SHA-256 of the certificate in DER.
     pub fingerprint: Hash,
     pub is_authority: bool,
+    pub key: KeyKind,
+    /// Signed over MD5 or SHA-1.
+    pub is_signed_weakly: bool,
 }
+
+/// What kind of public key a certificate is about, and its bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    Rsa(usize),
+    Elliptic(usize),
+    /// Ed25519 and its like have one strength each.
+    Other,
+}
+
+/// RSA with MD5 and with SHA-1 (RFC 3279, section 2.2.1), ECDSA and DSA with SHA-1.
+const WEAK_SIGNATURES: [&str; 4] =
+    ["1.2.840.113549.1.1.4", "1.2.840.113549.1.1.5", "1.2.840.10045.4.1", "1.2.840.10040.4.3"];
 
 /// Bytes that are no certificate, or more than one.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +76,12 @@ impl Certificate {
             not_after: timestamp(parsed.validity().not_after.timestamp()),
             fingerprint: sha256(&[der]),
             is_authority: parsed.is_ca(),
+            key: match parsed.public_key().parsed() {
+                Ok(PublicKey::RSA(key)) => KeyKind::Rsa(key.key_size()),
+                Ok(PublicKey::EC(point)) => KeyKind::Elliptic(point.key_size()),
+                _ => KeyKind::Other,
+            },
+            is_signed_weakly: WEAK_SIGNATURES.contains(&parsed.signature_algorithm.algorithm.to_id_string().as_str()),
         })
     }
 

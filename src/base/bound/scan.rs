@@ -1,0 +1,40 @@
+//! Limits of the scan: how old is too old, how large what it reads may be.
+
+/// Days after which an API key or a JWT that was made and never used is stale: whoever wanted it has forgotten it.
+pub const TOKEN_NEVER_USED_DAYS: u64 = 30;
+/// Days after which a token or an account that was used once is stale: a quarter, as the guides' reviews.
+pub const UNUSED_DAYS: u64 = 90;
+/// Days after which any key is old, also where rotations by age leave it: most standards ask for a year.
+pub const KEY_DAYS_MAX: u64 = 366;
+/// Days by which a rotation may be late: it happens while a server runs with an open vault.
+pub const ROTATION_LATE_DAYS: u64 = 2;
+/// Days after which a backup or the audit log should have been verified again.
+pub const VERIFIED_DAYS_MAX: u64 = 31;
+/// Intervals of `backup.every_hours` that may pass without a backup: one may be missed for a reboot.
+pub const BACKUP_INTERVALS_MAX: u32 = 3;
+/// Days after which a database of advisories says little about today.
+pub const ADVISORIES_DAYS_MAX: u64 = 30;
+/// Days after which it says nothing.
+pub const ADVISORIES_DAYS_STALE: u64 = 120;
+/// A database of advisories, in bytes: RustSec's thousand take half a mebibyte.
+pub const ADVISORIES_BYTES_MAX: u64 = 32 << 20;
+/// Advisories in it.
+pub const ADVISORIES_MAX: usize = 100_000;
+/// One advisory as it is written, in bytes; the longest of RustSec have some ten kilobytes.
+pub const ADVISORY_BYTES_MAX: u64 = 1 << 20;
+/// Files of one kind whose modes are looked at: log files, backups, policies.
+pub const SCAN_FILES_MAX: usize = 2_000;
+/// A unit file of systemd, in bytes.
+pub const UNIT_BYTES_MAX: u64 = 256 << 10;
+/// Bits of an RSA key at the least (NIST SP 800-57: 112 bits of security).
+pub const RSA_BITS_MIN: usize = 2048;
+/// Bits of an elliptic curve's key at the least, as above.
+pub const EC_BITS_MIN: usize = 224;
+/// Time between two looks of a running server at what is due; a look where nothing is due reads a few rows.
+pub const UPKEEP_SECONDS: u64 = 60;
+/// Checks that an entry and its alert name; the scan has all findings.
+pub const FINDINGS_TOLD_MAX: usize = 5;
+/// Days whose sizes are kept: a quarter shows how things grow.
+pub const SIZES_KEPT_MAX: usize = 90;
+/// Passes of one compaction: the third finds next to nothing.
+pub const COMPACTIONS_MAX: usize = 4;

@@ -1,0 +1,263 @@
+//! Gathers what the machine says: modes of files, the certificate, units of systemd, room on the disk. It only reads.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::advisory::{keep, lock};
+use super::facts::{Advisories, Backups, Checkpoints, Disk, FileFact, Machine, Unit, What};
+use crate::base::bound::scan as bound;
+use crate::base::clock::Timestamp;
+use crate::base::process;
+use crate::config::Config;
+use crate::config::mask::Masker;
+use crate::config::place::Places;
+use crate::crypto::sign::VerifyingKey;
+use crate::crypto::tls::Material;
+
+/// Looks at the machine. `keys` are those whose signature under the database of advisories counts.
+pub fn machine(places: &Places, config: &Config, keys: &[VerifyingKey]) -> Machine {
+    let data = device(&places.data);
+    let beside = |path: &Path| data.is_some() && device(path) == data;
+    let checkpoints = config.audit.checkpoint_file.clone().unwrap_or_else(|| places.checkpoints());
+    let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
+    Machine {
+        user: rustix::process::geteuid().as_raw(),
+        files: files(places, config, &key_file, &checkpoints),
+        secret_lines: secret_lines(config.origins.file()),
+        certificate: config.http.tls.as_ref().map(|tls| {
+            let served = Material::read(tls).and_then(|material| material.server());
+            served.map(|served| served.certificate).map_err(|error| error.to_string())
+        }),
+        are_core_dumps_possible: process::are_core_dumps_possible(),
+        has_systemd: Path::new("/run/systemd/system").is_dir(),
+        units: units(places),
+        key_beside: Some(key_file).filter(|file| file.starts_with(&places.data) && file.exists()),
+        backups: config.backup.directory.as_deref().map(|directory| backups(directory, beside(directory))),
+        checkpoints: Checkpoints { is_on_same_disk: beside(&checkpoints), file: checkpoints },
+        disk: disk(&places.data),
+        advisories: match keep::read(&places.advisories(), keys) {
+            Ok(Some(database)) => Advisories::There(Arc::new(database)),
+            Ok(None) => Advisories::Missing,
+            Err(error) => Advisories::Broken(error.to_string()),
+        },
+        crates: lock::crates(),
+    }
+}
+
+/// The disk of a file, or of the folder where it would be.
+fn device(path: &Path) -> Option<u64> {
+    path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.dev())
+}
+
+/// Bytes free and in all on the disk of `path`; `None` where it does not say.
+pub fn disk(path: &Path) -> Option<Disk> {
+    let status = rustix::fs::statvfs(path).ok().filter(|status| status.f_blocks > 0)?;
+    Some(Disk {
+        free_bytes: status.f_bavail.saturating_mul(status.f_frsize),
+        total_bytes: status.f_blocks.saturating_mul(status.f_frsize),
+    })
+}
+
+fn files(places: &Places, config: &Config, key_file: &Path, checkpoints: &Path) -> Vec<FileFact> {
+    let mut found = Vec::new();
+    let mut look = |what, path: &Path| found.extend(fact(what, path));
+    look(What::DataDirectory, &places.data);
+    look(What::Database, &places.database());
+    look(What::Token, &places.http_token());
+    look(What::VaultKey, key_file);
+    look(What::VaultKey, &with_suffix(key_file, ".derived"));
+    look(What::ControlSocket, &places.control);
+    if let Some(socket) = &config.http.unix_socket {
+        look(What::HttpSocket, socket);
+    }
+    look(What::Configuration, config.origins.file());
+    if let Some(tls) = &config.http.tls {
+        look(What::TlsKey, &tls.key);
+        look(What::Certificate, &tls.certificate);
+        if let Some(client) = &tls.client {
+            look(What::Certificate, &client.authorities);
+        }
+    }
+    look(What::Checkpoints, checkpoints);
+    let policies = config.policy.directory.clone().unwrap_or_else(|| places.policies());
+    let folders = [
+        (What::Policies, Some(policies)),
+        (What::Logs, Some(places.logs())),
+        (What::Backups, config.backup.directory.clone()),
+    ];
+    for (what, folder) in folders {
+        let Some(folder) = folder else { continue };
+        look(what, &folder);
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten().take(bound::SCAN_FILES_MAX) {
+            // A link says nothing about what it leads to, and is not ours.
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                look(what, &entry.path());
+            }
+        }
+    }
+    found
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// What is not there has no mode.
+fn fact(what: What, path: &Path) -> Option<FileFact> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(FileFact {
+        what,
+        path: path.to_owned(),
+        mode: metadata.mode() & 0o7777,
+        owner: metadata.uid(),
+        is_directory: metadata.is_dir(),
+    })
+}
+
+/// Lines that hold what looks like a secret: a key of a known form, or a password in a URL.
+fn secret_lines(file: &Path) -> Vec<usize> {
+    let (Ok(text), Ok(masker)) = (fs::read_to_string(file), Masker::of_results(false)) else { return Vec::new() };
+    let is_secret = |line: &str| masker.masked(line) != line || has_password(line);
+    (1..).zip(text.lines()).filter(|(_, line)| is_secret(line)).map(|(number, _)| number).collect()
+}
+
+/// `scheme://name:password@host`.
+fn has_password(line: &str) -> bool {
+    line.match_indices("://").any(|(at, _)| {
+        let rest = line.get(at + 3..).unwrap_or_default();
+        let authority = rest.split(['/', '"', '\'', ' ', '?', '#']).next().unwrap_or_default();
+        authority
+            .rsplit_once('@')
+            .and_then(|(user, _)| user.split_once(':'))
+            .is_some_and(|(_, password)| !password.is_empty())
+    })
+}
+
+/// Units whose name begins with ours, with their drop-ins. The first folder that has a unit hides those behind it.
+fn units(places: &Places) -> Vec<Unit> {
+    let mut folders = vec![];
+    if let Some(home) = &places.home {
+        folders.push((home.join(".config/systemd/user"), true));
+    }
+    folders.extend(places.units.iter().map(|folder| (folder.clone(), false)));
+    let mut found: Vec<Unit> = Vec::new();
+    for (folder, is_of_user) in &folders {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_ours = name.starts_with("sekisho") && name.ends_with(".service");
+            let is_hidden = |unit: &&Unit| {
+                unit.is_of_user == *is_of_user && unit.path.file_name() == Some(entry.file_name().as_os_str())
+            };
+            if !is_ours || found.iter().any(|unit| is_hidden(&unit)) {
+                continue;
+            }
+            let mut directives = service_section(&read_unit(&entry.path()));
+            let mut drop_ins: Vec<PathBuf> = folders
+                .iter()
+                .filter(|(_, of_user)| of_user == is_of_user)
+                .flat_map(|(folder, _)| fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten())
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
+                .collect();
+            // systemd sorts them by name, wherever they lie.
+            drop_ins.sort_by_key(|path| path.file_name().map(ToOwned::to_owned));
+            directives.extend(drop_ins.iter().flat_map(|path| service_section(&read_unit(path))));
+            found.push(Unit { path: entry.path(), directives, is_of_user: *is_of_user });
+        }
+    }
+    found
+}
+
+fn read_unit(path: &Path) -> String {
+    let mut text = String::new();
+    // A unit that cannot be read has no directives, and is found to lack them.
+    File::open(path).and_then(|file| file.take(bound::UNIT_BYTES_MAX).read_to_string(&mut text)).unwrap_or_default();
+    text
+}
+
+/// The directives of `[Service]`, with continued lines joined (systemd.syntax(7)).
+fn service_section(text: &str) -> Vec<(String, String)> {
+    let joined = text.replace("\\\n", " ");
+    let mut is_service = false;
+    let mut found = Vec::new();
+    for line in joined.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_service = line == "[Service]";
+        } else if is_service
+            && !line.starts_with(['#', ';'])
+            && let Some((name, value)) = line.split_once('=')
+        {
+            found.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+    }
+    found
+}
+
+/// Scheduled backups are named by the time at which they were made.
+fn backups(directory: &Path, is_on_same_disk: bool) -> Backups {
+    let mut backups = Backups { directory: directory.to_owned(), error: None, newest: None, is_on_same_disk };
+    match fs::read_dir(directory) {
+        Err(error) => backups.error = Some(error.to_string()),
+        Ok(entries) => {
+            let made = |entry: fs::DirEntry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let made = name.strip_prefix("sekisho-")?.strip_suffix(".backup")?.parse().ok()?;
+                Some((Timestamp(made), entry.path()))
+            };
+            backups.newest = entries.flatten().filter_map(made).max();
+        }
+    }
+    backups
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_seen_and_a_port_or_an_address_is_none() {
+        for line in ["proxy = \"http://ann:hunter2@proxy:3128\"", "# https://a:b@c/"] {
+            assert!(has_password(line), "{line}");
+        }
+        for line in
+            ["url = \"https://host:443/a@b\"", "smtp_from = \"a:b@c\"", "x = \"http://ann@host\"", "://", "http://a:@b"]
+        {
+            assert!(!has_password(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_service_section_of_a_unit_is_read_as_systemd_does() {
+        let text = "[Unit]\nUser=no\n[Service]\n# User=comment\nUser=sekisho\nSystemCallFilter=@a \\\n  @b\n\n[Install]\nUser=no\n";
+        let unit = Unit { directives: service_section(text), ..Unit::default() };
+        assert_eq!(unit.get("user"), Some("sekisho"));
+        assert!(unit.get("SystemCallFilter").unwrap().ends_with("@b"));
+        let reset = Unit { directives: service_section("[Service]\nUser=a\nUser=\n"), ..Unit::default() };
+        assert_eq!(reset.get("User"), None);
+    }
+
+    #[test]
+    fn the_newest_backup_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["sekisho-5.backup", "sekisho-40.backup", "sekisho-x.backup", "other-99.backup"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let found = backups(folder.path(), false);
+        assert_eq!(found.newest, Some((Timestamp(40), folder.path().join("sekisho-40.backup"))));
+        assert!(backups(&folder.path().join("nowhere"), false).error.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_text_is_never_a_panic(text: String) {
+            let _any = (has_password(&text), service_section(&text), service_section(&format!("[Service]\n{text}")));
+        }
+    }
+}
