@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 1),
+    ("client", 2),
     ("crypto", 2),
     ("guardrail", 2),
     ("openapi", 3),
@@ -72,6 +73,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("ammonia", &["pipeline"]),
     ("cedar_policy", &["auth"]),
     ("miette", &["auth"]),
+    ("jsonc_parser", &["client"]),
+    ("similar", &["client"]),
 ];
 
 fn root() -> PathBuf {

@@ -22,6 +22,7 @@ mod clamav;
 mod clamd;
 mod cli;
 mod client;
+mod connect;
 mod connector;
 mod connector_call;
 mod controls;
