@@ -29,6 +29,7 @@
 pub mod base; // floor 0: words that all share
 pub mod config; // 1: what was chosen
 pub mod plot; // 1: figures over time as SVG
+pub mod client; // 2: programs that use us, and their configuration
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds

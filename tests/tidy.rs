@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 1),
     ("plot", 1),
+    ("client", 2),
     ("crypto", 2),
     ("guardrail", 2),
     ("openapi", 3),
@@ -77,6 +78,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("askama", &["report", "web"]),
     ("cedar_policy", &["auth"]),
     ("miette", &["auth"]),
+    ("jsonc_parser", &["client"]),
+    ("similar", &["client"]),
 ];
 
 fn root() -> PathBuf {

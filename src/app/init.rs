@@ -115,7 +115,7 @@ pub(super) fn key_of(key_file: &Path) -> Result<(Secret, bool), AppError> {
     Ok((source::make_key_file(key_file)?, true))
 }
 
-pub(super) fn read_token(path: &Path) -> Result<Option<Secret>, AppError> {
+pub fn read_token(path: &Path) -> Result<Option<Secret>, AppError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(Secret::new(text.trim())).filter(|token| !token.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

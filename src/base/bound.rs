@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod archive;
+pub mod client;
 pub mod connector;
 pub mod egress;
 mod gate;

@@ -7,6 +7,7 @@ mod alert;
 mod audit;
 mod backup;
 mod ban;
+mod connect;
 mod connector;
 mod credential;
 mod doctor;
@@ -89,6 +90,10 @@ pub(crate) enum Command {
     Serve(serve::Listen),
     /// Serve MCP over standard input and output, for a desktop client
     Stdio,
+    /// Write Sekisho into the configuration of an AI client on this machine
+    Connect(connect::Connect),
+    /// Take Sekisho out of a client's configuration again
+    Disconnect(connect::Disconnect),
     /// Add, list, sync, show and remove libraries of documents
     #[command(subcommand)]
     Library(library::Library),
@@ -163,8 +168,12 @@ pub(crate) enum Command {
     Healthcheck,
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write one for each command
+    Man {
+        /// Write sekisho.1, sekisho-serve.1 and so on into this folder
+        #[arg(long, value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Read documents for a server, on standard input and output, confined
     #[command(hide = true)]
     ParseChild,
@@ -222,7 +231,13 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), "sekisho", &mut script);
             print::bytes(&script)
         }
-        Command::Man => {
+        Command::Man { directory: Some(directory) } => {
+            let written = std::fs::create_dir_all(&directory);
+            let written = written.and_then(|()| clap_mangen::generate_to(Arguments::command(), &directory));
+            written.map_err(|error| Failure::no_input(format!("{}: {error}", directory.display())))?;
+            Ok(0)
+        }
+        Command::Man { directory: None } => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(Failure::internal)?;
             print::bytes(&page)
@@ -239,6 +254,8 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             block_on(serve::serve(context, listen, inherited))
         }
         Command::Stdio => block_on(stdio::stdio(context)),
+        Command::Connect(command) => connect::connect(context, command),
+        Command::Disconnect(command) => connect::disconnect(context, command),
         Command::Library(command) => block_on(library::run(context, command)),
         Command::Connector(command) => block_on(connector::run(context, command)),
         Command::Search(command) => block_on(search::search(context, command)),

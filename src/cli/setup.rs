@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::exit::Failure;
 use super::vault::Derivation;
 use super::{Context, print, secret, vault};
 use crate::app::AppError;
 use crate::app::init::{self, Choice, Made};
+use crate::client::{Client, Way};
 use crate::config::env::Environment;
 use crate::config::place::Places;
 use crate::config::preset::Preset;
@@ -147,24 +148,30 @@ pub(super) fn typed(context: &Context, places: &Places) -> Result<String, Failur
     Ok(words.join(" "))
 }
 
-/// What each client wants to be told, with nothing secret in it.
-pub(super) fn snippets(context: &Context, places: &Places, url: &str) -> Result<String, Failure> {
+/// How a client starts us.
+pub(super) fn over_stdio(context: &Context, places: &Places) -> Result<Way, Failure> {
     let (program, mut arguments) = invocation(context, places)?;
     arguments.push("stdio".into());
-    let server = json!({"command": program, "args": arguments});
-    let mut with_type = server.clone();
-    with_type["type"] = json!("stdio");
-    let pretty = |value: &Value| serde_json::to_string_pretty(value).map_err(Failure::internal);
-    let token = quoted(&places.http_token().display().to_string());
+    Ok(Way::Stdio { program, arguments })
+}
+
+/// What each client wants to be told, with nothing secret in it.
+pub(super) fn snippets(context: &Context, places: &Places, url: &str) -> Result<String, Failure> {
+    let way = over_stdio(context, places)?;
+    let pretty = |client: Client| serde_json::to_string_pretty(&client.snippet(&way)?).map_err(Failure::internal);
+    let typed = typed(context, places)?;
+    let names = "claude-desktop, claude-code, cursor, vscode or zed";
     Ok(format!(
-        "Claude Desktop (claude_desktop_config.json) and Cursor (~/.cursor/mcp.json):\n\n{}\n\n\
+        "Write it into your client's configuration ({names}):\n\n  {typed} connect CLIENT\n\n\
+         or paste it. Claude Desktop (claude_desktop_config.json) and Cursor (~/.cursor/mcp.json):\n\n{}\n\n\
          VS Code (.vscode/mcp.json):\n\n{}\n\n\
-         Claude Code:\n\n  claude mcp add sekisho -- {} stdio\n\n\
-         Any client over HTTP: the URL is {url}, and the token lies in {}. With Claude Code:\n\n  \
-         claude mcp add --transport http sekisho {url} --header \"Authorization: Bearer $(cat {token})\"",
-        pretty(&json!({"mcpServers": {"sekisho": server}}))?,
-        pretty(&json!({"servers": {"sekisho": with_type}}))?,
-        typed(context, places)?,
+         Zed (settings.json):\n\n{}\n\n\
+         Claude Code:\n\n  claude mcp add sekisho -- {typed} stdio\n\n\
+         Any client over HTTP: the URL is {url}, and the token lies in {}. To let Sekisho write both:\n\n  \
+         {typed} connect claude-code --http",
+        pretty(Client::Cursor)?,
+        pretty(Client::VsCode)?,
+        pretty(Client::Zed)?,
         places.http_token().display(),
     ))
 }

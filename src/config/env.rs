@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use listenfd::ListenFd;
 
@@ -24,6 +25,7 @@ pub struct Environment {
     /// Other `SEKISHO_*` variables, without the prefix: `HTTP_LISTEN`.
     pub settings: BTreeMap<String, String>,
     pub home: Option<PathBuf>,
+    pub xdg_config_home: Option<PathBuf>,
     pub xdg_data_home: Option<PathBuf>,
     pub xdg_runtime_dir: Option<PathBuf>,
     /// `SYSTEMD_UNIT_PATH`: where units of systemd lie, in the place of the usual folders (systemd.unit(5)).
@@ -32,6 +34,8 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// `JOURNAL_STREAM` is set: what is printed ends in the journal (systemd.exec(5)).
     pub journal: bool,
+    /// What a supervisor wants to hear.
+    pub supervised: Supervised,
     /// `SEKISHO_VAULT_SECRET`: the weakest place for it.
     pub vault_secret: Option<Secret>,
     pub replaced: Replaced,
@@ -39,6 +43,29 @@ pub struct Environment {
     pub exposed: Vec<String>,
     /// `--offline`: of the command line, and stronger than every setting.
     pub offline: bool,
+}
+
+/// How a supervisor hears of us (`sd_notify(3)`, `sd_watchdog_enabled(3)`).
+#[derive(Clone, Debug, Default)]
+pub struct Supervised {
+    /// `NOTIFY_SOCKET`: a path, or an abstract name behind an `@`.
+    pub socket: Option<PathBuf>,
+    /// `WATCHDOG_USEC`: we are killed when we are silent for so long.
+    pub watchdog: Option<Duration>,
+}
+
+impl Supervised {
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    fn read() -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+        let socket = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from);
+        // A watchdog that waits for another process is none of ours.
+        let is_ours = number("WATCHDOG_PID").is_none_or(|process| process == u64::from(std::process::id()));
+        let watchdog = number("WATCHDOG_USEC").filter(|usec| *usec > 0 && is_ours).map(Duration::from_micros);
+        let is_address =
+            |socket: &PathBuf| socket.is_absolute() || socket.as_os_str().as_encoded_bytes().starts_with(b"@");
+        Self { socket: socket.filter(is_address), watchdog }
+    }
 }
 
 /// What a replaced system took from the environment; a `SEKISHO_*` variable comes before each.
@@ -116,11 +143,13 @@ impl Environment {
             config: path("SEKISHO_CONFIG"),
             settings,
             home: path("HOME"),
+            xdg_config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
             xdg_data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()),
             systemd_unit_path: path("SYSTEMD_UNIT_PATH").map(|paths| std::env::split_paths(&paths).collect()),
             credentials_directory: path("CREDENTIALS_DIRECTORY").filter(|path| path.is_absolute()),
             journal: path("JOURNAL_STREAM").is_some(),
+            supervised: Supervised::read(),
             vault_secret,
             replaced: Replaced::read(),
             exposed: exposed(),

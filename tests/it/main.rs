@@ -24,6 +24,7 @@ mod clamd;
 mod cli;
 mod clean_up;
 mod client;
+mod connect;
 mod connector;
 mod connector_call;
 mod controls;
