@@ -72,6 +72,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("ammonia", &["pipeline"]),
     ("cedar_policy", &["auth"]),
     ("miette", &["auth"]),
+    ("askama", &["web"]),
 ];
 
 fn root() -> PathBuf {

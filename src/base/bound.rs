@@ -10,6 +10,7 @@ pub mod parse;
 pub mod profile;
 pub mod sandbox;
 pub mod search;
+pub mod ui;
 mod watch;
 pub mod web;
 
