@@ -65,7 +65,7 @@ impl Bars {
                 said: format!("{}: {}", page.moment(&bucket.text("at")), amounts.join(", ")),
             }
         });
-        let at = |bucket: Option<&Fact<'_>>| bucket.map(|bucket| page.moment(&bucket.text("at"))).unwrap_or_default();
+        let at = |bucket: Option<&Fact<'_>>| bucket.map(|bucket| page.minute(&bucket.text("at"))).unwrap_or_default();
         Self {
             bars: bars.collect(),
             most: format!("{}{unit}", page.amount(&most)),

