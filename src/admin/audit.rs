@@ -1,4 +1,4 @@
-//! The operations `audit.verify` and `audit.tail`.
+//! The operations `audit.verify`, `audit.tail` and `audit.entry`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,20 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
             Ok(verdict.to_json())
         })
     })))?;
+    let log = audit.clone();
+    let mut entry = about::<One>("audit.entry", "Show one entry", Effect::ReadOnly).in_group(ActionGroup::AuditRead);
+    entry.urgent = true;
+    catalog.add(Arc::new(Request::new(entry, move |_, arguments| {
+        let shown = parse(arguments).and_then(|One { sequence }| {
+            let found = log.read(sequence, 1).map_err(refused)?;
+            let found = found.first().filter(|found| found.sequence == sequence);
+            found.map(to_json).ok_or_else(|| {
+                let public = format!("There is no entry {sequence}: the log has fewer, or it was pruned.");
+                Refusal::new(Code::NotFound, public)
+            })
+        });
+        Box::pin(async { shown })
+    })))?;
     let input = schemars::schema_for!(TailArguments).to_value();
     let mut tail = About::reading(
         Kind::Admin,
@@ -71,6 +85,13 @@ struct VerifyArguments {
     /// Signed checkpoints; those that were exported, where none is given.
     #[serde(default)]
     checkpoints: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct One {
+    /// Its number in the log.
+    sequence: u64,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,16 +1,17 @@
-//! The operations `backup.make` and `backup.verify`.
+//! The operations `backup.make`, `backup.list`, `backup.now` and `backup.verify`.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::request::{Request, about, parse};
+use super::request::{Nothing, Request, about, parse};
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::custody::Custody;
+use crate::custody::backup::{Listed, Made};
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 
@@ -24,15 +25,35 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
         let custody = Arc::clone(&keeper);
         Box::pin(async move {
             let Make { path } = parse(arguments)?;
-            let made = custody.backup(absolute(&path)?).await?;
-            Ok(json!({
-                "path": made.path.display().to_string(),
-                "bytes": made.bytes,
-                "paused_ms": u64::try_from(made.paused.as_millis()).unwrap_or(u64::MAX),
-                "audit_entries": made.header.audit_entries,
-                "audit_root": made.header.audit_root,
-                "made": made.header.made.rfc3339(),
-            }))
+            Ok(shown(&custody.backup(absolute(&path)?).await?))
+        })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let list = about::<Nothing>("backup.list", "List the backups in backup.directory", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list.in_group(ActionGroup::Operate), move |_, _| {
+        let listed = keeper.backups().map_err(Refusal::from).map(|listed| {
+            let item = |it: &Listed| json!({"file": it.name, "made": it.made.rfc3339(), "bytes": it.bytes});
+            json!({
+                "directory": listed.directory.map(|directory| directory.display().to_string()),
+                "every_hours": listed.every.as_secs() / 3600,
+                "keep": listed.keep,
+                "items": listed.items.iter().map(item).collect::<Vec<_>>(),
+            })
+        });
+        Box::pin(async { listed })
+    })))?;
+    let keeper = Arc::clone(custody);
+    let title = "Back the database up into backup.directory now";
+    let now = about::<Nothing>("backup.now", title, Effect::Changes).in_group(ActionGroup::Operate);
+    catalog.add(Arc::new(Request::new(now, move |_, _| {
+        let custody = Arc::clone(&keeper);
+        Box::pin(async move {
+            let made = custody.backup_now().await?;
+            made.as_ref().map(shown).ok_or_else(|| {
+                let public =
+                    "No folder is set for backups: set backup.directory, or name a file with `sekisho backup`.";
+                Refusal::new(Code::Conflict, public)
+            })
         })
     })))?;
     let keeper = Arc::clone(custody);
@@ -53,6 +74,18 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
             }))
         })
     })))
+}
+
+/// What was made, and of what.
+fn shown(made: &Made) -> Value {
+    json!({
+        "path": made.path.display().to_string(),
+        "bytes": made.bytes,
+        "paused_ms": u64::try_from(made.paused.as_millis()).unwrap_or(u64::MAX),
+        "audit_entries": made.header.audit_entries,
+        "audit_root": made.header.audit_root,
+        "made": made.header.made.rfc3339(),
+    })
 }
 
 fn absolute(path: &str) -> Result<&Path, Refusal> {

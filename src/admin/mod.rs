@@ -1,6 +1,7 @@
 //! What operators can ask: accounts, tokens, libraries, connectors, the vault, the audit log, backups, the state of the installation.
 
 pub mod account;
+pub mod activity;
 pub mod alert;
 pub mod audit;
 pub mod backup;
@@ -95,6 +96,7 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     policy::register(catalog, libraries, policies)?;
     configuration::register(catalog, config)?;
     event::register(catalog, audit)?;
+    activity::register(catalog, audit)?;
     prune::register(catalog, &look)?;
     scan::register(catalog, &look)?;
     catalog.add(Arc::new(status::Status::new(look)))?;

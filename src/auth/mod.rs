@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod ban;
+pub mod browser;
 pub mod challenge;
 pub mod change;
 pub mod gate;
@@ -63,12 +64,18 @@ pub enum Evidence {
         /// The client's certificate, whose chain the listener has checked.
         certificate: Option<Arc<ClientCertificate>>,
     },
+    /// The session of a browser in which the password of this account was shown.
+    Browser { account: Arc<str>, stamp: browser::Stamp },
 }
 
 impl Evidence {
     /// What kind of credential is shown, from a closed list: for counting attempts that came to nothing.
     pub fn shown(&self) -> &'static str {
-        let Self::Http { authorization, certificate, .. } = self else { return "local" };
+        let (authorization, certificate) = match self {
+            Self::Http { authorization, certificate, .. } => (authorization, certificate),
+            Self::Browser { .. } => return "browser",
+            Self::Control { .. } | Self::Stdio { .. } => return "local",
+        };
         let starts = |scheme: &str| {
             let header = authorization.as_ref().map(Secret::expose_secret).unwrap_or_default();
             header.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
@@ -174,6 +181,7 @@ impl Authenticator {
         let (peer, is_private, authorization, certificate) = match evidence {
             Evidence::Control { uid } => return Ok(Attempt::Authenticated(Principal::local(*uid))),
             Evidence::Stdio { uid } => return Ok(Attempt::Authenticated(Principal::stdio(*uid))),
+            Evidence::Browser { account, stamp } => return self.browser(account, *stamp),
             Evidence::Http { peer, is_private, authorization, certificate } => {
                 (peer.ip(), *is_private, authorization.as_ref(), certificate.as_deref())
             }
@@ -379,12 +387,6 @@ impl Authenticator {
             self.upgrade(&account, &hash).await?;
         }
         Ok(Attempt::Authenticated(principal))
-    }
-
-    /// A stored account, else the one of the environment.
-    fn account(&self, name: &str) -> Result<Option<AccountRecord>, StoreError> {
-        let stored = self.store.read(|snapshot| account::find(snapshot, name))?;
-        Ok(stored.or_else(|| self.visitor_named(name)))
     }
 
     fn visitor_named(&self, name: &str) -> Option<AccountRecord> {

@@ -14,6 +14,7 @@ pub mod report;
 pub mod sandbox;
 pub mod scan;
 pub mod search;
+pub mod ui;
 mod watch;
 pub mod web;
 

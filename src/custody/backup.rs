@@ -20,6 +20,7 @@ use crate::audit::verify::{Against, Sound, Verdict, verify};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
+use crate::config;
 use crate::crypto::digest::Hasher;
 use crate::crypto::stream::{self, StreamKey};
 use crate::store::{Store, migrate, table};
@@ -107,27 +108,66 @@ impl Custody {
     /// The scheduled backup, if one is due; old ones go when a new one is there.
     pub(super) async fn backup_if_due(&self) -> Result<(), CustodyError> {
         let Some(directory) = &self.backup.directory else { return Ok(()) };
-        let mut there = scheduled_in(directory)?;
-        let newest = there.last().map(|(made, _)| *made);
-        let now = self.now();
-        if newest.is_some_and(|newest| now.since(newest) < self.backup.every) || !self.is_open() {
+        let newest = scheduled_in(directory)?.last().map(|(made, _)| *made);
+        if newest.is_some_and(|newest| self.now().since(newest) < self.backup.every) || !self.is_open() {
             return Ok(());
         }
-        let made = self.backup(&directory.join(format!("sekisho-{}.backup", now.0))).await?;
-        tracing::info!(path = %made.path.display(), bytes = made.bytes, "scheduled backup");
-        let told = format!(
-            "{}: {} bytes, {} audit entries, read back",
-            made.path.display(),
-            made.bytes,
-            made.header.audit_entries
-        );
-        self.note("backup.scheduled", Outcome::Done, told).await;
-        there.push((now, made.path));
-        for (_, old) in there.iter().rev().skip(self.backup.keep) {
-            fs::remove_file(old).map_err(CustodyError::file(old))?;
+        if let Some(made) = self.backup_now().await? {
+            tracing::info!(path = %made.path.display(), bytes = made.bytes, "scheduled backup");
+            let told = format!(
+                "{}: {} bytes, {} audit entries, read back",
+                made.path.display(),
+                made.bytes,
+                made.header.audit_entries
+            );
+            self.note("backup.scheduled", Outcome::Done, told).await;
         }
         Ok(())
     }
+
+    /// A backup into the folder of scheduled ones, due or not; old ones go when it is there. `None`: no folder is set.
+    pub async fn backup_now(&self) -> Result<Option<Made>, CustodyError> {
+        let Some(directory) = &self.backup.directory else { return Ok(None) };
+        let mut there = scheduled_in(directory)?;
+        let now = self.now();
+        let made = self.backup(&directory.join(format!("sekisho-{}.backup", now.0))).await?;
+        there.push((now, made.path.clone()));
+        for (_, old) in there.iter().rev().skip(self.backup.keep) {
+            fs::remove_file(old).map_err(CustodyError::file(old))?;
+        }
+        Ok(Some(made))
+    }
+
+    /// The backups that are there, newest first, and how they are made. Other files in the folder are left out.
+    pub fn backups(&self) -> Result<Shelf, CustodyError> {
+        let config::Backup { directory, every, keep } = self.backup.clone();
+        let there = directory.as_deref().map_or(Ok(Vec::new()), scheduled_in)?;
+        let item = |(made, path): &(Timestamp, PathBuf)| Listed {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            made: *made,
+            // Whoever removes one meanwhile is no error.
+            bytes: fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default(),
+        };
+        Ok(Shelf { items: there.iter().rev().map(item).collect(), directory, every, keep })
+    }
+}
+
+/// Where backups are made by themselves, how often, and those that are there.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    pub directory: Option<PathBuf>,
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: usize,
+    pub items: Vec<Listed>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub name: String,
+    pub made: Timestamp,
+    pub bytes: u64,
 }
 
 /// Scheduled backups, oldest first; other files in the folder are left alone.

@@ -12,6 +12,7 @@ mod connection;
 mod cors;
 mod crowd;
 mod socket;
+mod ui;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ use connect::Connect;
 use connection::Peer;
 use cors::Cors;
 use guard::Guard;
+use ui::Ui;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = BoxBody<Bytes, BoxError>;
@@ -44,6 +46,7 @@ pub struct Site {
     guard: Guard,
     cors: Cors,
     connect: Connect,
+    ui: Ui,
     pipeline: Arc<Pipeline>,
     proxies: Proxies,
 }
@@ -59,6 +62,7 @@ impl Site {
             guard: Guard::new(&config.http),
             cors,
             connect: Connect::default(),
+            ui: Ui::new(Arc::clone(pipeline.clock())),
             pipeline,
             proxies,
         })
@@ -94,6 +98,10 @@ impl Site {
                 let answered = admin::handle(&self.web, request, peer, client).await;
                 answered.map(|body| body.map_err(|never| match never {}).boxed())
             }
+            Ok(()) if self.has_ui() && ui::is_ours(request.uri().path()) => {
+                let answered = self.ui.handle(&self.web, request, peer, client).await;
+                answered.map(|body| body.map_err(|never| match never {}).boxed())
+            }
             Ok(()) if connect::is_ours(request.uri().path()) => {
                 let answered = self.connect.handle(&self.web, request, peer, client).await;
                 answered.map(|body| body.map_err(|never| match never {}).boxed())
@@ -106,6 +114,12 @@ impl Site {
         self.cors.mark(origin, &mut response);
         add_security_headers(&mut response, strict);
         Ok(response)
+    }
+
+    /// Whoever switched administration over HTTP off has no dashboard either.
+    fn has_ui(&self) -> bool {
+        let admin = &self.web.config().raw.admin;
+        admin.http && admin.ui
     }
 
     /// What the connection says of the caller, for whoever identifies it.

@@ -12,6 +12,7 @@ pub mod ran;
 pub mod record;
 pub mod redact;
 pub mod request;
+mod browser;
 mod drain;
 mod report;
 

@@ -5,6 +5,7 @@ pub mod connect;
 pub mod openapi;
 pub mod rest;
 pub mod route;
+pub mod ui;
 mod problem;
 mod token;
 
@@ -55,6 +56,7 @@ pub struct Web {
     pub pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
     config: Arc<Config>,
+    dashboard: ui::Dashboard,
     /// The last look: asking costs a commit, and anybody may ask.
     looked: Mutex<Option<(Instant, Found)>>,
 }
@@ -67,7 +69,8 @@ impl std::fmt::Debug for Web {
 
 impl Web {
     pub fn new(pipeline: Arc<Pipeline>, readiness: Arc<dyn Readiness>, config: Arc<Config>) -> Arc<Self> {
-        Arc::new(Self { pipeline, readiness, config, looked: Mutex::default() })
+        let dashboard = ui::Dashboard::embedded();
+        Arc::new(Self { pipeline, readiness, config, dashboard, looked: Mutex::default() })
     }
 
     pub fn config(&self) -> &Config {

@@ -77,6 +77,7 @@ mod strongroom;
 mod tamper;
 mod timed;
 mod transport;
+mod ui;
 mod upload;
 mod upstream;
 mod vault;

@@ -63,12 +63,14 @@ impl Default for Auth {
 pub struct Admin {
     /// Serve /admin on the HTTP listeners, for accounts of the roles operator, auditor and admin: over TLS, or on this machine. false: administration is by commands on the machine only.
     pub http: bool,
+    /// Serve the dashboard at /ui/ as well, for people of those accounts with a browser. Without admin.http there is none.
+    pub ui: bool,
 }
 
 impl Default for Admin {
     /// On: until an administrator at the machine makes an account of such a role, it lets nobody in.
     fn default() -> Self {
-        Self { http: true }
+        Self { http: true, ui: true }
     }
 }
 

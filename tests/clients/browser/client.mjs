@@ -1,0 +1,357 @@
+// A person works with the dashboard in Chromium: every page in both languages, light and dark, wide and at 360 pixels.
+// Nothing may be fetched from elsewhere, nothing may break the content security policy or write an error into the
+// console, and axe may find nothing. Usage: node client.mjs PATH_OF_SEKISHO PATH_OF_CHROMIUM [FOLDER_FOR_SCREENSHOTS]
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+const [, , binary, executablePath, pictures] = process.argv;
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const folder = mkdtempSync(join(tmpdir(), 'sekisho-browser-'));
+const data = join(folder, 'data');
+const backups = join(folder, 'backups');
+mkdirSync(backups, { mode: 0o700 });
+if (pictures) mkdirSync(pictures, { recursive: true });
+const environment = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SEKISHO|MCP)_/.test(name))),
+  SEKISHO_HTTP_LISTEN: '127.0.0.1:0', SEKISHO_METRICS_LISTEN: '', SEKISHO_RATE_PER_MINUTE: '1000000',
+  SEKISHO_RATE_BURST_LIMIT: '100000', SEKISHO_RATE_PER_SESSION: '1000000', SEKISHO_BACKUP_DIRECTORY: backups,
+};
+const password = 'correct horse battery staple';
+const patienceMs = 30_000;
+let passed = 0;
+let failed = 0;
+
+async function check(name, run) {
+  try {
+    await run();
+    passed += 1;
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}: ${error.stack ?? error}`);
+  }
+}
+
+function must(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+const sekisho = (words, input = '') => execFileSync(binary, ['--data-dir', data, ...words], { env: environment, input, stdio: ['pipe', 'pipe', 'ignore'] }).toString();
+
+// What the pages are to show.
+sekisho(['init']);
+for (const role of ['admin', 'auditor']) sekisho(['account', 'add', role, '--role', role], `${password}\n`);
+const notes = join(folder, 'notes');
+mkdirSync(notes);
+const write = (name, text) => writeFileSync(join(notes, name), text);
+for (let number = 0; number < 60; number += 1) write(`page-${number}.md`, `# Camera ${number}\n\nHow a camera is opened, part ${number}.\n`);
+sekisho(['library', 'add', 'notes', notes]);
+const zoo = join(folder, 'zoo.json');
+const paths = (...names) => Object.fromEntries(names.map((name) => [name, { get: { summary: `Look at ${name}` }, delete: { summary: 'Take it away' } }]));
+const publish = (...names) => writeFileSync(zoo, JSON.stringify({ openapi: '3.1.0', info: { title: 'Zoo', version: '2' }, paths: paths(...names) }));
+publish('/lions', '/tigers');
+sekisho(['connector', 'add', 'zoo', zoo, '--base-url', 'https://zoo.example.com', '--yes']);
+publish('/lions', '/bears');
+
+const server = spawn(binary, ['--data-dir', data, 'serve'], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+const address = await new Promise((resolve, reject) => {
+  let said = '';
+  server.stdout.setEncoding('utf8').on('data', (text) => {
+    said += text;
+    const match = said.match(/Serving MCP at (http:\/\/[^/\s]+)/);
+    if (match) resolve(match[1]);
+  });
+  server.on('exit', () => reject(new Error(`serve ended: ${said}`)));
+});
+const origin = new URL(address).origin;
+const token = readFileSync(join(data, 'http-token'), 'utf8').trim();
+
+/** A call of an agent, so that there is something to see. */
+async function call(name, args) {
+  const params = { name, arguments: args, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } };
+  await (await fetch(`${origin}/mcp`, {
+    method: 'POST', body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
+    headers: {
+      authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name,
+    },
+  })).text();
+}
+for (let number = 0; number < 12; number += 1) await call('search_documents', { query: `camera ${number}` });
+for (let number = 0; number < 3; number += 1) await call('read_document', { library: 'notes', path: '../../etc/passwd' });
+sekisho(['connector', 'update', 'zoo', zoo]);
+
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync',
+  ],
+});
+const wrong = [];
+
+/** A window of its own, in which all that must not happen is written down. */
+async function open(options) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(patienceMs);
+  await context.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+    });
+  });
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    // A refused login is a page like any other; the browser notes its status all the same.
+    const isStatus = /status of 40[13]/.test(message.text());
+    if (['error', 'warning'].includes(message.type()) && !isStatus) wrong.push(`${page.url()}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => wrong.push(`${page.url()}: ${error}`));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${origin}/ui`)) wrong.push(`a request to ${request.url()}`);
+  });
+  return page;
+}
+
+async function logIn(page, name) {
+  await page.goto(`${origin}/ui/`);
+  await page.fill('input[name=name]', name);
+  await page.fill('input[name=password]', password);
+  await Promise.all([page.waitForURL(`${origin}/ui/`), page.click('button.primary')]);
+}
+
+/** What axe finds, all of it. It is run beside the page's own scripts: their policy does not let it in. */
+async function axe(page) {
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = await session.send('Page.getFrameTree');
+  const { executionContextId: contextId } = await session.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id });
+  await session.send('Runtime.evaluate', { expression: axeSource, contextId });
+  const expression = `axe.run(document, { resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations.map((it) => it.id + ' (' + it.impact + '): ' + it.nodes.map((node) => node.target + ' ' + (node.failureSummary ?? '')).slice(0, 3).join(' | '))))`;
+  const { result, exceptionDetails } = await session.send('Runtime.evaluate', { expression, contextId, awaitPromise: true, returnByValue: true });
+  await session.detach();
+  must(!exceptionDetails, JSON.stringify(exceptionDetails));
+  return JSON.parse(result.value);
+}
+
+async function looked(page, name) {
+  if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+  const found = await axe(page);
+  must(found.length === 0, `${name}: axe: ${found.join('\n')}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  must(wide <= 0, `${name} is ${wide} pixels too wide`);
+}
+
+const places = ['', 'live', 'sessions', 'bans', 'audit', 'libraries?q=camera', 'connectors', 'connectors?name=zoo', 'credentials', 'accounts', 'policy?principal=role:reader&action=search_documents&resource=library:notes', 'configuration', 'configuration?only=changed', 'backups'];
+const named = (place) => place.replace(/[^a-z]+/g, '-') || 'overview';
+const said = async (page) => (await page.locator('.said').textContent()).trim();
+const page = await open();
+
+await check('a wrong password is told, and the right one lets in', async () => {
+  await page.goto(`${origin}/ui/`);
+  must(page.url() === `${origin}/ui/login`, page.url());
+  await looked(page, 'login');
+  await page.fill('input[name=name]', 'admin');
+  await page.fill('input[name=password]', 'wrong wrong wrong');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.problem');
+  await logIn(page, 'admin');
+});
+
+await check('a keyboard reaches the content first', async () => {
+  await page.keyboard.press('Tab');
+  must(await page.evaluate(() => document.activeElement.className) === 'skip', 'the skip link is not the first stop');
+  await page.keyboard.press('Enter');
+  must(await page.evaluate(() => document.activeElement.id) === 'main', 'the skip link leads nowhere');
+});
+
+for (const place of places) {
+  await check(`/ui/${place} is clean`, async () => {
+    const answer = await page.goto(`${origin}/ui/${place}`);
+    must(answer.status() === 200, `status ${answer.status()}`);
+    await looked(page, `wide-${named(place)}`);
+  });
+}
+
+await check('somebody is banned, and let in again', async () => {
+  await page.goto(`${origin}/ui/bans`);
+  await page.fill('.fields input[name=name]', '203.0.113.7');
+  await page.fill('.fields input[name=minutes]', '60');
+  await page.fill('.fields input[name=reason]', 'it scans');
+  await page.click('.fields button.primary');
+  must((await said(page)).includes('in force'), await said(page));
+  must(sekisho(['ban', 'list']).includes('203.0.113.7'), 'there is no ban');
+  await looked(page, 'wide-bans-one');
+  await page.click('td.acts button');
+  must((await said(page)).includes('lifted'), await said(page));
+});
+
+await check('an agent\'s session is ended', async () => {
+  await page.goto(`${origin}/ui/sessions`);
+  const row = page.locator('tbody tr', { hasText: 'token:' }).first();
+  await row.locator('summary').click();
+  await looked(page, 'wide-sessions-sure');
+  await row.locator('button.danger').click();
+  must((await said(page)).includes('ended'), await said(page));
+});
+
+await check('an entry is found and opened with its proof, and the log verifies', async () => {
+  await page.goto(`${origin}/ui/audit`);
+  await page.fill('input[name=operation]', 'ban.*');
+  await page.click('form[role=search] button.primary');
+  await page.locator('tbody a').first().click();
+  must((await page.locator('h2', { hasText: 'Proof' }).count()) === 1, 'no proof');
+  must((await page.locator('code.hash').count()) > 0, 'no hashes');
+  await looked(page, 'wide-entry');
+  await page.goto(`${origin}/ui/audit`);
+  await page.click('.head button');
+  await page.waitForSelector('.verdict.good');
+  await looked(page, 'wide-audit-verified');
+});
+
+await check('what was found is saved as a file', async () => {
+  await page.goto(`${origin}/ui/audit?operation=ban.add`);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('a[download]')]);
+  const lines = readFileSync(await download.path(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  must(lines.length > 0 && lines.every((line) => line.operation === 'ban.add'), JSON.stringify(lines));
+});
+
+await check('a library is synced with its progress', async () => {
+  write('new.md', '# New\n\nA new page.\n');
+  await page.goto(`${origin}/ui/libraries`);
+  const row = page.locator('tr', { hasText: 'notes' }).first();
+  await row.locator('button').click();
+  await row.locator('.tag.good[role=status]').waitFor();
+  must((await row.locator('[role=status]').textContent()).includes('+1'), await row.textContent());
+  await page.goto(`${origin}/ui/libraries?q=camera+7`);
+  await page.locator('.hits summary').first().click();
+  must((await page.locator('.shares tbody tr').count()) > 1, 'no reason for the rank');
+  await looked(page, 'wide-libraries-why');
+});
+
+await check('a connector\'s change is looked at and approved', async () => {
+  await page.goto(`${origin}/ui/connectors`);
+  await page.click('a.tag.warn');
+  must((await page.locator('#change').textContent()).includes('/bears'), 'the change is not shown');
+  await page.click('#change button.primary');
+  must((await said(page)).includes('in force'), await said(page));
+  must((await page.locator('#change').count()) === 0, 'it still waits');
+});
+
+await check('events come as they are written', async () => {
+  await page.goto(`${origin}/ui/live`);
+  await page.waitForFunction(() => document.getElementById('feed-state').textContent === 'Connected');
+  sekisho(['search', 'camera', 'live']);
+  await page.locator('tr.fresh', { hasText: 'search_documents' }).first().waitFor();
+  await page.click('#feed-pause');
+  must((await page.locator('#feed-state').textContent()) === 'Paused', 'it is not paused');
+  await looked(page, 'wide-live-paused');
+});
+
+await check('a token is issued and shown once', async () => {
+  await page.goto(`${origin}/ui/accounts`);
+  const form = page.locator('form[action="/ui/accounts/issue"]');
+  await form.locator('input[name=name]').fill('robot');
+  await form.locator('button').click();
+  must((await page.inputValue('input.secret')).startsWith('sks_'), 'no token');
+  await looked(page, 'wide-issued');
+  await page.click('a.button');
+  await page.locator('tr', { hasText: 'robot' }).locator('summary').click();
+  await looked(page, 'wide-accounts-revoke');
+  await page.locator('tr', { hasText: 'robot' }).locator('button.danger').click();
+  must((await said(page)).includes('opens nothing'), await said(page));
+});
+
+await check('a backup is made', async () => {
+  await page.goto(`${origin}/ui/backups`);
+  await page.click('button.primary');
+  must((await said(page)).includes('backup'), await said(page));
+  // One is made by itself, too.
+  must((await page.locator('tbody tr').count()) >= 1, 'it is not listed');
+  await looked(page, 'wide-backups-one');
+});
+
+await check('an auditor sees the log and no sessions', async () => {
+  const own = await open();
+  await logIn(own, 'auditor');
+  must((await own.locator('.menu a[href="/ui/sessions"]').count()) === 0, 'sessions are offered');
+  must((await own.goto(`${origin}/ui/sessions`)).status() === 403, 'sessions are shown');
+  await looked(own, 'wide-refused');
+  await own.goto(`${origin}/ui/`);
+  await looked(own, 'wide-overview-auditor');
+  await own.context().close();
+});
+
+await check('the language and the colours change, and stay', async () => {
+  await page.goto(`${origin}/ui/`);
+  await page.click('button[name=language][value=ja]');
+  must((await page.locator('html').getAttribute('lang')) === 'ja', 'not in Japanese');
+  await page.click('button[name=theme][value=dark]');
+  must((await page.locator('html').getAttribute('data-theme')) === 'dark', 'not dark');
+  must((await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) === 'rgb(18, 22, 27)', 'the ground is not dark');
+});
+
+for (const place of places) {
+  await check(`/ui/${place} is clean in Japanese and in the dark`, async () => {
+    await page.goto(`${origin}/ui/${place}`);
+    must((await page.locator('html').getAttribute('lang')) === 'ja', 'it forgot the language');
+    await looked(page, `dark-${named(place)}`);
+  });
+}
+
+const phone = await open({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+await check('at 360 pixels the menu opens', async () => {
+  await phone.goto(`${origin}/ui/login`);
+  await looked(phone, 'phone-login');
+  await logIn(phone, 'admin');
+  await phone.click('.menu summary');
+  await looked(phone, 'phone-menu');
+  await phone.click('.menu a[href="/ui/sessions"]');
+  must(phone.url().endsWith('/ui/sessions'), phone.url());
+});
+for (const place of places) {
+  await check(`/ui/${place} is clean at 360 pixels`, async () => {
+    await phone.goto(`${origin}/ui/${place}`);
+    await looked(phone, `phone-${named(place)}`);
+  });
+}
+
+await check('without scripts everything but what comes by itself works', async () => {
+  const plain = await open({ javaScriptEnabled: false });
+  await logIn(plain, 'admin');
+  await plain.goto(`${origin}/ui/libraries`);
+  await plain.locator('tr', { hasText: 'notes' }).first().locator('button').click();
+  must((await said(plain)).includes('up to date'), await said(plain));
+  await plain.goto(`${origin}/ui/live`);
+  must((await plain.locator('tbody tr').count()) > 10, 'no entries');
+  await plain.click('.leave button');
+  must(plain.url().endsWith('/ui/login'), plain.url());
+  await plain.context().close();
+});
+
+await check('the first page is light and comes fast', async () => {
+  const fresh = await open();
+  let bytes = 0;
+  const bodies = [];
+  fresh.on('response', (response) => bodies.push(response.body().then((body) => { bytes += body.length; }, () => {})));
+  await logIn(fresh, 'admin');
+  await Promise.all(bodies);
+  const timing = await fresh.evaluate(() => performance.getEntriesByType('navigation')[0].responseEnd);
+  console.log(`     ${bytes} bytes from login to overview, the overview answered within ${timing.toFixed(0)} ms`);
+  must(bytes < 150_000, `${bytes} bytes`);
+  await fresh.context().close();
+});
+
+await check('no error, no request to elsewhere, nothing against the policy', async () => {
+  must(wrong.length === 0, wrong.join('\n'));
+});
+
+await browser.close();
+server.kill('SIGTERM');
+await new Promise((resolve) => { server.on('exit', resolve); });
+rmSync(folder, { recursive: true });
+console.log(`browser: ${passed} passed, ${failed} failed`);
+process.exit(failed > 0 ? 1 : 0);
