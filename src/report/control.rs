@@ -53,7 +53,8 @@ pub fn judged(facts: &Facts<'_>) -> Result<Vec<Framework>, TableError> {
     table.framework.into_iter().map(framework).collect()
 }
 
-/// A control is covered when all of its evidence is there, and not covered when it names none.
+/// A control is covered when all of its evidence is there and nothing is left to others, and not covered when it names
+/// none.
 fn judge(row: ControlRow, facts: &Facts<'_>) -> Result<Control, TableError> {
     let ControlRow { reference, title, evidence, not_covered } = row;
     let mut texts = Vec::new();
@@ -65,13 +66,15 @@ fn judge(row: ControlRow, facts: &Facts<'_>) -> Result<Control, TableError> {
         states.push(found.state);
         texts.push(found.text);
     }
-    texts.extend(not_covered);
     let state = match (states.iter().min(), states.iter().max()) {
+        // What stays with the organisation is not shown by anything here.
+        (Some(State::Covered), _) if not_covered.is_some() => State::Partly,
         (Some(State::Covered), _) => State::Covered,
         (Some(_), Some(State::Missing)) => State::Missing,
         (Some(_), Some(_)) => State::Partly,
         _ => State::NotCovered,
     };
+    texts.extend(not_covered);
     Ok(Control { reference, title, state, evidence: texts })
 }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::client::issue;
+use crate::client::Client;
 use crate::harness::{Installation, Server, base_headers, text};
 use crate::strongroom::{check, told, until};
 
@@ -17,6 +17,11 @@ fn report(installation: &Installation, arguments: &[&str]) -> Value {
     installation.json(&[&["report", "--format", "json"], arguments].concat())
 }
 
+/// The holder of a token that the running server issued.
+fn issued(installation: &Installation, name: &str) -> Client {
+    Client::with(installation.json(&["token", "issue", name])["token"].as_str().unwrap())
+}
+
 /// Calls, refusals and failures of several callers, with a policy that changes and a backup.
 fn lively(installation: &Installation) -> Server {
     installation.add_library("demo", &[("a.md", "# A\n\nzebra\n")]);
@@ -24,7 +29,7 @@ fn lively(installation: &Installation) -> Server {
     for _ in 0..5 {
         server.call("search_documents", json!({"query": "zebra"}));
     }
-    let other = issue(installation, "other");
+    let other = issued(installation, "other");
     assert_eq!(other.call(&server, "list_libraries").status, 200);
     // Refused by the schema, for there is no such argument.
     server.modern("tools/call", json!({"name": "search_documents", "arguments": {"nothing": 1}}));
