@@ -56,7 +56,6 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
     use crate::config::raw::Raw;
 
