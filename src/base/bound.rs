@@ -11,6 +11,7 @@ pub mod parse;
 pub mod profile;
 pub mod sandbox;
 pub mod search;
+pub mod service;
 mod watch;
 pub mod web;
 

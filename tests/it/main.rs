@@ -70,6 +70,7 @@ mod setup;
 mod snapshot;
 mod streams;
 mod strongroom;
+mod supervised;
 mod tamper;
 mod timed;
 mod transport;
