@@ -5,6 +5,7 @@ pub mod archive;
 pub mod client;
 pub mod connector;
 pub mod egress;
+pub mod follow;
 mod gate;
 pub mod oauth;
 pub mod parse;

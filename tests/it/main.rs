@@ -36,6 +36,7 @@ mod disk;
 mod egress;
 mod elapsed;
 mod fault;
+mod follow;
 mod foreign;
 mod full;
 mod gatekill;
