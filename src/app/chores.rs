@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::App;
-use crate::audit::entry::{Draft, Event, Outcome};
 use crate::base::bound;
 use crate::library::Libraries;
 use crate::operation::Change;
@@ -12,6 +11,7 @@ use crate::operation::Change;
 impl App {
     pub(super) fn begin_chores(&self, libraries: &Arc<Libraries>) {
         self.refresh(libraries);
+        self.follow(libraries);
         self.keep_gate();
         self.write_used();
         self.keep_policies();
@@ -32,42 +32,6 @@ impl App {
                 }
                 for change in [Change::Tools, Change::Prompts, Change::Resources(None)] {
                     catalog.announce(change);
-                }
-            }
-        });
-    }
-
-    /// Syncs the libraries of web sites whose time has come. Each leaves an entry, as if an operator had asked for it.
-    fn refresh(&self, libraries: &Arc<Libraries>) {
-        let (libraries, audit, stop) = (Arc::clone(libraries), self.audit.clone(), self.stop.clone());
-        tokio::spawn(async move {
-            let between = Duration::from_secs(bound::web::WEB_LOOK_SECONDS);
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(between) => {}
-                }
-                for name in libraries.due().unwrap_or_default() {
-                    let synced = libraries.sync(&name, stop.child_token(), |_| {}).await;
-                    let mut draft = Draft::new(Event::Administration, "internal", audit.now());
-                    draft.operation = Some("library.sync".into());
-                    draft.target = Some(name.clone());
-                    let (outcome, reason) = match &synced {
-                        Ok(report) => (
-                            Outcome::Done,
-                            format!(
-                                "by schedule: {} added, {} changed, {} removed",
-                                report.added, report.changed, report.removed
-                            ),
-                        ),
-                        Err(error) => (Outcome::Failed, format!("by schedule: {error}")),
-                    };
-                    if let Err(error) = audit.append(draft, outcome, Some(reason)).await {
-                        tracing::error!(%error, library = name, "a sync by schedule could not be recorded");
-                    }
-                    if stop.is_cancelled() {
-                        return;
-                    }
                 }
             }
         });

@@ -8,6 +8,7 @@ mod chores;
 mod drain;
 mod facts;
 mod fetch;
+mod follow;
 mod libraries;
 mod outward;
 mod prune;

@@ -14,6 +14,7 @@ mod doctor;
 mod drain;
 mod event;
 mod exit;
+mod first;
 mod library;
 mod log;
 mod login;
@@ -245,6 +246,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::ParseChild => parse_child::run(),
         Command::Config(settings::Settings::Show { live: true }) => block_on(settings::show_live(context)),
         Command::Config(settings) => settings::run(context, &settings),
+        Command::Quickstart(_) | Command::Serve(_) if first::is_first() => first::run(),
         Command::Quickstart(listen) => {
             let inherited = Inherited::take().map_err(Failure::unavailable)?;
             block_on(serve::quickstart(context, listen, inherited))

@@ -23,6 +23,7 @@ use crate::http::listener::Listener;
 use crate::http::metrics::MetricsListener;
 use crate::mcp::http::McpHttp;
 use crate::telemetry::log;
+use crate::telemetry::supervisor::Supervisor;
 
 #[derive(Debug, Args)]
 pub(crate) struct Listen {
@@ -119,12 +120,16 @@ async fn run(
     app.is_at_home(address);
     // Before anybody is told that we serve, and stops us for it.
     let stops = Stops::heed()?;
+    let supervisor = Arc::new(Supervisor::find(&context.environment.supervised));
+    tokio::spawn(Arc::clone(&supervisor).watch(app.stopping()));
+    supervisor.ready(&format!("Serving MCP at {url}"));
     print::line(&format!("Serving MCP at {url}"))?;
 
     tokio::select! {
         () = stops.asked() => print::error_line("Stopping: calls under way finish first."),
         () = app.drained() => print::error_line("Drained, as an operator asked."),
     }
+    supervisor.stopping();
     app.stopping().cancel();
     sweep.abort();
     // Its panic, if it had one, is in the log.

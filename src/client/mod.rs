@@ -277,7 +277,9 @@ impl Change {
         let mut lines = String::new();
         for line in shown.lines() {
             let line = masker.masked_line(line.trim_end_matches('\r'));
-            lines.extend(line.chars().filter(|char| !char.is_control()).take(bound::CLIENT_DIFF_LINE_CHARS_MAX));
+            lines.extend(
+                line.chars().filter(|char| *char == '\t' || !char.is_control()).take(bound::CLIENT_DIFF_LINE_CHARS_MAX),
+            );
             lines.push('\n');
         }
         lines

@@ -43,6 +43,8 @@ pub struct Raw {
     pub policy: Policy,
     /// Profiles: what is special about one set of documents. Some come with Sekisho, folders of yours add to them.
     pub profile: Profile,
+    /// Libraries of documents on this machine.
+    pub library: Library,
     /// Backups that are made by themselves.
     pub backup: Backup,
     /// Figures for Prometheus, on a port of their own.
@@ -277,6 +279,13 @@ pub struct Profile {
     /// Folder whose folders are profiles of yours; one with the name of a shipped profile takes its place. Empty: only those that are shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Library {
+    /// Sync the libraries of folders, files and archives by themselves when files change, a second after the last change. Off: after "sekisho library sync".
+    pub follow: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

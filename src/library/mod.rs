@@ -1,6 +1,7 @@
 //! Libraries of documents: what there is, what a document says, and where words are found.
 
 mod archive;
+pub mod follow;
 pub mod foreign;
 mod git;
 pub mod page;

@@ -6,6 +6,7 @@ pub mod metric;
 pub mod read;
 pub mod sealed;
 pub mod security;
+pub mod supervisor;
 pub mod supply;
 mod process;
 mod rolling;
