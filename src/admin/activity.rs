@@ -289,7 +289,7 @@ mod tests {
         assert_eq!((answered, refused, alerts, p50_ms, p95_ms), (5, 1, 1, 20, 1000));
         let busy: Vec<(u64, u64)> = told.buckets.iter().map(|it| (it.count.answered, it.count.refused)).collect();
         assert_eq!(busy.iter().filter(|count| **count != (0, 0)).collect::<Vec<_>>(), [&(1, 1), &(4, 0)]);
-        assert_eq!((told.operations[0].count, told.refusals[0].name.as_str()), (7, "forbidden"));
+        assert_eq!((told.operations[0].count, told.refusals[0].name.as_str()), (6, "forbidden"));
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub(super) struct Place {
     pub(super) is_here: bool,
 }
 
+#[allow(clippy::unused_self, reason = "templates call them on what they have, which is the page")]
 impl Page<'_> {
     /// A text in the language of this page.
     pub(super) fn t<'k>(&'k self, key: &'k str) -> &'k str {
@@ -213,11 +214,11 @@ mod tests {
         assert_eq!((page.ago(""), page.ago("soon")), (String::new(), String::new()));
         assert_eq!(page.moment("2026-09-26T14:13:20.123Z"), "2026-09-26 14:13:20");
         assert_eq!(
-            [7, 1234, 1_234_567].map(|number| page.amount(&number)),
+            [7_u64, 1234, 1_234_567].map(|number| page.amount(&number)),
             ["7", "1\u{202f}234", "1\u{202f}234\u{202f}567"]
         );
         assert_eq!(
-            [5, 1536, 5 << 20, 300 << 30].map(|bytes| page.bytes(&bytes)),
+            [5_u64, 1536, 5 << 20, 300 << 30].map(|bytes| page.bytes(&bytes)),
             ["5 B", "1.5 KiB", "5.0 MiB", "300 GiB"]
         );
     }

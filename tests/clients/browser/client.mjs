@@ -176,6 +176,18 @@ for (const place of places) {
   });
 }
 
+await check('no page is too wide at the widths in between', async () => {
+  for (const width of [520, 700, 840, 980, 1100]) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const place of places) {
+      await page.goto(`${origin}/ui/${place}`);
+      const more = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      must(more <= 0, `/ui/${place} is ${more} pixels too wide at ${width}`);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+});
+
 await check('somebody is banned, and let in again', async () => {
   await page.goto(`${origin}/ui/bans`);
   await page.fill('.fields input[name=name]', '203.0.113.7');
