@@ -6,6 +6,7 @@ mod git;
 pub mod page;
 pub mod parse;
 mod passage;
+mod plain;
 pub mod record;
 pub mod report;
 pub mod shape;
