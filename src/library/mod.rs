@@ -19,6 +19,9 @@ pub mod view;
 pub mod web;
 mod upkeep;
 
+#[cfg(test)]
+mod tests_upkeep;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -60,11 +63,15 @@ pub struct Libraries {
     changes: Arc<dyn Changes>,
     shape: Arc<dyn Shape>,
     /// Names under sync or removal. Held for a look-up, never across an await.
-    busy: Mutex<HashSet<String>>,
+    busy: Arc<Mutex<HashSet<String>>>,
     /// Places for searches on blocking threads.
     searches: Arc<Semaphore>,
     /// The index has one writer.
-    index_writer: tokio::sync::Mutex<()>,
+    index_writer: Arc<tokio::sync::Mutex<()>>,
+    /// Which generation of each library the index holds, as it says itself; changed only by who has the index's writer.
+    marks: Mutex<BTreeMap<String, u64>>,
+    /// Places for mirrors.
+    mirroring: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Libraries {
@@ -161,9 +168,11 @@ impl Libraries {
             mirrors: None,
             changes,
             shape,
-            busy: Mutex::default(),
+            busy: Arc::default(),
             searches: Arc::new(Semaphore::new(bound::SEARCHES_MAX)),
-            index_writer: tokio::sync::Mutex::default(),
+            index_writer: Arc::default(),
+            marks: Mutex::default(),
+            mirroring: Arc::new(Semaphore::new(bound::web::WEB_MIRRORS_MAX)),
         }
     }
 
@@ -377,9 +386,10 @@ impl Libraries {
         self.index.passages()
     }
 
-    fn occupy(&self, name: &str) -> Result<Busy<'_>, LibraryError> {
+    fn occupy(&self, name: &str) -> Result<Busy, LibraryError> {
         let fresh = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-        if fresh { Ok(Busy { libraries: self, name: name.to_owned() }) } else { Err(LibraryError::Busy(name.into())) }
+        let busy = || Busy { names: Arc::clone(&self.busy), name: name.to_owned() };
+        if fresh { Ok(busy()) } else { Err(LibraryError::Busy(name.into())) }
     }
 }
 
@@ -398,14 +408,14 @@ pub struct Query {
 }
 
 /// A name that is worked on; free again when this is dropped.
-struct Busy<'a> {
-    libraries: &'a Libraries,
+struct Busy {
+    names: Arc<Mutex<HashSet<String>>>,
     name: String,
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.libraries.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::{LibraryRecord, Source};
 use super::report::SyncProgress;
+use super::sync::Progress;
 use super::web::{self, Fetch, WebError};
 use super::{Libraries, LibraryError};
 use crate::sandbox::Sandbox;
@@ -44,8 +45,34 @@ impl Libraries {
         Ok(self.list()?.into_iter().filter(is_due).map(|library| library.name).collect())
     }
 
+    /// As [`Libraries::mirror`], on a thread of its own: it reads and writes files for as long as a site is large, and
+    /// the blocking threads are for what ends soon.
+    pub(super) async fn mirror_apart(
+        self: &Arc<Self>,
+        name: &str,
+        cancel: &CancellationToken,
+        progress: &Progress,
+    ) -> Result<Vec<(String, String)>, LibraryError> {
+        let Source::Web(_) = self.get(name)?.source else { return Ok(Vec::new()) };
+        let failed = |error: &dyn std::fmt::Display| LibraryError::Worker(error.to_string());
+        let place = tokio::select! {
+            () = cancel.cancelled() => return Err(WebError::Cancelled.into()),
+            place = Arc::clone(&self.mirroring).acquire_owned() => place.map_err(|error| failed(&error))?,
+        };
+        let (this, name, cancel, progress) = (Arc::clone(self), name.to_owned(), cancel.clone(), Arc::clone(progress));
+        let runtime = tokio::runtime::Handle::current();
+        let (done, mirrored) = tokio::sync::oneshot::channel();
+        let work = move || {
+            let _place = place;
+            // Whoever waits for it may be gone, and then nobody is.
+            drop(done.send(runtime.block_on(this.mirror(&name, &cancel, &*progress))));
+        };
+        std::thread::Builder::new().name("mirror".into()).spawn(work).map_err(|error| failed(&error))?;
+        mirrored.await.map_err(|error| failed(&error))?
+    }
+
     /// Brings the mirror of a web site up to date; of other sources there is none. Gives what was left aside.
-    pub(super) async fn mirror(
+    async fn mirror(
         &self,
         name: &str,
         cancel: &CancellationToken,

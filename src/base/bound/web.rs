@@ -36,6 +36,8 @@ pub const WEB_FAILURES_MAX: u32 = 10;
 pub const WEB_STATE_BYTES_MAX: u64 = 128 << 20;
 /// Hosts of one site.
 pub const WEB_HOSTS_MAX: usize = 16;
+/// Sites that are mirrored at once: each has a thread of its own, and its state in memory.
+pub const WEB_MIRRORS_MAX: usize = 8;
 /// Least time between two looks for sites that are due.
 pub const WEB_LOOK_SECONDS: u64 = 60;
 /// The longest time between two syncs that are made by themselves: a year.
