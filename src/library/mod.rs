@@ -22,7 +22,7 @@ mod upkeep;
 #[cfg(test)]
 mod tests_upkeep;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::bound;
 use crate::base::classification::Classification;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::refusal::{Code, Refusal};
 use crate::sandbox::Sandbox;
 use crate::search::{Counts, Found, Index, Request, SearchError, Synonyms};
@@ -39,6 +39,7 @@ use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec}
 use record::{DocumentRecord, LibraryRecord, Source};
 use shape::Shape;
 use source::SourceError;
+use web::pace::Pace;
 use web::{Fetch, WebError};
 
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
@@ -70,8 +71,12 @@ pub struct Libraries {
     index_writer: Arc<tokio::sync::Mutex<()>>,
     /// Which generation of each library the index holds, as it says itself; changed only by who has the index's writer.
     marks: Mutex<BTreeMap<String, u64>>,
+    /// How often hosts are asked, by all mirrors together.
+    pace: Mutex<Pace>,
     /// Places for mirrors.
     mirroring: Arc<Semaphore>,
+    /// When web sites were asked last, whatever came of it.
+    tried: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl std::fmt::Debug for Libraries {
@@ -172,7 +177,9 @@ impl Libraries {
             searches: Arc::new(Semaphore::new(bound::SEARCHES_MAX)),
             index_writer: Arc::default(),
             marks: Mutex::default(),
+            pace: Mutex::default(),
             mirroring: Arc::new(Semaphore::new(bound::web::WEB_MIRRORS_MAX)),
+            tried: Mutex::default(),
         }
     }
 

@@ -70,7 +70,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sekisho.redb");
         Store::create(&path, &[]).unwrap();
-        let clock = Arc::new(ManualClock::at(crate::base::clock::Timestamp(1)));
+        let clock = Arc::new(ManualClock::at(Timestamp(1)));
         let store = Store::open(&path).unwrap().start_with_clock(Box::new(NoLog), clock.clone()).unwrap();
         Self { directory, clock, rules: Arc::default(), store }
     }
@@ -283,4 +283,26 @@ fn syncs_that_wait_hold_no_blocking_thread() {
             assert_eq!(sync.await.unwrap(), 1);
         }
     });
+}
+
+/// A site that was down was asked again each minute.
+#[tokio::test]
+async fn a_site_whose_sync_failed_is_left_alone_for_an_hour() {
+    let world = World::new();
+    let (libraries, _) = world.libraries("index");
+    let gate = Arc::new(Gate::default());
+    gate.opened.cancel();
+    libraries.reach(Arc::clone(&gate) as Arc<dyn Fetch>);
+    add(&libraries, "demo", site("demo")).await;
+    sync(&libraries, "demo").await.unwrap();
+    assert!(libraries.due().unwrap().is_empty());
+    world.clock.advance(Duration::from_secs(24 * 3_600));
+    assert_eq!(libraries.due().unwrap(), ["demo"]);
+    // The folder of the mirror is in the way: nothing of it can be written.
+    std::fs::remove_dir_all(world.at("mirrors")).unwrap();
+    std::fs::write(world.at("mirrors"), "x").unwrap();
+    sync(&libraries, "demo").await.unwrap_err();
+    assert!(libraries.due().unwrap().is_empty());
+    world.clock.advance(Duration::from_secs(bound::web::WEB_RETRY_SECONDS));
+    assert_eq!(libraries.due().unwrap(), ["demo"]);
 }
