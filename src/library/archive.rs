@@ -1,11 +1,11 @@
 //! An archive as a source: held in memory, and taken apart in a process of its own.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read as _};
 
 use tokio::runtime::Handle;
 
+use super::plain;
 use super::unpack::{Contents, Entry, OPEN, READ};
 use crate::base::bound::archive as bound;
 use crate::sandbox::{SandboxError, Session};
@@ -23,10 +23,7 @@ pub(super) struct Archive {
 impl Archive {
     /// Reads the file whole, and asks what is in it.
     pub(super) fn open(path: &str, session: Session, runtime: &Handle) -> io::Result<(Self, Contents)> {
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no plain file"));
-        }
+        let file = plain::open(path)?;
         let mut bytes = Vec::new();
         file.take(bound::ARCHIVE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > bound::ARCHIVE_BYTES_MAX {

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use cap_std::fs::Dir;
 
+use super::plain;
 use crate::base::bound::parse as bound;
 
 /// The commit in hexadecimal, SHA-1 or SHA-256; `None` where the folder is no checkout of its own.
@@ -23,7 +24,7 @@ pub(super) fn commit(folder: &Dir) -> Option<String> {
 
 fn read(folder: &Dir, path: &str) -> Option<String> {
     let mut text = String::new();
-    folder.open(path).ok()?.take(bound::GIT_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    plain::open_in(folder, path).ok()?.take(bound::GIT_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -53,6 +54,10 @@ mod tests {
         assert_eq!(commit(&folder), Some(two));
         folder.write(".git/refs/heads/main", &one).unwrap();
         assert_eq!(commit(&folder), Some(one));
+        folder.rename(".git/HEAD", &folder, ".git/moved").unwrap();
+        folder.symlink("moved", ".git/HEAD").unwrap();
+        assert_eq!(commit(&folder), None, "a link");
+        folder.remove_file(".git/HEAD").unwrap();
         for wrong in ["ref: ../../etc/passwd", "ref: refs/../../x", "no commit", ""] {
             folder.write(".git/HEAD", wrong).unwrap();
             assert_eq!(commit(&folder), None, "{wrong}");

@@ -7,6 +7,7 @@ mod git;
 pub mod page;
 pub mod parse;
 mod passage;
+mod plain;
 pub mod record;
 pub mod report;
 pub mod shape;
@@ -19,7 +20,10 @@ pub mod view;
 pub mod web;
 mod upkeep;
 
-use std::collections::{BTreeMap, HashSet};
+#[cfg(test)]
+mod tests_upkeep;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -27,7 +31,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::bound;
 use crate::base::classification::Classification;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::refusal::{Code, Refusal};
 use crate::sandbox::Sandbox;
 use crate::search::{Counts, Found, Index, Request, SearchError, Synonyms};
@@ -36,6 +40,7 @@ use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec}
 use record::{DocumentRecord, LibraryRecord, Source};
 use shape::Shape;
 use source::SourceError;
+use web::pace::Pace;
 use web::{Fetch, WebError};
 
 /// Told what a sync changed. The room above injects it; a library knows nobody who listens.
@@ -60,11 +65,19 @@ pub struct Libraries {
     changes: Arc<dyn Changes>,
     shape: Arc<dyn Shape>,
     /// Names under sync or removal. Held for a look-up, never across an await.
-    busy: Mutex<HashSet<String>>,
+    busy: Arc<Mutex<HashSet<String>>>,
     /// Places for searches on blocking threads.
     searches: Arc<Semaphore>,
     /// The index has one writer.
-    index_writer: tokio::sync::Mutex<()>,
+    index_writer: Arc<tokio::sync::Mutex<()>>,
+    /// Which generation of each library the index holds, as it says itself; changed only by who has the index's writer.
+    marks: Mutex<BTreeMap<String, u64>>,
+    /// How often hosts are asked, by all mirrors together.
+    pace: Mutex<Pace>,
+    /// Places for mirrors.
+    mirroring: Arc<Semaphore>,
+    /// When web sites were asked last, whatever came of it.
+    tried: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl std::fmt::Debug for Libraries {
@@ -161,9 +174,13 @@ impl Libraries {
             mirrors: None,
             changes,
             shape,
-            busy: Mutex::default(),
+            busy: Arc::default(),
             searches: Arc::new(Semaphore::new(bound::SEARCHES_MAX)),
-            index_writer: tokio::sync::Mutex::default(),
+            index_writer: Arc::default(),
+            marks: Mutex::default(),
+            pace: Mutex::default(),
+            mirroring: Arc::new(Semaphore::new(bound::web::WEB_MIRRORS_MAX)),
+            tried: Mutex::default(),
         }
     }
 
@@ -377,9 +394,10 @@ impl Libraries {
         self.index.passages()
     }
 
-    fn occupy(&self, name: &str) -> Result<Busy<'_>, LibraryError> {
+    fn occupy(&self, name: &str) -> Result<Busy, LibraryError> {
         let fresh = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-        if fresh { Ok(Busy { libraries: self, name: name.to_owned() }) } else { Err(LibraryError::Busy(name.into())) }
+        let busy = || Busy { names: Arc::clone(&self.busy), name: name.to_owned() };
+        if fresh { Ok(busy()) } else { Err(LibraryError::Busy(name.into())) }
     }
 }
 
@@ -398,14 +416,14 @@ pub struct Query {
 }
 
 /// A name that is worked on; free again when this is dropped.
-struct Busy<'a> {
-    libraries: &'a Libraries,
+struct Busy {
+    names: Arc<Mutex<HashSet<String>>>,
     name: String,
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.libraries.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 

@@ -12,10 +12,10 @@ use rust_embed::RustEmbed;
 use tokio::runtime::Handle;
 
 use super::archive::Archive;
-use super::git;
 use super::parse::Format;
 use super::record::Source;
 use super::unpack::{Contents, Entry};
+use super::{git, plain};
 use crate::base::bound;
 use crate::sandbox::Sandbox;
 
@@ -141,17 +141,14 @@ impl Opened {
             Self::Archive { archive, .. } => archive.read(path),
             Self::File { path } => {
                 let mut bytes = Vec::new();
-                std::fs::File::open(path)?.take(bound::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+                plain::open(path)?.take(bound::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
                 Ok(bytes)
             }
             Self::Builtin => {
                 Manual::get(path).map(|file| file.data.into_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
             }
             Self::Folder { directory, .. } => {
-                let file = directory.open(path)?;
-                if !file.metadata()?.is_file() {
-                    return Err(io::Error::other("it is no longer a plain file"));
-                }
+                let file = plain::open_in(directory, path)?;
                 let mut bytes = Vec::new();
                 file.take(bound::DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
                 Ok(bytes)
@@ -171,7 +168,7 @@ pub(super) fn check(source: &Source) -> Result<(), SourceError> {
             .map(drop)
             .map_err(|error| SourceError::Folder { root: root.clone(), error }),
         Source::Archive { path, .. } | Source::File { path } => {
-            std::fs::File::open(path).map(drop).map_err(|error| SourceError::Archive { path: path.clone(), error })
+            plain::open(path).map(drop).map_err(|error| SourceError::Archive { path: path.clone(), error })
         }
     }
 }
@@ -187,10 +184,10 @@ fn unpacked_file(entry: Entry) -> Option<Found> {
 
 fn list_file(path: &str) -> Result<Listing, SourceError> {
     let failed = |error| SourceError::Archive { path: path.to_owned(), error };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
+    let metadata = plain::open(path).and_then(|file| file.metadata()).map_err(failed)?;
     let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-    let format = Format::of_path(&name).filter(|_| metadata.is_file());
-    let format = format.ok_or_else(|| failed(io::Error::other("it is no document of a known format")))?;
+    let format =
+        Format::of_path(&name).ok_or_else(|| failed(io::Error::other("it is no document of a known format")))?;
     let file = Found { path: name, format, bytes: metadata.len(), modified_ns: modified_ns(&metadata) };
     Ok(Listing { files: vec![file], passed_over: Vec::new() })
 }
@@ -322,6 +319,26 @@ mod tests {
             opened.read(outside).unwrap_err();
         }
         assert_eq!(opened.read("a.md").unwrap(), b"x");
+    }
+
+    /// A library of one file was led out: its path was a link at the next sync.
+    #[test]
+    fn a_file_or_archive_that_became_a_link_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        fs::write(at("secret.md"), "s").unwrap();
+        for (name, source) in [
+            ("note.md", Source::File { path: at("note.md") }),
+            ("docs.zip", Source::Archive { path: at("docs.zip"), include: Vec::new(), exclude: Vec::new() }),
+        ] {
+            std::os::unix::fs::symlink("secret.md", at(name)).unwrap();
+            let listed = opened(&source).and_then(|mut opened| opened.list().map(drop));
+            let error = listed.unwrap_err().to_string();
+            assert!(error.contains("links are not followed"), "{name}: {error}");
+            assert!(check(&source).is_err(), "{name}");
+        }
+        let mut opened = opened(&Source::File { path: at("note.md") }).unwrap();
+        opened.read("note.md").unwrap_err();
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Brings a library up to date with its source: only what changed is read, the new generation becomes
 //! visible last, and a crash at any point leaves the last good one.
 
+mod mend;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -11,7 +13,6 @@ use super::passage::{document_of, passages};
 use super::record::{self, DocumentRecord, LibraryRecord};
 use super::report::{Failure, SyncProgress, SyncReport};
 use super::source::{self, Found, Listing};
-use super::upkeep::generations;
 use super::{Libraries, LibraryError, foreign, page};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, sha256};
@@ -41,14 +42,24 @@ impl Libraries {
     ) -> Result<SyncReport, LibraryError> {
         let this = Arc::clone(self);
         let name = name.to_owned();
-        let runtime = tokio::runtime::Handle::current();
-        // Reading, parsing and indexing block; the commits in between are awaited from there.
-        let work = tokio::task::spawn_blocking(move || {
+        // It goes on to its end although the caller goes away: only `cancel` ends it before.
+        let work = tokio::spawn(async move {
             let _busy = this.occupy(&name)?;
+            let progress: Progress = Arc::new(progress);
             // Before the index is asked for: a site may take an hour, and others want to sync meanwhile.
-            let left_aside = runtime.block_on(this.mirror(&name, &cancel, &progress))?;
-            let _writer = runtime.block_on(this.index_writer.lock());
-            Sync::begin(&this, &runtime, &name)?.run(left_aside, &cancel, &progress)
+            let left_aside = this.mirror_apart(&name, &cancel, &progress).await?;
+            // Only who has the index takes a blocking thread: searches, passwords and names wait for these, too.
+            let writer = tokio::select! {
+                () = cancel.cancelled() => return Err(LibraryError::Cancelled),
+                writer = Arc::clone(&this.index_writer).lock_owned() => writer,
+            };
+            let runtime = tokio::runtime::Handle::current();
+            // Reading, parsing and indexing block; the commits in between are awaited from there.
+            let work = tokio::task::spawn_blocking(move || {
+                let _writer = writer;
+                Sync::begin(&this, &runtime, &name)?.run(left_aside, &cancel, &*progress)
+            });
+            work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
         });
         work.await.map_err(|error| LibraryError::Worker(error.to_string()))?
     }
@@ -68,6 +79,8 @@ pub(super) fn leftovers(
     }
     Ok(count)
 }
+/// Who is told how far a sync is.
+pub(super) type Progress = Arc<dyn Fn(SyncProgress) + Send + std::marker::Sync>;
 
 /// One sync under way.
 struct Sync<'a> {
@@ -96,6 +109,7 @@ struct Sync<'a> {
 impl<'a> Sync<'a> {
     fn begin(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
         let mut sync = Self::look(libraries, runtime, name)?;
+        sync.mend_index()?;
         sync.delete_old()?;
         Ok(sync)
     }
@@ -187,8 +201,11 @@ impl<'a> Sync<'a> {
             if cancel.is_cancelled() {
                 return Err(LibraryError::Cancelled);
             }
-            self.seen.insert(file.path.clone());
-            self.file(&mut opened, file)?;
+            if self.seen.insert(file.path.clone()) {
+                self.file(&mut opened, file)?;
+            } else {
+                self.report.fail(&file.path, "another document has this path");
+            }
             progress(SyncProgress { done: done + 1, total, path: file.path.clone() });
         }
         self.remove_unseen(&listing)?;
@@ -257,8 +274,12 @@ impl<'a> Sync<'a> {
             return Ok(());
         }
         let before = self.before.get(&path).copied();
-        self.seen.insert(path.clone());
-        if before.is_some_and(|before| before.hash == hash) {
+        if !self.seen.insert(path.clone()) {
+            self.report.fail(&path, "another document has this path");
+            return Ok(());
+        }
+        // Under other rules a page that did not change has other facets.
+        if before.is_some_and(|before| before.hash == hash && self.shape == self.library.shaped) {
             self.keep(before);
             return Ok(());
         }
@@ -313,10 +334,11 @@ impl<'a> Sync<'a> {
                 return Ok(());
             }
         };
+        // First: by it the next sync finds what one that was killed here has left.
+        self.write(Put::new(Table::Documents, key.clone(), value))?;
         for row in page::body_rows(&key, &parsed.markdown) {
             self.write(row)?;
         }
-        self.write(Put::new(Table::Documents, key, value))?;
         let at = DocumentKey { library: &self.library.name, path: &file.path };
         let passages = passages(&document, &parsed.markdown);
         writer(&mut self.writer, self.libraries)?.put(&at, &document.facets, &passages)?;
@@ -424,13 +446,12 @@ impl<'a> Sync<'a> {
             value: revision,
         })?;
         self.flush()?;
-        // A crash here is mended at the next start: the index says which generation it has.
+        // A crash here is mended at the next start, and a failure at the next sync: the index says what it has.
         if flips {
-            let known = self.libraries.list()?;
             writer(&mut self.writer, self.libraries)?;
-            if let Some(writer) = self.writer.take() {
-                writer.commit(&generations(&known))?;
-            }
+        }
+        if let Some(writer) = self.writer.take() {
+            self.libraries.commit_index(writer, &self.library.name, Some(self.library.generation))?;
         }
         self.delete_old()?;
         let list_changed = self.report.added + self.report.removed > 0;
@@ -438,28 +459,6 @@ impl<'a> Sync<'a> {
             self.libraries.changes.documents(&self.library, &self.changed_paths, list_changed);
         }
         Ok(())
-    }
-
-    fn delete_old(&mut self) -> Result<(), LibraryError> {
-        for key in std::mem::take(&mut self.old) {
-            loop {
-                let (from, to) = (record::body_key(&key, 0), record::body_key(&key, u32::MAX));
-                let chunks = self
-                    .libraries
-                    .store
-                    .read(|snapshot| snapshot.scan(Table::Bodies, &from, &to, bound::SCAN_ROWS_MAX))?;
-                let all = chunks.len() < bound::SCAN_ROWS_MAX;
-                for (chunk, _) in chunks {
-                    self.write(Put::delete(Table::Bodies, chunk))?;
-                }
-                if all {
-                    break;
-                }
-                self.flush()?;
-            }
-            self.write(Put::delete(Table::Documents, key))?;
-        }
-        self.flush()
     }
 
     fn write(&mut self, put: Put) -> Result<(), LibraryError> {

@@ -1,5 +1,7 @@
 //! Code blocks of a Markdown text, with their language, file name and the heading above them.
 
+use crate::base::bound::{HEADING_BYTES_MAX, profile::CODE_BLOCKS_MAX};
+
 /// A fenced code block (`CommonMark` 0.31, section 4.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeBlock {
@@ -9,7 +11,7 @@ pub struct CodeBlock {
     pub file: Option<String>,
     /// Without the indentation of the fence.
     pub code: String,
-    /// The heading above it; empty before the first.
+    /// The heading above it, of at most [`HEADING_BYTES_MAX`] bytes; empty before the first.
     pub heading: String,
     /// Byte of the text at which the block begins.
     pub at: usize,
@@ -23,8 +25,10 @@ impl CodeBlock {
     }
 }
 
-/// All fenced blocks of `markdown`, in order.
-pub fn blocks(markdown: &str) -> Vec<CodeBlock> {
+/// The fenced blocks of `markdown` whose language `is_wanted`, in order; at most [`CODE_BLOCKS_MAX`] of them, because
+/// each has a copy of the heading above it.
+pub fn blocks(markdown: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<CodeBlock> {
+    let is_kept = |block: &CodeBlock| is_wanted(&block.language) && !block.code.trim().is_empty();
     let mut found = Vec::new();
     let mut heading = String::new();
     let mut open: Option<(Fence, CodeBlock)> = None;
@@ -32,7 +36,12 @@ pub fn blocks(markdown: &str) -> Vec<CodeBlock> {
     for line in markdown.split_inclusive('\n') {
         let text = line.trim_end_matches(['\n', '\r']);
         match open.take() {
-            Some((fence, block)) if fence.is_closed_by(text) => found.push(block),
+            Some((fence, block)) if fence.is_closed_by(text) => {
+                found.extend(Some(block).filter(is_kept));
+                if found.len() >= CODE_BLOCKS_MAX {
+                    return found;
+                }
+            }
             Some((fence, mut block)) => {
                 let indented = text.len() - text.trim_start_matches(' ').len();
                 block.code.push_str(text.get(indented.min(fence.indent)..).unwrap_or_default());
@@ -45,15 +54,15 @@ pub fn blocks(markdown: &str) -> Vec<CodeBlock> {
                     let block = CodeBlock { language, file, code: String::new(), heading: heading.clone(), at };
                     open = Some((fence, block));
                 } else if let Some(name) = heading_of(text) {
-                    name.clone_into(&mut heading);
+                    let cut = name.floor_char_boundary(HEADING_BYTES_MAX);
+                    name.get(..cut).unwrap_or_default().clone_into(&mut heading);
                 }
             }
         }
         at += line.len();
     }
     // A fence that is never closed goes to the end.
-    found.extend(open.map(|(_, block)| block));
-    found.retain(|block| !block.code.trim().is_empty());
+    found.extend(open.map(|(_, block)| block).filter(is_kept));
     found
 }
 
@@ -107,7 +116,7 @@ mod tests {
     #[test]
     fn blocks_have_language_file_and_heading() {
         let text = "# A\n\n```js App.js|collapse\nimport a;\nexport b;\n```\n\n## Two ##\n\n- item\n\n  ~~~~ts\n  x\n    y\n  ~~~\n  ~~~~\n\n```\n```\n```tsx\nopen";
-        let found = blocks(text);
+        let found = blocks(text, |_| true);
         let words: Vec<_> = found
             .iter()
             .map(|block| (block.language.as_str(), block.file.as_deref(), block.heading.as_str(), block.code.as_str()))
@@ -124,10 +133,24 @@ mod tests {
         assert!(text[found[1].at..].starts_with("  ~~~~ts"));
     }
 
+    /// A heading of a megabyte over a hundred thousand blocks became 100 GB of headings.
+    #[test]
+    fn headings_are_cut_and_blocks_are_counted() {
+        let text = format!(
+            "# {}\n{}",
+            "é".repeat(2 * HEADING_BYTES_MAX),
+            "```js\nx\n```\n```ts\ny\n```\n".repeat(CODE_BLOCKS_MAX)
+        );
+        let found = blocks(&text, |language| language == "ts");
+        assert_eq!(found.len(), CODE_BLOCKS_MAX);
+        assert!(found.iter().all(|block| block.heading.len() <= HEADING_BYTES_MAX && block.language == "ts"));
+        assert!(blocks(&text, |language| language == "rust").is_empty());
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in "(```|~~~|[a-z#` \\n]|é){0,60}") {
-            for block in blocks(&text) {
+            for block in blocks(&text, |_| true) {
                 prop_assert!(text.is_char_boundary(block.at));
             }
         }

@@ -40,7 +40,7 @@ impl Pattern {
     /// The first group of each match, or the whole match where there is none.
     pub fn all<'a>(&self, text: &'a str) -> impl Iterator<Item = &'a str> {
         let piece = |captures: Captures<'a>| captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str());
-        self.0.captures_iter(text).filter_map(piece).collect::<Vec<_>>().into_iter()
+        self.0.captures_iter(text).filter_map(piece)
     }
 
     pub fn as_str(&self) -> &str {

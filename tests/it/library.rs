@@ -72,6 +72,34 @@ fn links_that_lead_outside_are_not_read() {
     assert!(paths(&installation, "secretword").is_empty());
 }
 
+/// A pipe in a checkout was waited for, for ever, with the index held; a library of one file followed a link anywhere.
+#[test]
+fn pipes_and_links_in_the_place_of_files_are_not_waited_for_or_followed() {
+    let installation = Installation::new();
+    let folder = installation.add_library("demo", &[("a.md", "# A\n\nzebra\n")]);
+    fs::create_dir(folder.join(".git")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    for pipe in [folder.join(".git/HEAD"), folder.join("pipe.md")] {
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
+    assert_eq!(counts(&installation.json(&["library", "sync", "demo"])), [0, 0, 0, 1]);
+    let secret = installation.folder("secret").join("s.md");
+    write(&secret, "# S\n\nsecretword\n");
+    let note = installation.folder("notes").join("note.md");
+    write(&note, "# Note\n\nibis\n");
+    installation.json(&["library", "add", "note", note.to_str().unwrap()]);
+    fs::remove_file(&note).unwrap();
+    std::os::unix::fs::symlink(&secret, &note).unwrap();
+    let output = installation.run(&["library", "sync", "note"]);
+    assert!(
+        !output.status.success() && text(&output.stderr).contains("links are not followed"),
+        "{}",
+        text(&output.stderr)
+    );
+    let found = installation.run(&["--json", "search", "secretword", "--library", "note"]);
+    assert!(!text(&found.stdout).contains("note.md"), "{}", text(&found.stdout));
+}
+
 #[test]
 fn a_lost_or_damaged_index_is_made_anew_with_a_message() {
     let installation = Installation::new();

@@ -215,6 +215,22 @@ fn archives_are_libraries_and_hostile_entries_are_named() {
     }
 }
 
+/// Both were put under one key, and an index could not be made of it any more.
+#[test]
+fn two_documents_of_one_path_are_one_and_the_other_is_named() {
+    let api = ZOO.replace("listAnimals", "x.md");
+    let files: &[File<'_>] = &[("a-openapi.yaml", api.as_bytes()), ("a-openapi.yaml/x.md", b"# Numbat\n")];
+    let installation = Installation::new();
+    let path = installation.folder("archives").join("docs.tar.gz");
+    fs::write(&path, tar_gz(files)).unwrap();
+    let report = add(&installation, &path);
+    assert_eq!(names(&report, "failed"), ["a-openapi.yaml/x.md"], "{report}");
+    assert_eq!(paths(&installation, "wombat"), ["a-openapi.yaml/x.md"]);
+    fs::remove_dir_all(installation.data().join("index")).unwrap();
+    assert_eq!(paths(&installation, "wombat"), ["a-openapi.yaml/x.md"], "the index is made anew");
+    assert!(paths(&installation, "numbat").is_empty());
+}
+
 #[test]
 fn of_a_checkout_the_commit_is_recorded() {
     let installation = Installation::new();

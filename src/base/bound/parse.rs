@@ -28,6 +28,8 @@ pub const HTML_DEPTH_MAX: usize = 256;
 pub const HTML_ATTRIBUTES_MAX: usize = 64;
 /// Nested lists and quotes, and nested emphasis, that keep their form: each level is a prefix on every line below it.
 pub const HTML_INDENT_LEVELS_MAX: usize = 16;
+/// The number of an item of a list: nine digits are the most that Markdown takes (`CommonMark` 0.31, section 5.2).
+pub const LIST_NUMBER_MAX: u64 = 999_999_999;
 /// Columns of a converted table; cells beyond are appended to the last one.
 pub const TABLE_COLUMNS_MAX: usize = 128;
 /// A link target that is kept; longer ones are data, and the text of the link stays.
@@ -39,6 +41,15 @@ pub const JSX_STATEMENT_BYTES_MAX: usize = 64 * 1024;
 /// Characters that may be read in vain looking for the ends of JSX tags, as a multiple of the document's length.
 /// Beyond it the rest stays as it is: this keeps a page of unfinished tags linear.
 pub const JSX_WASTE_RATIO_MAX: usize = 16;
+/// Lines of the commands that a JSX tag shows: nobody types more.
+pub const JSX_SHOWN_LINES_MAX: usize = 200;
+/// Spaces before a JSX tag that shows commands, for each of their lines is given them: lists nest no deeper.
+pub const JSX_SHOWN_INDENT_BYTES_MAX: usize = 64;
+/// What all JSX tags of a document show, as a multiple of its length: indents of commands are all that is added.
+pub const JSX_SHOWN_RATIO_MAX: usize = 2;
+/// Bytes that a document's own abbreviations add to it: attributes of `AsciiDoc`, targets of reStructuredText. A manual
+/// that names its product in each line adds a tenth of this.
+pub const ABBREVIATED_BYTES_MAX: usize = 4 << 20;
 /// Nested block quotes and lists that a Markdown line may open. Markdown parsers look at each open level on
 /// each line, so depth times lines must stay small; prose never passes 10.
 pub const MARKDOWN_NESTING_MAX: usize = 100;

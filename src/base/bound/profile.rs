@@ -18,10 +18,14 @@ pub const PROFILE_HITS_MAX: usize = 80;
 pub const PROFILE_PAGES_MAX: usize = 10;
 /// Characters of the text for which pages are recommended.
 pub const CONTEXT_CHARS_MAX: usize = 1000;
+/// Links of a page that are looked at to recommend where it leads.
+pub const PAGE_LINKS_MAX: usize = 1_000;
 /// Recommended pages.
 pub const RECOMMENDATIONS_MAX: usize = 10;
 /// Characters of a pattern by which code is looked for.
 pub const CODE_PATTERN_CHARS_MAX: usize = 100;
+/// Code blocks of one page that are looked at: the longest known page has two hundred.
+pub const CODE_BLOCKS_MAX: usize = 2_000;
 /// Code blocks in an answer.
 pub const EXAMPLES_MAX: usize = 8;
 /// Bytes of one code block in an answer; a longer one is for reading its page.
@@ -44,6 +48,8 @@ pub const CONFIGURATION_ARGUMENT_BYTES_MAX: usize = 256 << 10;
 pub const MISMATCHES_MAX: usize = 20;
 /// Documents that are looked through for a module.
 pub const MODULE_DOCUMENTS_MAX: usize = 2_000;
+/// Permissions of a module: a page that names more is about something else.
+pub const MODULE_PERMISSIONS_MAX: usize = 100;
 /// Code blocks of a module's page in an answer.
 pub const MODULE_EXAMPLES_MAX: usize = 4;
 /// Sections of a page that its table of contents lists; a longer one is no help.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::asciidoc_inline::{Attributes, inline};
 use super::form::{escape_line_start, fence_for, row};
 use super::{Draft, ParseError, front, one_line};
-use crate::base::bound::{DOCUMENT_BYTES_MAX, HTML_INDENT_LEVELS_MAX, parse as bound};
+use crate::base::bound::{DOCUMENT_BYTES_MAX, HTML_INDENT_LEVELS_MAX};
 
 pub(super) fn read(source: &str) -> Result<Draft, ParseError> {
     let lines: Vec<&str> = source.lines().collect();
@@ -22,14 +22,15 @@ pub(super) fn read(source: &str) -> Result<Draft, ParseError> {
     }
     converter.end_paragraph();
     let includes = converter.includes;
-    let warning = (includes > 0).then(|| format!("{includes} include directives were not followed"));
+    let include = (includes > 0).then(|| format!("{includes} include directives were not followed"));
+    let warnings = include.into_iter().chain(converter.attributes.allowance.warning());
     Ok(Draft {
         markdown: converter.out,
         ids: converter.ids,
-        description: converter.attributes.get("description").map(|text| one_line(text)),
+        description: converter.description,
         facets: front::facets(&converter.values),
         front_matter: converter.values,
-        warnings: warning.into_iter().collect(),
+        warnings: warnings.collect(),
         ..Draft::default()
     })
 }
@@ -37,6 +38,8 @@ pub(super) fn read(source: &str) -> Result<Draft, ParseError> {
 #[derive(Default)]
 struct Converter {
     attributes: Attributes,
+    /// The attribute of this name, whatever its length: it is shown once.
+    description: Option<String>,
     /// What a site says of its pages: attributes whose names begin with `page-`.
     values: Map<String, Value>,
     out: String,
@@ -77,10 +80,10 @@ impl Converter {
             let values: Vec<Value> = value.split(',').map(|part| part.trim().into()).collect();
             self.values.insert(page.replace('-', "_"), Value::Array(values));
         }
-        let is_short = value.len() <= bound::ASCIIDOC_ATTRIBUTE_BYTES_MAX || name == "description";
-        if is_short && self.attributes.len() < bound::ASCIIDOC_ATTRIBUTES_MAX {
-            self.attributes.insert(name, value.to_owned());
+        if name == "description" {
+            self.description = Some(one_line(value));
         }
+        self.attributes.set(name, value);
     }
 
     /// Converts what starts at a line; returns the first line after it.

@@ -3,11 +3,30 @@
 
 use std::collections::BTreeMap;
 
+use super::allowance::Allowance;
 use super::form::code_span;
 use crate::base::bound::parse as bound;
 
 /// Attributes of a document, by name: `:name: value`.
-pub(super) type Attributes = BTreeMap<String, String>;
+#[derive(Debug, Default)]
+pub(super) struct Attributes {
+    values: BTreeMap<String, String>,
+    pub(super) allowance: Allowance,
+}
+
+impl Attributes {
+    /// Keeps a value that is short, for it is repeated wherever its name stands.
+    pub(super) fn set(&mut self, name: String, value: &str) {
+        let is_short = value.len() <= bound::ASCIIDOC_ATTRIBUTE_BYTES_MAX;
+        if is_short && self.values.len() < bound::ASCIIDOC_ATTRIBUTES_MAX {
+            self.values.insert(name, value.to_owned());
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|value| self.allowance.take(value.len()))
+    }
+}
 
 pub(super) fn inline(text: &str, attributes: &Attributes) -> String {
     let mut out = String::with_capacity(text.len() + 16);
@@ -181,7 +200,8 @@ mod tests {
     use super::*;
 
     fn check(source: &str, expect: &str) {
-        let attributes = Attributes::from([("version".to_owned(), "1.2".to_owned())]);
+        let mut attributes = Attributes::default();
+        attributes.set("version".to_owned(), "1.2");
         assert_eq!(inline(source, &attributes), expect, "{source}");
     }
 
@@ -207,7 +227,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_ends(text in "[a-z*_`#<>{}\\[\\]:\\\\ é]{0,200}") {
-            inline(&text, &Attributes::new());
+            inline(&text, &Attributes::default());
         }
     }
 }

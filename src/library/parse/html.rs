@@ -14,6 +14,9 @@ pub(super) fn read(source: &str) -> Result<Draft, ParseError> {
         let mut page = Page::new(root);
         for token in Tokens::of(source) {
             page.token(token);
+            if page.writer.is_full() {
+                return Err(ParseError::Swells { max: 2 * DOCUMENT_BYTES_MAX });
+            }
         }
         while !page.frames.is_empty() {
             page.pop();

@@ -267,10 +267,11 @@ impl Writer {
     }
 
     fn lines(&mut self, text: &str) {
-        if self.is_full() {
-            return;
-        }
         for line in text.split('\n') {
+            // Asked for each line: a prefix may be a hundred times as long as what it stands before.
+            if self.is_full() {
+                return;
+            }
             if !self.out.is_empty() && !self.out.ends_with('\n') {
                 self.out.push('\n');
             }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::jsx::{self, Kind, Tag};
 use super::mdx_scan::{Chunk, Ticks, chunks};
+use crate::base::bound::parse::{JSX_SHOWN_INDENT_BYTES_MAX, JSX_SHOWN_LINES_MAX, JSX_SHOWN_RATIO_MAX};
 use crate::base::bound::{HTML_DEPTH_MAX, JSX_WASTE_RATIO_MAX};
 
 /// What is left of an MDX file.
@@ -27,6 +28,7 @@ pub(super) fn strip(source: &str) -> Plain {
     let mut stripper = Stripper {
         closed: names_closed(source),
         waste_left: source.len().saturating_mul(JSX_WASTE_RATIO_MAX).max(1 << 20),
+        shown_left: source.len().saturating_mul(JSX_SHOWN_RATIO_MAX),
         out: Plain { markdown: String::with_capacity(source.len()), ..Plain::default() },
         frames: Vec::new(),
         dropped: false,
@@ -89,6 +91,8 @@ struct Frame {
 struct Stripper<'a> {
     closed: BTreeSet<&'a str>,
     waste_left: usize,
+    /// Bytes that tags may still show instead of themselves.
+    shown_left: usize,
     out: Plain,
     frames: Vec<Frame>,
     /// Whether the last line was removed, so that blank lines do not pile up.
@@ -242,7 +246,11 @@ impl Stripper<'_> {
                             || (line.1 == at && is_component(tag.name) && ends_line(text, at + tag.len));
                         if is_tag {
                             next = at + tag.len;
-                            edits.push(Edit { range: at..next, indent, kind: kind_of(text, line, at, &tag) });
+                            let kind = kind_of(text, line, at, &tag, self.shown_left);
+                            if let EditKind::Replace(shown) = &kind {
+                                self.shown_left -= shown.len();
+                            }
+                            edits.push(Edit { range: at..next, indent, kind });
                         }
                     }
                 }
@@ -258,14 +266,21 @@ impl Stripper<'_> {
     }
 }
 
-/// What becomes of a tag: mostly nothing, a line of text where it has one to show and stands alone.
-fn kind_of(text: &str, (line_start, text_start): (usize, usize), at: usize, tag: &Tag<'_>) -> EditKind {
+/// What becomes of a tag: mostly nothing, a line of text where it has one to show, of at most `shown_max` bytes, and
+/// stands alone.
+fn kind_of(
+    text: &str,
+    (line_start, text_start): (usize, usize),
+    at: usize,
+    tag: &Tag<'_>,
+    shown_max: usize,
+) -> EditKind {
     if tag.kind == Kind::Close {
         return EditKind::Close(tag.name.to_owned());
     }
     let is_alone = text_start == at && ends_line(text, at + tag.len);
     let indent = text.get(line_start..at).unwrap_or_default();
-    if is_alone && let Some(shown) = shown(tag, indent) {
+    if is_alone && let Some(shown) = shown(tag, indent).filter(|it| it.len() <= shown_max) {
         return EditKind::Replace(shown);
     }
     match tag.kind {
@@ -288,7 +303,11 @@ fn shown(tag: &Tag<'_>, indent: &str) -> Option<String> {
     if let Some(expression) = tag.attribute("cmd") {
         let commands = jsx::strings(expression);
         if !commands.is_empty() {
-            let lines: Vec<&str> = commands.iter().flat_map(|it| it.lines()).collect();
+            let lines: Vec<&str> = commands.iter().flat_map(|it| it.lines()).take(JSX_SHOWN_LINES_MAX + 1).collect();
+            // The indent is repeated on each line: together they are what a short tag could make a long text by.
+            if indent.len() > JSX_SHOWN_INDENT_BYTES_MAX || lines.len() > JSX_SHOWN_LINES_MAX {
+                return None;
+            }
             let fence = super::form::fence_for(&commands.join("\n"));
             return Some(format!("{fence}sh\n{indent}{}\n{indent}{fence}", lines.join(&format!("\n{indent}"))));
         }

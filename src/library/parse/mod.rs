@@ -1,5 +1,6 @@
 //! From the bytes of one file to a document: title, facets, a Markdown body and the sections that tile it. Pure.
 
+mod allowance;
 mod api;
 mod api_schema;
 mod asciidoc;

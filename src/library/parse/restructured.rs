@@ -28,7 +28,9 @@ pub(super) fn read(source: &str) -> Result<Draft, ParseError> {
     }
     converter.end_paragraph();
     let values = converter.fields;
+    let warnings = converter.targets.allowance.warning().into_iter().collect();
     Ok(Draft {
+        warnings,
         markdown: converter.out,
         ids: converter.ids,
         title: front::text(&values, "title"),
@@ -266,6 +268,10 @@ impl Converter {
         let start = self.out.len();
         let indent = " ".repeat(self.items.last().map_or(0, |(_, it)| *it));
         for line in text.split('\n') {
+            // The indent is on each line, and who reads on says that it is too much.
+            if self.out.len() > 2 * DOCUMENT_BYTES_MAX {
+                break;
+            }
             if !line.is_empty() {
                 self.out.push_str(&indent);
                 self.out.push_str(line);

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::allowance::Allowance;
 use super::form::code_span;
+use crate::base::bound::LINK_BYTES_MAX;
 
 /// Names defined anywhere in a file: `.. _name: url` and `.. |name| replace:: text`.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     urls: BTreeMap<String, String>,
     texts: BTreeMap<String, String>,
+    pub(super) allowance: Allowance,
 }
 
 /// Names, roles and words longer than this are prose.
@@ -22,8 +25,10 @@ impl Targets {
                 continue;
             };
             if let Some((name, url)) = text.strip_prefix('_').and_then(|it| it.split_once(": ")) {
-                if name.len() <= NAME_BYTES_MAX && !url.trim().is_empty() && !url.trim().contains(' ') {
-                    targets.urls.insert(key(name), url.trim().to_owned());
+                let url = url.trim();
+                let is_url = (1..=LINK_BYTES_MAX).contains(&url.len()) && !url.contains(' ');
+                if name.len() <= NAME_BYTES_MAX && is_url {
+                    targets.urls.insert(key(name), url.to_owned());
                 }
             } else if let Some((name, text)) = text.strip_prefix('|').and_then(|it| it.split_once("| replace::")) {
                 // Short, because it is repeated wherever its name is.
@@ -41,7 +46,8 @@ impl Targets {
         }
         let url = self.urls.get(&key(name))?;
         // `.. _name: other_` points to another name.
-        url.strip_suffix('_').and_then(|it| self.urls.get(&key(it))).or(Some(url)).map(String::as_str)
+        let url = url.strip_suffix('_').and_then(|it| self.urls.get(&key(it))).unwrap_or(url);
+        self.allowance.take(url.len()).then_some(url)
     }
 }
 
@@ -162,7 +168,7 @@ fn substitution<'a>(after: &'a str, targets: &Targets) -> Option<(String, &'a st
         return None;
     }
     let end = after.bytes().take(NAME_BYTES_MAX).position(|it| it == b'|')?;
-    let text = targets.texts.get(after.get(..end)?)?;
+    let text = targets.texts.get(after.get(..end)?).filter(|text| targets.allowance.take(text.len()))?;
     Some((text.clone(), after.get(end + 1..)?))
 }
 

@@ -3,8 +3,9 @@
 //! A crawl begins at one URL and stays within the site's hosts and prefix. It asks only whether known pages changed, goes
 //! on where it was interrupted, and ends by dropping what the site has no more. The network is injected ([`Fetch`]).
 
+mod begin;
 mod name;
-mod pace;
+pub(super) mod pace;
 mod robots;
 mod state;
 
@@ -14,6 +15,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::parse::links::{links, locations};
+use super::parse::links::links;
 use crate::base::bound;
 use crate::base::bound::web as limits;
 use crate::base::clock::Clock;
@@ -99,6 +101,12 @@ impl Site {
         self.refresh_hours = self.refresh_hours.min(limits::WEB_REFRESH_HOURS_MAX);
         Ok(self)
     }
+
+    /// Whether the same pages belong to both: how many and how often is another matter.
+    fn is_like(&self, other: &Self) -> bool {
+        let of = |site: &Self| Self { pages_max: 0, refresh_hours: 0, ..site.clone() };
+        of(self) == of(other)
+    }
 }
 
 /// What is asked of a web server: one page, and no redirect is followed.
@@ -121,6 +129,13 @@ pub struct Got {
     pub body: Vec<u8>,
 }
 
+impl Got {
+    /// Whether the answer lies elsewhere.
+    fn is_redirect(&self) -> bool {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
+}
+
 /// The way out to web servers; injected, for nothing here opens a connection.
 pub trait Fetch: Send + Sync {
     /// The error says why there is no answer.
@@ -139,24 +154,26 @@ pub(super) struct Outcome {
     pub(super) failed: Vec<(String, String)>,
 }
 
-/// Brings the folder of a mirror up to date. `progress` is told pages done, pages known, and the page.
+/// Brings the folder of a mirror up to date. `pace` is of all mirrors of this process; `progress` is told pages done,
+/// pages known, and the page.
 pub(super) async fn mirror(
     site: &Site,
     folder: &Path,
     fetch: &dyn Fetch,
     clock: &dyn Clock,
+    pace: &Mutex<Pace>,
     cancel: &CancellationToken,
     progress: &(dyn Fn(usize, usize, String) + Sync),
 ) -> Result<Outcome, WebError> {
     let folder = Folder::open(folder)?;
-    let state = folder.state();
+    let state = folder.state(site)?;
     let mut mirror = Mirror {
         site,
         folder,
         fetch,
         clock,
         state,
-        pace: Pace::default(),
+        pace,
         robots: HashMap::new(),
         outcome: Outcome::default(),
         failures: 0,
@@ -170,7 +187,8 @@ struct Mirror<'a> {
     fetch: &'a dyn Fetch,
     clock: &'a dyn Clock,
     state: State,
-    pace: Pace,
+    /// Held for a look-up, never across an await.
+    pace: &'a Mutex<Pace>,
     /// By host.
     robots: HashMap<String, Robots>,
     outcome: Outcome,
@@ -207,8 +225,14 @@ impl Mirror<'_> {
                 break Ok(());
             }
             crawl.looked_at += 1;
-            let Ok(parsed) = Url::parse(&url) else { continue };
-            self.page(&parsed, depth, &mut crawl).await?;
+            // What the state says is asked like any link: it may be of a site that was larger.
+            let Some(parsed) = name::within(self.site, &start, &url) else { continue };
+            if let Err(error) = self.page(&parsed, depth, &mut crawl).await {
+                crawl.queue.push_front((url, depth));
+                // The disk may be what failed; then the next sync goes on from further back.
+                self.save(&mut crawl).ok();
+                return Err(error);
+            }
             progress(crawl.looked_at as usize, crawl.known.len(), url.clone());
             let is_first = crawl.looked_at == 1;
             if is_first && crawl.queue.is_empty() && !self.state.pages.contains_key(&url) {
@@ -224,53 +248,8 @@ impl Mirror<'_> {
             self.save(&mut crawl)?;
             return Err(error);
         }
-        self.drop_dead(&crawl)?;
-        self.folder.save(&self.state)?;
+        self.end(&crawl)?;
         Ok(std::mem::take(&mut self.outcome))
-    }
-
-    /// The first pages: the start, or what the site map at the start says, and what the host's own site maps say.
-    async fn begin(&mut self, start: &Url) -> Result<Crawl, WebError> {
-        let mut crawl = Crawl::default();
-        let mut maps = Vec::new();
-        if name::has_ending(start, "xml") {
-            maps.push(start.clone());
-        } else {
-            enqueue(&mut crawl, start, 0);
-        }
-        let robots = self.robots(start).await;
-        maps.extend(robots.sitemaps.iter().filter_map(|map| Url::parse(map).ok()));
-        let mut at = 0;
-        while let Some(map) = maps.get(at).cloned().filter(|_| at < limits::WEB_SITEMAPS_MAX) {
-            at += 1;
-            // A site map may stand anywhere on the site's hosts, but nowhere else.
-            if !self.site.hosts.contains(&name::authority(&map)) {
-                continue;
-            }
-            let asked = Asked { url: map.to_string(), bytes_max: bound::DOCUMENT_BYTES_MAX, ..Asked::default() };
-            match self.ask(&map, asked).await {
-                Ok(got) if got.status == 200 => {
-                    let text = String::from_utf8_lossy(&got.body);
-                    for location in locations(&text, limits::WEB_QUEUE_MAX) {
-                        match Url::parse(&location) {
-                            Ok(inner) if name::has_ending(&inner, "xml") => maps.push(inner),
-                            _ => {
-                                if let Some(url) = name::within(self.site, &map, &location) {
-                                    enqueue(&mut crawl, &url, 1);
-                                }
-                            }
-                        }
-                    }
-                }
-                Ok(got) => self.fail(map.to_string(), format!("status {}", got.status)),
-                Err(reason) => self.fail(map.to_string(), reason),
-            }
-        }
-        if crawl.queue.is_empty() {
-            let reason = self.outcome.failed.pop().map_or_else(|| "it names no page".to_owned(), |(_, reason)| reason);
-            return Err(WebError::Unreachable { url: start.to_string(), reason });
-        }
-        Ok(crawl)
     }
 
     async fn page(&mut self, url: &Url, depth: u32, crawl: &mut Crawl) -> Result<(), WebError> {
@@ -278,6 +257,8 @@ impl Mirror<'_> {
         let known = self.state.pages.get(&key).cloned();
         let robots = self.robots(url).await;
         if let Some(reason) = robots.unknown {
+            // It may name site maps, by which alone some pages are found.
+            crawl.is_partial = true;
             self.spare(url, known, depth, crawl, format!("the robots.txt of its host cannot be read: {reason}"));
             return Ok(());
         }
@@ -310,10 +291,13 @@ impl Mirror<'_> {
                 let to = got.location.unwrap_or_default();
                 // No level deeper; whoever leads in a circle meets what is known.
                 if !self.follow(url, &to, depth, crawl) && depth == 0 {
+                    crawl.is_partial |= known.is_some();
                     self.fail(key, format!("it leads to {to}, which is not of the site"));
                 }
             }
             404 | 410 => {
+                // Without the page that all others are found from, the site is rather broken than empty.
+                crawl.is_partial |= known.is_some() && depth == 0;
                 if known.is_some() || depth == 0 {
                     self.fail(key, format!("status {}", got.status));
                 }
@@ -331,8 +315,17 @@ impl Mirror<'_> {
     }
 
     fn follow_known(&self, url: &Url, known: Option<Page>, depth: u32, crawl: &mut Crawl) {
+        crawl.is_partial |= known.as_ref().is_some_and(|page| page.is_cut);
         for link in known.into_iter().flat_map(|page| page.links) {
             self.follow(url, &link, depth + 1, crawl);
+        }
+    }
+
+    /// A page that is there and cannot be kept: what is kept of it stays.
+    fn leave(&mut self, url: &Url, known: Option<Page>, depth: u32, crawl: &mut Crawl, reason: String) {
+        match known {
+            Some(known) => self.spare(url, Some(known), depth, crawl, reason),
+            None => self.fail(url.to_string(), reason),
         }
     }
 
@@ -345,20 +338,27 @@ impl Mirror<'_> {
         crawl: &mut Crawl,
     ) -> Result<(), WebError> {
         let key = url.to_string();
-        let Some(ending) = name::ending(&got.content_type, url) else { return Ok(()) };
+        let Some(ending) = name::ending(&got.content_type, url) else {
+            if known.is_some() {
+                let reason = format!("it is {:?} now, which is no document", got.content_type);
+                self.leave(url, known, depth, crawl, reason);
+            }
+            return Ok(());
+        };
         let Some(file) = name::file_of(self.site, url, ending) else {
-            self.fail(key, "its path is too long".to_owned());
+            self.leave(url, known, depth, crawl, "its path is too long".to_owned());
             return Ok(());
         };
         let of_others = |(other, page): (&String, &Page)| *other != key && page.file == file;
         if self.state.pages.iter().any(of_others) {
-            self.fail(key, format!("another page is kept as {file}"));
+            self.leave(url, known, depth, crawl, format!("another page is kept as {file}"));
             return Ok(());
         }
         let bytes = got.body.len() as u64;
         let all: u64 = self.state.pages.iter().filter(|(other, _)| **other != key).map(|(_, page)| page.bytes).sum();
         if all.saturating_add(bytes) > limits::WEB_BYTES_MAX {
-            self.fail(key, format!("the site has more than {} bytes", limits::WEB_BYTES_MAX));
+            let reason = format!("the site has more than {} bytes", limits::WEB_BYTES_MAX);
+            self.leave(url, known, depth, crawl, reason);
             return Ok(());
         }
         let mut leads = Vec::new();
@@ -374,12 +374,23 @@ impl Mirror<'_> {
         for link in &leads {
             self.follow(url, link, depth + 1, crawl);
         }
-        if let Some(other) = known.filter(|page| page.file != file) {
+        let page = Page { file, bytes, etag: got.etag, last_modified: got.last_modified, links: leads, is_cut: false };
+        let Some(page) = self.state.fit(&key, page, self.site) else {
+            self.leave(url, known, depth, crawl, "there is no room to remember more pages".to_owned());
+            return Ok(());
+        };
+        match self.folder.write(&page.file, &got.body) {
+            Err(error) if state::is_of_the_name(&error) => {
+                let reason = format!("it cannot be kept as {}: {error}", page.file);
+                self.leave(url, known, depth, crawl, reason);
+                return Ok(());
+            }
+            written => written?,
+        }
+        if let Some(other) = known.filter(|other| other.file != page.file) {
             self.folder.remove(&other.file)?;
         }
-        self.folder.write(&file, &got.body)?;
-        let page = Page { file, bytes, etag: got.etag, last_modified: got.last_modified, links: leads };
-        self.state.pages.insert(key.clone(), page);
+        self.state.put(key.clone(), page);
         crawl.alive.insert(key);
         Ok(())
     }
@@ -388,38 +399,20 @@ impl Mirror<'_> {
     fn follow(&self, base: &Url, link: &str, depth: u32, crawl: &mut Crawl) -> bool {
         match name::within(self.site, base, link) {
             Some(url) if depth <= self.site.depth_max => {
-                enqueue(crawl, &url, depth);
+                crawl.add(&url, depth);
                 true
             }
             _ => false,
         }
     }
 
-    /// The rules of a URL's host, asked for once in a crawl.
-    async fn robots(&mut self, url: &Url) -> Robots {
-        let host = name::authority(url);
-        if let Some(robots) = self.robots.get(&host) {
-            return robots.clone();
-        }
-        let mut at = url.clone();
-        at.set_path("/robots.txt");
-        at.set_query(None);
-        let asked = Asked { url: at.to_string(), bytes_max: bound::DOCUMENT_BYTES_MAX, ..Asked::default() };
-        let robots = match self.ask(&at, asked).await {
-            Ok(got) if got.status == 200 => Robots::parse(&String::from_utf8_lossy(&got.body)),
-            // Redirects are not followed: what lies elsewhere is not this host's word. No rule is all allowed.
-            Ok(got) if got.status < 500 => Robots::default(),
-            Ok(got) => Robots::closed(format!("status {}", got.status)),
-            Err(reason) => Robots::closed(reason),
-        };
-        self.robots.insert(host, robots.clone());
-        robots
-    }
-
     async fn ask(&mut self, url: &Url, asked: Asked) -> Result<Got, String> {
         let host = name::authority(url);
         let delay = self.robots.get(&host).and_then(|robots| robots.delay);
-        let wait = self.pace.wait(&host, delay, self.clock.monotonic());
+        let wait = {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            pace.wait(&host, delay, self.clock.monotonic())
+        };
         if !wait.is_zero() {
             self.fetch.wait(wait).await;
         }
@@ -439,20 +432,24 @@ impl Mirror<'_> {
         Ok(saved?)
     }
 
-    /// What the crawl did not meet is no more.
-    fn drop_dead(&mut self, crawl: &Crawl) -> Result<(), WebError> {
+    /// What the crawl did not meet is no more, if it could meet all there is.
+    fn end(&mut self, crawl: &Crawl) -> Result<(), WebError> {
+        if !self.state.pages.is_empty() && !self.state.pages.keys().any(|url| crawl.alive.contains(url)) {
+            // The next one begins anew.
+            self.folder.save(&self.state)?;
+            let first = self.outcome.failed.first().map(|(_, reason)| reason.clone());
+            let reason =
+                format!("none of its pages is there ({})", first.unwrap_or_else(|| "it names no other".into()));
+            return Err(WebError::Unreachable { url: self.site.start.clone(), reason });
+        }
+        if crawl.is_partial {
+            return Ok(self.folder.save(&self.state)?);
+        }
         let dead: Vec<String> = self.state.pages.keys().filter(|url| !crawl.alive.contains(*url)).cloned().collect();
         for url in dead {
-            if let Some(page) = self.state.pages.remove(&url) {
-                self.folder.remove(&page.file)?;
-            }
+            self.state.remove(&url);
         }
-        Ok(())
-    }
-}
-
-fn enqueue(crawl: &mut Crawl, url: &Url, depth: u32) {
-    if crawl.known.len() < limits::WEB_QUEUE_MAX && crawl.known.insert(url.to_string()) {
-        crawl.queue.push_back((url.to_string(), depth));
+        self.folder.save(&self.state)?;
+        Ok(self.folder.sweep(&self.state)?)
     }
 }

@@ -9,14 +9,19 @@ use crate::base::bound::web as bound;
 
 /// A URL of the site as it is asked for: without a fragment; `None` where it does not belong to the site.
 pub(super) fn within(site: &Site, base: &Url, link: &str) -> Option<Url> {
+    of_hosts(site, base, link).filter(|url| url.query().is_none() && url.path().starts_with(&site.prefix))
+}
+
+/// A URL on one of the site's hosts, whatever its path: site maps and robots.txt stand anywhere.
+pub(super) fn of_hosts(site: &Site, base: &Url, link: &str) -> Option<Url> {
     if link.len() > bound::WEB_URL_BYTES_MAX {
         return None;
     }
     let mut url = base.join(link.trim()).ok()?;
     url.set_fragment(None);
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    let is_plain = url.username().is_empty() && url.password().is_none();
     let is_secure = url.scheme() == "https" || url.scheme() == "http" && site.loopback_http && is_loopback(&url);
-    let is_ours = site.hosts.contains(&authority(&url)) && url.path().starts_with(&site.prefix);
+    let is_ours = site.hosts.contains(&authority(&url));
     (is_plain && is_secure && is_ours && url.as_str().len() <= bound::WEB_URL_BYTES_MAX).then_some(url)
 }
 
@@ -54,7 +59,12 @@ pub(super) fn ending(content_type: &str, url: &Url) -> Option<&'static str> {
     })
 }
 
-/// A path below the mirror's folder: the URL's path, with an ending that says what it is.
+/// Endings that a page's own name may have, by what the server says that it is: the file is read by its ending.
+const ENDINGS: [(&str, &[&str]); 4] =
+    [("html", &["html", "htm", "xhtml"]), ("md", &["md", "mdx"]), ("txt", &["txt"]), ("pdf", &["pdf"])];
+
+/// A path below the mirror's folder: the URL's path, with an ending that says what it is. Files have an ending of
+/// [`ENDINGS`] and folders have none, so that no page needs a folder where another is a file.
 pub(super) fn file_of(site: &Site, url: &Url, ending: &str) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     if site.hosts.len() > 1 {
@@ -66,12 +76,18 @@ pub(super) fn file_of(site: &Site, url: &Url, ending: &str) -> Option<String> {
         let name: String = segment.chars().map(plain).collect();
         parts.push(if name.starts_with('.') { format!("_{name}") } else { name });
     }
+    let ends_in = |name: &str, ending: &str| name.rsplit_once('.').is_some_and(|(_, found)| found == ending);
+    if let Some((_, folders)) = parts.split_last_mut() {
+        let is_file = |name: &str| ENDINGS.iter().flat_map(|(_, own)| *own).any(|own| ends_in(name, own));
+        // A host is no page, whatever its name ends in.
+        let below = folders.iter_mut().skip(usize::from(site.hosts.len() > 1));
+        below.filter(|name| is_file(name)).for_each(|name| name.push('_'));
+    }
     match parts.last_mut() {
         Some(last) if last.is_empty() => *last = format!("index.{ending}"),
         Some(last) => {
-            let known = ["html", "htm", "xhtml", "md", "txt", "pdf", "mdx"];
-            let has_ending = last.rsplit_once('.').is_some_and(|(_, known_by)| known.contains(&known_by));
-            if !has_ending {
+            let own = ENDINGS.iter().find(|(of, _)| *of == ending).map_or(&[][..], |(_, own)| own);
+            if !own.iter().any(|own| ends_in(last, own)) {
                 last.push('.');
                 last.push_str(ending);
             }
@@ -139,6 +155,15 @@ mod tests {
         check("https://docs.example/guide/.git/x", &["docs.example"], "guide/_.git/x.html");
         check("https://b.example/", &["docs.example", "b.example"], "b.example/index.html");
         check("https://docs.example/%E3%82%AB//a", &["docs.example"], "%E3%82%AB/a.html");
+        check("https://docs.example/guide/a.html/", &["docs.example"], "guide/a.html_/index.html");
+        check("https://docs.example/guide/a.md//b", &["docs.example"], "guide/a.md_/b.html");
+        // What a server says is HTML is read as such: by the name it would be kept with its hidden text and scripts.
+        check("https://docs.example/guide/a.md", &["docs.example"], "guide/a.md.html");
+        check("https://docs.example/guide/a.txt", &["docs.example"], "guide/a.txt.html");
+        let named = |url: &str, ending| file_of(&site(&["docs.example"]), &Url::parse(url).unwrap(), ending).unwrap();
+        assert_eq!(named("https://docs.example/guide/a.mdx", "md"), "guide/a.mdx");
+        assert_eq!(named("https://docs.example/llms.txt", "txt"), "llms.txt");
+        assert_eq!(named("https://docs.example/guide/a.html", "txt"), "guide/a.html.txt");
         let url = Url::parse(&format!("https://docs.example/{}", "x".repeat(300))).unwrap();
         assert_eq!(file_of(&site(&["docs.example"]), &url, "html"), None);
     }

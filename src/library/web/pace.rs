@@ -7,7 +7,7 @@ use crate::base::bound::web as bound;
 
 /// By host, when it may be asked again.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(in crate::library) struct Pace {
     next: HashMap<String, Duration>,
 }
 
@@ -16,6 +16,7 @@ impl Pace {
     pub(super) fn wait(&mut self, host: &str, delay: Option<Duration>, now: Duration) -> Duration {
         let between = delay.unwrap_or_default().max(Duration::from_millis(bound::WEB_BETWEEN_MS));
         let at = self.next.get(host).copied().unwrap_or_default().max(now);
+        self.next.retain(|_, at| *at > now);
         self.next.insert(host.to_owned(), at + between);
         at.saturating_sub(now)
     }

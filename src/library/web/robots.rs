@@ -64,7 +64,7 @@ impl Robots {
             for group in groups.into_iter().flatten() {
                 match name.as_str() {
                     "allow" | "disallow" if !value.is_empty() && group.rules.len() < bound::ROBOTS_RULES_MAX => {
-                        group.rules.push(Rule { pattern: value.to_owned(), is_allowed: name == "allow" });
+                        group.rules.push(Rule { pattern: plain(value), is_allowed: name == "allow" });
                     }
                     "crawl-delay" => {
                         let seconds = value.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds > 0.0);
@@ -81,29 +81,58 @@ impl Robots {
 
     /// Whether a path, with its query, may be read: the longest rule that fits says (section 2.2.2).
     pub(super) fn allows(&self, path: &str) -> bool {
-        let fitting = self.rules.iter().filter(|rule| fits(&rule.pattern, path));
+        let path = plain(path);
+        let fitting = self.rules.iter().filter(|rule| fits(&rule.pattern, &path));
         let best = fitting.max_by_key(|rule| (rule.pattern.len(), rule.is_allowed));
         best.is_none_or(|rule| rule.is_allowed)
     }
 }
 
-/// `*` stands for anything, `$` at the end for the end. Linear: a `*` is never gone back to but for the last one.
+/// A path as it is compared (section 2.2.2): what is no ASCII is percent-encoded, and what needs no encoding is not.
+fn plain(path: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let encoded = |byte: u8, found: &mut String| found.extend(percent_encoding::percent_encode_byte(byte).chars());
+    let mut found = String::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        rest = after;
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(value) => {
+                rest = after.get(2..).unwrap_or_default();
+                if is_unreserved(value) {
+                    found.push(char::from(value));
+                } else {
+                    encoded(value, &mut found);
+                }
+            }
+            None if is_plain(byte) || byte == b'%' => found.push(char::from(byte)),
+            None => encoded(byte, &mut found),
+        }
+    }
+    found
+}
+
+/// `*` stands for anything, `$` at the end for the end. Linear: a `*` is never gone back to, because each part is taken
+/// where it first fits, and the last one of a whole pattern at the very end.
 fn fits(pattern: &str, path: &str) -> bool {
     let (pattern, is_whole) = pattern.strip_suffix('$').map_or((pattern, false), |pattern| (pattern, true));
     let mut parts = pattern.split('*');
     let Some(mut rest) = path.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let mut last = None;
-    for part in parts {
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return !is_whole || rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if is_whole && parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
         let Some(at) = rest.find(part) else { return false };
-        last = Some(part);
         rest = rest.get(at + part.len()..).unwrap_or_default();
     }
-    match (is_whole, last) {
-        (false, _) => true,
-        (true, None) => rest.is_empty(),
-        // The last part may also stand at the very end.
-        (true, Some(part)) => rest.is_empty() || rest.ends_with(part),
-    }
+    true
 }
 
 #[cfg(test)]
@@ -141,7 +170,28 @@ mod tests {
         assert!(!Robots::closed("gone".into()).allows("/"));
     }
 
+    #[test]
+    fn paths_are_compared_as_they_are_meant() {
+        let allows =
+            |pattern: &str, path: &str| Robots::parse(&format!("User-agent: *\nDisallow: {pattern}")).allows(path);
+        assert!(!allows("/docs/内部/", "/docs/%E5%86%85%E9%83%A8/a"), "raw UTF-8 in the rule");
+        assert!(!allows("/docs/%e5%86%85/", "/docs/%E5%86%85/a"), "digits in lower case");
+        assert!(!allows("/%64ocs/a%2Fb", "/docs/a%2fb/c") && allows("/docs/a%2Fb", "/docs/a/b"));
+        assert!(!allows("/a%zz%", "/a%zz%4") && allows("/a%2A", "/a"));
+        assert!(
+            !allows("/*aba$", "/ababa") && !allows("/a*", "/a") && !allows("/a*$", "/a") && !allows("/*a*b$", "/xaybb")
+        );
+        assert!(allows("/*aba$", "/abab") && allows("/ab*ba$", "/aba") && allows("/a$", "/ab"));
+    }
+
     proptest! {
+        #[test]
+        fn a_star_is_anything(start in "[ab]{0,4}", middle in "[ab]{0,6}", end in "[ab]{0,4}") {
+            let path = format!("/{start}{middle}{end}");
+            let pattern = format!("/{start}*{end}");
+            proptest::prop_assert!(fits(&pattern, &path) && fits(&(pattern + "$"), &path));
+        }
+
         #[test]
         fn any_text_is_read(text in "[a-zA-Z:*/$# \n.-]{0,300}", path in "/[a-z*$/]{0,30}") {
             Robots::parse(&text).allows(&path);

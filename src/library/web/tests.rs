@@ -9,6 +9,17 @@ use crate::base::clock::{Clock as _, ManualClock, Timestamp};
 /// An entity tag and a body, or a status.
 type Page = Result<(String, String), u16>;
 
+/// The body of what is no document.
+const PICTURE: &str = "picture";
+
+fn type_of(body: &str) -> &'static str {
+    match body {
+        PICTURE => "image/png",
+        map if map.starts_with("<urlset>") => "application/xml",
+        _ => "text/html",
+    }
+}
+
 /// Pages by URL.
 struct Server {
     /// Waiting is what makes time pass.
@@ -51,11 +62,18 @@ impl Fetch for Server {
         let got = match self.pages.lock().unwrap().get(&asked.url) {
             None => Ok(Got { status: 404, ..Got::default() }),
             Some(Err(0)) => Err("no connection".to_owned()),
-            Some(Err(status)) => Ok(Got { status: *status, location: Some("/docs/".into()), ..Got::default() }),
+            Some(Err(status)) => {
+                let to = match status {
+                    307 => "/elsewhere",
+                    308 => "/rules.txt",
+                    _ => "/docs/",
+                };
+                Ok(Got { status: *status, location: Some(to.into()), ..Got::default() })
+            }
             Some(Ok((etag, _))) if asked.etag.as_deref() == Some(etag) => Ok(Got { status: 304, ..Got::default() }),
             Some(Ok((etag, body))) => Ok(Got {
                 status: 200,
-                content_type: "text/html".into(),
+                content_type: type_of(body).into(),
                 etag: Some(etag.clone()),
                 body: body.clone().into_bytes(),
                 ..Got::default()
@@ -72,6 +90,7 @@ impl Fetch for Server {
 
 struct World {
     server: Server,
+    pace: Mutex<Pace>,
     site: Site,
     directory: tempfile::TempDir,
 }
@@ -93,12 +112,12 @@ impl World {
         server.put("/docs/a", "1", "<a href=c>c</a>");
         server.put("/docs/b", "1", "b");
         server.put("/docs/c", "1", "c");
-        Self { server, site, directory: tempfile::tempdir().unwrap() }
+        Self { server, pace: Mutex::default(), site, directory: tempfile::tempdir().unwrap() }
     }
 
     async fn mirror(&self, cancel: &CancellationToken) -> Result<Outcome, WebError> {
         let clock = &self.server.clock;
-        mirror(&self.site, self.directory.path(), &self.server, clock, cancel, &|_, _, _| {}).await
+        mirror(&self.site, self.directory.path(), &self.server, clock, &self.pace, cancel, &|_, _, _| {}).await
     }
 
     async fn sync(&self) -> Outcome {
@@ -131,6 +150,8 @@ async fn a_site_is_mirrored_and_asked_only_for_what_changed() {
         ["/robots.txt", "/docs/", "/docs/a", "/docs/c"],
         "a led on, though it was not sent"
     );
+    // Another crawl, perhaps of another library: to the host it is the same visitor.
+    assert_eq!(world.server.clock.now(), Timestamp(8 * limits::WEB_BETWEEN_MS));
 }
 
 #[tokio::test]
@@ -200,6 +221,125 @@ async fn pages_depth_and_circles_are_bounded() {
     world.server.status("/docs/b", 301);
     assert_eq!(world.sync().await, Outcome::default());
     assert_eq!(world.files(), ["docs/a.html", "docs/index.html"]);
+}
+
+/// One answer 404, a redirect or a picture at the start deleted all pages.
+#[tokio::test]
+async fn a_start_that_is_gone_takes_nothing_with_it() {
+    let world = World::new();
+    world.sync().await;
+    let all = world.files();
+    assert_eq!(all.len(), 4);
+    for status in [404, 410, 307] {
+        world.server.status("/docs/", status);
+        let error = world.mirror(&CancellationToken::new()).await.unwrap_err();
+        assert!(matches!(error, WebError::Unreachable { .. }), "{status}: {error}");
+        assert_eq!(world.files(), all, "{status}");
+    }
+    world.server.put("/docs/", "2", PICTURE);
+    assert!(world.sync().await.failed[0].1.contains("image/png"));
+    assert_eq!(world.files(), all);
+    // A page that a site map names lives, and says nothing of those that it does not.
+    world.server.put("/robots.txt", "1", "Sitemap: https://docs.example/map.xml\n");
+    world.server.put("/map.xml", "1", "<urlset><loc>https://docs.example/docs/b</loc></urlset>");
+    world.server.status("/docs/", 404);
+    world.sync().await;
+    assert_eq!(world.files(), all);
+}
+
+/// A site map that failed once was taken for an empty one, and what only it names was deleted.
+#[tokio::test]
+async fn a_site_map_that_fails_is_not_an_empty_one() {
+    let world = World::new();
+    world.server.put("/robots.txt", "1", "Sitemap: https://docs.example/map.xml\n");
+    let map = "<urlset><loc>https://docs.example/docs/d</loc></urlset>";
+    world.server.put("/map.xml", "1", map);
+    world.server.put("/docs/d", "1", "d");
+    world.sync().await;
+    let all = world.files();
+    assert!(all.contains(&"docs/d.html".to_owned()));
+    for status in [503, 0, 403, 307] {
+        world.server.status("/map.xml", status);
+        assert_eq!(world.sync().await.failed.len(), 1, "{status}");
+        assert_eq!(world.files(), all, "{status}");
+    }
+    world.server.put("/map.xml", "1", "<h1>We are at work here</h1>");
+    world.sync().await;
+    assert_eq!(world.files(), all);
+    world.server.put("/map.xml", "1", map);
+    for status in [500, 0] {
+        world.server.status("/robots.txt", status);
+        world.sync().await;
+        assert_eq!(world.files(), all, "{status}");
+    }
+    world.server.put("/robots.txt", "1", "Sitemap: https://docs.example/map.xml\n");
+    world.server.put("/map.xml", "1", "<urlset></urlset>");
+    world.sync().await;
+    assert!(!world.files().contains(&"docs/d.html".to_owned()), "an empty one says that there is nothing");
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_kept_any_more_stays_as_it_was() {
+    let world = World::new();
+    world.sync().await;
+    world.server.put("/docs/a", "2", PICTURE);
+    let outcome = world.sync().await;
+    assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
+    assert_eq!(world.files(), ["docs/a.html", "docs/b.html", "docs/c.html", "docs/index.html"], "c is behind a");
+}
+
+/// `a.html` and `a.html/` need a file and a folder of one name: each sync failed there, for good.
+#[tokio::test]
+async fn a_page_below_another_page_is_kept_beside_it() {
+    let world = World::new();
+    world.server.put("/docs/", "1", "<a href=a.html>a</a> <a href=a.html/>a</a> <a href=b>b</a>");
+    world.server.put("/docs/a.html", "1", "a");
+    world.server.put("/docs/a.html/", "1", "below");
+    std::fs::create_dir_all(world.directory.path().join("docs/b.html/in-the-way")).unwrap();
+    let outcome = world.sync().await;
+    assert_eq!(world.files(), ["docs/a.html", "docs/a.html_/index.html", "docs/index.html"]);
+    assert!(outcome.failed.len() == 1 && outcome.failed[0].0.ends_with("/docs/b"), "{outcome:?}");
+    assert_eq!(world.sync().await, Outcome::default(), "what was in the way of b and of no page is gone");
+}
+
+/// `library add` after an interrupted one went on with the pages of the site that it was to be then.
+#[tokio::test]
+async fn a_crawl_of_another_site_is_not_gone_on_with() {
+    let mut world = World::new();
+    let cancel = CancellationToken::new();
+    *world.server.cancel_after.lock().unwrap() = Some((3, cancel.clone()));
+    assert!(matches!(world.mirror(&cancel).await, Err(WebError::Cancelled)));
+    *world.server.cancel_after.lock().unwrap() = None;
+    world.server.asked();
+    world.site = Site { start: "https://docs.example/docs/x/".into(), ..Site::default() }.checked().unwrap();
+    world.server.put("/docs/x/", "1", "x");
+    world.sync().await;
+    assert_eq!(world.server.asked(), ["/robots.txt", "/docs/x/"]);
+    assert_eq!(world.files(), ["docs/x/index.html"]);
+}
+
+#[tokio::test]
+async fn a_robots_txt_that_lies_elsewhere_is_found_and_asked_of_site_maps() {
+    let mut world = World::new();
+    world.server.status("/robots.txt", 308);
+    world.server.put("/rules.txt", "1", "User-agent: *\nDisallow: /docs/a\nDisallow: /maps/\n");
+    assert_eq!(world.sync().await.failed.len(), 1);
+    assert_eq!(world.files(), ["docs/b.html", "docs/index.html"]);
+    world.site = Site { start: "https://docs.example/maps/all.xml".into(), prefix: "/docs/".into(), ..Site::default() };
+    world.site = world.site.clone().checked().unwrap();
+    world.server.put("/maps/all.xml", "1", "<urlset><loc>https://docs.example/docs/b</loc></urlset>");
+    let error = world.mirror(&CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("does not allow"), "{error}");
+    // One that robots.txt itself names is meant to be read.
+    world.server.put(
+        "/rules.txt",
+        "2",
+        "User-agent: *\nDisallow: /maps/\nSitemap: https://docs.example/maps/all.xml\n",
+    );
+    world.site.start = "https://docs.example/docs/".into();
+    world.server.put("/docs/", "3", "no links");
+    assert_eq!(world.sync().await, Outcome::default());
+    assert_eq!(world.files(), ["docs/b.html", "docs/index.html"]);
 }
 
 #[test]

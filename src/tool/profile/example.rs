@@ -114,11 +114,11 @@ impl Desk {
             let (document, markdown) = document_of(cx, &self.libraries, &hit.library, &hit.path).await?;
             let package = document.facets.iter().find(|(name, _)| Some(name) == package_key.as_ref());
             let package = package.map(|(_, value)| value.as_str());
-            for block in code::blocks(&markdown).iter().filter(|block| fences.contains(&block.language)) {
-                let weight = weight(&words, block, rank);
-                if weight > 0.0 {
-                    found.push((weight, self.example(&hit.library, &hit.path, &hit.title, package, block)));
-                }
+            let (words, fences) = (words.clone(), fences.to_vec());
+            // A page has up to 32 MiB: what serves others does not wait for them.
+            let look = tokio::task::spawn_blocking(move || best(&words, &fences, &markdown, rank));
+            for (weight, block) in look.await.map_err(Refusal::internal)? {
+                found.push((weight, self.example(&hit.library, &hit.path, &hit.title, package, &block)));
             }
         }
         found.sort_by(|one, other| other.0.total_cmp(&one.0));
@@ -134,6 +134,16 @@ fn words(pattern: &str) -> Vec<String> {
     words.sort_unstable();
     words.dedup();
     words
+}
+
+/// The blocks of a page that answer best, at most as many as an answer has.
+fn best(words: &[String], fences: &[String], markdown: &str, rank: usize) -> Vec<(f32, CodeBlock)> {
+    let blocks = code::blocks(markdown, |language| fences.iter().any(|fence| fence == language));
+    let weighed = blocks.into_iter().map(|block| (weight(words, &block, rank), block));
+    let mut found: Vec<(f32, CodeBlock)> = weighed.filter(|(weight, _)| *weight > 0.0).collect();
+    found.sort_by(|one, other| other.0.total_cmp(&one.0));
+    found.truncate(bound::EXAMPLES_MAX);
+    found
 }
 
 /// How well a block answers: pages are in the order of the search, and in a page the block with more of the words, in
@@ -208,6 +218,14 @@ pub(super) fn in_words(examples: &[Example]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_each_page_only_the_best_blocks_are_kept() {
+        let text = "```js\nother\n```\n```js\ntea\n```\n".repeat(bound::EXAMPLES_MAX + 5);
+        let found = best(&words("tea"), &["js".to_owned()], &text, 0);
+        assert_eq!(found.len(), bound::EXAMPLES_MAX);
+        assert!(found.iter().all(|(_, block)| block.code == "tea\n"));
+    }
 
     #[test]
     fn code_with_more_of_the_words_goes_first() {

@@ -151,13 +151,17 @@ impl Desk {
             return Err(Refusal::new(Code::NotFound, format!("There is no module {name:?}{version}.{near}")));
         };
         let (_, markdown) = document_of(cx, &self.libraries, &page.library, &page.path).await?;
-        Ok(self.tell(modules, page, document, &markdown))
+        let desk = self.clone();
+        // A page has up to 32 MiB, which patterns go through: what serves others does not wait for them.
+        let tell = move || desk.profile.manifest.modules.as_ref().map(|it| desk.tell(it, page, document, &markdown));
+        tokio::task::spawn_blocking(tell).await.map_err(Refusal::internal)?.ok_or_else(missing)
     }
 
     fn tell(&self, modules: &Modules, page: PageOf, document: DocumentRecord, markdown: &str) -> ModuleAnswer {
         let package = first(&document, modules.package.as_ref());
         let fact = package.as_deref().and_then(|package| self.profile.modules.of(package));
-        let blocks = code::blocks(markdown);
+        // The plugin's configuration is JSON.
+        let blocks = code::blocks(markdown, |it| it == "json" || modules.languages.iter().any(|known| known == it));
         let platforms = all(&document, modules.platforms.as_ref()).map(|it| it.trim_end_matches('*').to_owned());
         let facets = self.known_facets(&document);
         let version = self.profile.manifest.version_facet.as_ref().and_then(|name| facets.get(name)?.first().cloned());
@@ -203,6 +207,9 @@ fn permissions(modules: &Modules, fact: Option<&ModuleFact>, markdown: &str) -> 
     }
     for rule in &modules.permissions {
         for name in rule.pattern.all(markdown) {
+            if found.len() >= profile_bound::MODULE_PERMISSIONS_MAX {
+                return found;
+            }
             if !found.iter().any(|known| known.name == name) {
                 found.push(NeededPermission { platform: rule.platform.clone(), name: name.to_owned(), why: None });
             }

@@ -1,6 +1,6 @@
 //! The tool `recommend` of a profile: pages that belong to a piece of work, each with the reason.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use futures::future::BoxFuture;
@@ -97,10 +97,12 @@ impl Recommend {
         let mut order = Vec::new();
         for hit in hits.iter().take(LINKING_PAGES) {
             let (_, markdown) = document_of(cx, &self.desk.libraries, &hit.library, &hit.path).await?;
-            for target in links(&markdown) {
-                let sources = leading.entry(target.to_owned()).or_default();
+            // A page has up to 32 MiB: what serves others does not wait for them.
+            let targets = tokio::task::spawn_blocking(move || links(&markdown)).await.map_err(Refusal::internal)?;
+            for target in targets {
+                let sources = leading.entry(target.clone()).or_default();
                 if sources.is_empty() {
-                    order.push(target.to_owned());
+                    order.push(target);
                 }
                 if !sources.contains(&hit.title.as_str()) {
                     sources.push(&hit.title);
@@ -142,16 +144,13 @@ impl Recommend {
     }
 }
 
-/// Links within the site, without their sections, each once.
-fn links(markdown: &str) -> Vec<&str> {
-    let mut found: Vec<&str> = Vec::new();
-    for piece in markdown.split("](").skip(1) {
-        let target = piece.split([')', ' ', '#', '?']).next().unwrap_or_default();
-        if target.starts_with('/') && target.len() > 1 && !found.contains(&target) {
-            found.push(target);
-        }
-    }
-    found
+/// Links within the site, without their sections, each once; the first [`bound::PAGE_LINKS_MAX`] of them.
+fn links(markdown: &str) -> Vec<String> {
+    let mut known: HashSet<&str> = HashSet::new();
+    let targets =
+        markdown.split("](").skip(1).map(|piece| piece.split([')', ' ', '#', '?']).next().unwrap_or_default());
+    let within = targets.filter(|it| it.starts_with('/') && (2..=bound::ADDRESS_CHARS_MAX).contains(&it.len()));
+    within.filter(|it| known.insert(it)).take(bound::PAGE_LINKS_MAX).map(str::to_owned).collect()
 }
 
 /// Whether a word says what a page is about. The search weighs all words; a reason names those that tell something.
@@ -213,5 +212,8 @@ mod tests {
     fn links_within_the_site_are_told_once() {
         let text = "[a](/guides/a/#x) [b](https://b.example) ![c](/c.png \"t\") [a](/guides/a/) [top](/) [d](d.md)";
         assert_eq!(links(text), ["/guides/a/", "/c.png"]);
+        let many: String = (0..2 * bound::PAGE_LINKS_MAX).map(|it| format!("[a](/{it}) [b](/{it})")).collect();
+        assert_eq!(links(&many).len(), bound::PAGE_LINKS_MAX);
+        assert!(links(&format!("[a](/{})", "x".repeat(2 * bound::ADDRESS_CHARS_MAX))).is_empty());
     }
 }

@@ -3,6 +3,8 @@
 use proptest::proptest;
 
 use super::*;
+use crate::base::bound::HEADING_BYTES_MAX;
+use crate::base::bound::parse::ABBREVIATED_BYTES_MAX;
 
 fn check(source: &str, expect: &str) {
     assert_eq!(read(source).unwrap().markdown.trim_end(), expect, "{source}");
@@ -58,4 +60,17 @@ proptest! {
     fn any_lines_end(source in "[a-z=*.:|\\[\\]{}<>+/`_ \\n-]{0,300}") {
         drop(read(&source));
     }
+}
+
+/// A megabyte under the name `description` was written out wherever the name stood.
+#[test]
+fn attributes_add_little_to_a_document() {
+    let long = format!(":description: {}\n\n{}\n", "d".repeat(10_000), "{description} ".repeat(1_000));
+    let draft = read(&long).unwrap();
+    assert!(draft.markdown.len() < long.len() && draft.markdown.contains("{description}"));
+    assert!((1..=HEADING_BYTES_MAX).contains(&draft.description.unwrap().len()));
+    let many = format!(":a: {}\n\n|===\n{}\n|===\n", "a".repeat(120), "|{a}{a}{a}{a}\n".repeat(15_000));
+    let draft = read(&many).unwrap();
+    assert!(draft.markdown.len() < many.len() + 2 * ABBREVIATED_BYTES_MAX, "{}", draft.markdown.len());
+    assert!(draft.warnings.iter().any(|it| it.contains("names left in place")), "{:?}", draft.warnings);
 }

@@ -1,6 +1,7 @@
 //! What an element of a page does to the text when it opens.
 
 use super::{Frame, Page};
+use crate::base::bound::parse::LIST_NUMBER_MAX;
 use crate::base::bound::{FACET_VALUE_BYTES_MAX, LINK_BYTES_MAX};
 use crate::library::parse::form::Inline;
 use crate::library::parse::front;
@@ -50,7 +51,7 @@ impl Page {
             }
             "blockquote" => frame.has_indent = self.writer.indent("> ", "> ", true),
             "ul" | "ol" | "menu" | "dl" => {
-                let first = start.attribute("start").and_then(|it| it.parse().ok()).unwrap_or(1);
+                let first = start.attribute("start").and_then(|it| it.parse().ok()).unwrap_or(1).min(LIST_NUMBER_MAX);
                 frame.list = Some((name == "ol", first, 0));
             }
             "li" | "dd" => frame.has_indent = self.item(),
@@ -83,7 +84,7 @@ impl Page {
         let (is_ordered, number, count) = list.unwrap_or(&mut unlisted);
         let marker = if *is_ordered { format!("{number}. ") } else { "- ".to_owned() };
         let is_first = *count == 0 && depth == 0;
-        *number = number.saturating_add(1) % 1_000_000_000;
+        *number = number.saturating_add(1) % (LIST_NUMBER_MAX + 1);
         *count += 1;
         self.writer.indent(&marker, &" ".repeat(marker.len()), is_first)
     }

@@ -170,3 +170,15 @@ fn hostile_pages_end_soon() {
         assert!(found.is_ok_and(|it| it.markdown.len() < 8 * page.len()), "{page:.20}");
     }
 }
+
+/// Each line of code was given the prefixes of all open lists, and only then was it asked whether that is too much.
+#[test]
+fn prefixes_of_nested_lists_do_not_swell_a_page() {
+    check("<ol start=18446744073709551615><li>a</ol>", "999999999. a");
+    let mut writer = Writer::default();
+    for _ in 0..16 {
+        writer.indent("999999999. ", &" ".repeat(11), true);
+    }
+    writer.code("", &"x\n".repeat(400_000));
+    assert!(writer.finish().0.len() < 2 * DOCUMENT_BYTES_MAX + 1_000);
+}

@@ -98,3 +98,16 @@ fn hostile_sources_end_soon() {
         strip(&source);
     }
 }
+
+/// A tag of 16 KiB behind a million spaces became 8 GB, because each of its lines was given the spaces again.
+#[test]
+fn what_a_tag_shows_is_bounded_by_the_document() {
+    let deep = format!("{}<Terminal cmd={{\"{}\"}} />\n", " ".repeat(10_000), "a\\n".repeat(150));
+    assert!(strip(&deep).markdown.len() < deep.len(), "an indent that no prose has");
+    let long = format!("<Terminal cmd={{\"{}\"}} />\n", "a\\n".repeat(JSX_SHOWN_LINES_MAX + 1));
+    assert_eq!(strip(&long).markdown, "", "more lines than anybody types");
+    let line = format!("{}<Terminal cmd={{\"{}\"}} />\n\n", " ".repeat(60), "\\n".repeat(150));
+    let many = line.repeat(200);
+    let shown = strip(&many).markdown.len();
+    assert!((many.len()..4 * many.len()).contains(&shown), "{shown} of {}", many.len());
+}

@@ -1,6 +1,7 @@
 //! reStructuredText to Markdown, one construct a case.
 
 use super::*;
+use crate::base::bound::parse::ABBREVIATED_BYTES_MAX;
 
 fn check(source: &str, expect: &str) {
     assert_eq!(read(source).unwrap().markdown.trim_end_matches('\n'), expect, "{source}");
@@ -102,4 +103,15 @@ fn hostile_sources_end_soon() {
 fn ever_deeper_bodies_end_soon() {
     let source: String = (0..3_000).map(|n| format!("{}.. note:: a\n\n", " ".repeat(n))).collect();
     assert!(read(&source).is_ok());
+}
+
+/// A URL of a megabyte was written out wherever its name stood.
+#[test]
+fn targets_add_little_to_a_document() {
+    let long = format!(".. _a: {}\n\n{}\n", "u".repeat(10_000), "a_ ".repeat(1_000));
+    assert!(read(&long).unwrap().markdown.len() < long.len());
+    let many = format!(".. _a: {}\n\n{}\n", "u".repeat(2_000), "a_ ".repeat(10_000));
+    let draft = read(&many).unwrap();
+    assert!(draft.markdown.len() < many.len() + 2 * ABBREVIATED_BYTES_MAX, "{}", draft.markdown.len());
+    assert!(draft.warnings.iter().any(|it| it.contains("names left in place")), "{:?}", draft.warnings);
 }
