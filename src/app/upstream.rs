@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use super::AppError;
 use super::fetch::Pages;
 use super::scanner::Dialler;
+use crate::base::bound::connector as bound;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::network::Network;
 use crate::config::Config;
@@ -57,6 +59,7 @@ pub(super) fn open<'a>(
         let time = config.tool_execution.connector_timeout;
         let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, desk.clone(), time));
         connectors.tell(Arc::clone(&tools) as _);
+        keep_tidy(&client);
         tools.publish_all().await?;
         invitation::register(catalog, &connectors, &desk)?;
         Ok((connectors, desk))
@@ -66,6 +69,18 @@ pub(super) fn open<'a>(
 struct Outbound {
     egress: Arc<Egress>,
     /// Where client certificates are.
+/// Forgets uploads that nobody goes on with, whether or not anybody uploads anything else.
+fn keep_tidy(client: &Arc<Client>) {
+    let client = Arc::downgrade(client);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(bound::UPLOAD_LOOK_MS)).await;
+            let Some(client) = client.upgrade() else { return };
+            client.forget_old_uploads();
+        }
+    });
+}
+
     keys: (Store, Arc<Door>),
     /// By the connector's name and the host, with what the route was made of. A route keeps its TLS sessions. Held for a
     /// look-up, never across an await; as many as connectors have hosts (the API's, an authorization server's or two), and
