@@ -53,22 +53,22 @@ pub(super) fn open<'a>(
         let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
         let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
         let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });
-        let desk = Desk::new(Arc::clone(custody), Arc::clone(&upstream) as _, Arc::clone(clock));
+        // Weak: the connectors tell the tools of what changes, and those hold the desk.
+        let known = Arc::downgrade(&connectors);
+        let bound_now = Arc::new(move |name: &str| known.upgrade()?.get(name).ok()?.binding);
+        let desk = Desk::new(Arc::clone(custody), bound_now, Arc::clone(&upstream) as _, Arc::clone(clock));
         let bound = Bound { store, vault, desk: desk.clone() };
         let client = Arc::new(Client::new(upstream, Arc::new(bound), scanners, Arc::clone(clock)));
+        keep_tidy(&client);
         let time = config.tool_execution.connector_timeout;
         let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, desk.clone(), time));
         connectors.tell(Arc::clone(&tools) as _);
-        keep_tidy(&client);
         tools.publish_all().await?;
         invitation::register(catalog, &connectors, &desk)?;
         Ok((connectors, desk))
     })
 }
 
-struct Outbound {
-    egress: Arc<Egress>,
-    /// Where client certificates are.
 /// Forgets uploads that nobody goes on with, whether or not anybody uploads anything else.
 fn keep_tidy(client: &Arc<Client>) {
     let client = Arc::downgrade(client);
@@ -81,6 +81,9 @@ fn keep_tidy(client: &Arc<Client>) {
     });
 }
 
+struct Outbound {
+    egress: Arc<Egress>,
+    /// Where client certificates are.
     keys: (Store, Arc<Door>),
     /// By the connector's name and the host, with what the route was made of. A route keeps its TLS sessions. Held for a
     /// look-up, never across an await; as many as connectors have hosts (the API's, an authorization server's or two), and
