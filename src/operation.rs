@@ -71,7 +71,7 @@ pub struct About {
     pub budget: Option<Duration>,
     /// What it always touches: for whoever may not touch that, it is not there.
     pub resource: Option<Resource>,
-    /// Arguments that hold the content of files: no entry keeps it.
+    /// JSON Pointers to what holds the content of files in the arguments: no entry keeps it.
     pub content_arguments: Vec<String>,
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
+use super::namesake::Namesakes;
 use super::request::{Done, Named, Nothing, Request, answering, done, parse, written};
 use crate::auth::Authenticator;
 use crate::auth::change::Reviewed;
@@ -21,7 +22,12 @@ use crate::schema::NotASchema;
 pub(super) const ROLE_NAMES: [&str; 4] = ["reader", "auditor", "operator", "admin"];
 
 /// Puts them into the catalogue.
-pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
+pub(super) fn register(
+    catalog: &Catalog,
+    authenticator: &Arc<Authenticator>,
+    gate: &Gate,
+    namesakes: &Namesakes,
+) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
     let mut add = answering::<Add, Standing>("account.add", "Make an account", Effect::Changes);
     add.secret_arguments = true;
@@ -29,14 +35,15 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
     let mut passwd = answering::<Passwd, Done>("account.passwd", "Set an account's password", Effect::Changes);
     passwd.secret_arguments = true;
     passwd.argument_bytes_max = add.argument_bytes_max;
-    let of_add = gate.clone();
-    catalog.add(Arc::new(Request::new(add, move |_, arguments| {
-        let (authenticator, gate) = (Arc::clone(&keeper), of_add.clone());
+    let (of_add, names) = (gate.clone(), namesakes.clone());
+    catalog.add(Arc::new(Request::new(add, move |cx, arguments| {
+        let (authenticator, gate, names) = (Arc::clone(&keeper), of_add.clone(), names.clone());
         Box::pin(async move {
             let Add { name, role, mut value } = parse(arguments)?;
             let password = Secret::new(value.as_bytes());
             value.zeroize();
             authenticator.add_account(&name, role, &password).await?;
+            names.begin_without_logins(cx, &Principal::account(&name, role).id).await?;
             allow_again(&gate, &name).await?;
             written(&Standing { name, role })
         })
@@ -79,14 +86,15 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
             written(&Promoted { name, role })
         })
     })))?;
-    let keeper = Arc::clone(authenticator);
+    let (keeper, names) = (Arc::clone(authenticator), namesakes.clone());
     let title = "Remove an account and revoke its JWTs";
     let remove = answering::<Named, Done>("account.remove", title, Effect::Destroys);
-    catalog.add(Arc::new(Request::new(remove, move |_, arguments| {
-        let authenticator = Arc::clone(&keeper);
+    catalog.add(Arc::new(Request::new(remove, move |cx, arguments| {
+        let (authenticator, names) = (Arc::clone(&keeper), names.clone());
         Box::pin(async move {
             let Named { name } = parse(arguments)?;
             authenticator.remove_account(&name).await?;
+            names.begin_without_logins(cx, &Principal::account(&name, Role::Reader).id).await?;
             Ok(done())
         })
     })))?;

@@ -471,12 +471,6 @@ fn some(findings: &[Finding]) -> Value {
 }
 
 fn waiting(change: &Change) -> Value {
-    let Change { diff, digest, after, record, findings } = change;
-    let on: Vec<&str> = after
-        .iter()
-        .filter(|tool| record.switches.is_on(&tool.name, tool.class()))
-        .filter(|tool| diff.added.iter().any(|row| row.name == tool.name))
-        .map(|tool| tool.name.as_str())
-        .collect();
-    json!({"waits": true, "digest": digest, "diff": diff, "would_be_on": on, "findings": some(findings)})
+    let Change { diff, digest, newly_on, findings, .. } = change;
+    json!({"waits": true, "digest": digest, "diff": diff, "would_be_on": newly_on, "findings": some(findings)})
 }

@@ -131,13 +131,7 @@ fn standing(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Res
                 let was = at.logout(&record, &whose).await?;
                 return Ok(json!({"whose": whose, "was_logged_in": was}));
             }
-            // Of those that can still be read the authorization server hears.
-            if let Ok(standings) = at.standings(&record).await {
-                for standing in standings {
-                    at.logout(&record, &standing.whose).await?;
-                }
-            }
-            at.forget(&name).await?;
+            at.logout_all(&record).await?;
             Ok(json!({"all": true}))
         })
     })))?;

@@ -27,6 +27,7 @@ pub mod settings;
 pub mod status;
 pub mod token;
 pub mod vault;
+mod namesake;
 mod request;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use crate::profile::Profiles;
 use crate::schema::NotASchema;
 use alert::Alerts;
 use lifecycle::Lifecycle;
+use namesake::Namesakes;
 use status::Look;
 
 /// What operators' requests go to.
@@ -89,8 +91,9 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     vault::register(catalog, custody)?;
     alert::register(catalog, alerts)?;
     backup::register(catalog, custody)?;
-    account::register(catalog, authenticator, gate)?;
-    token::register(catalog, authenticator, gate)?;
+    let namesakes = Namesakes { connectors: Arc::clone(connectors), desk: desk.clone() };
+    account::register(catalog, authenticator, gate, &namesakes)?;
+    token::register(catalog, authenticator, gate, &namesakes)?;
     session::register(catalog, gate, audit)?;
     ban::register(catalog, gate)?;
     policy::register(catalog, libraries, policies)?;

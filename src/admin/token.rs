@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::ROLE_NAMES;
+use super::namesake::Namesakes;
 use super::request::{Nothing, Request, answering, parse, written};
 use crate::auth::Authenticator;
 use crate::auth::gate::Gate;
@@ -17,20 +18,26 @@ use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 
 /// Puts them into the catalogue.
-pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Gate) -> Result<(), NotASchema> {
+pub(super) fn register(
+    catalog: &Catalog,
+    authenticator: &Arc<Authenticator>,
+    gate: &Gate,
+    namesakes: &Namesakes,
+) -> Result<(), NotASchema> {
     let keeper = Arc::clone(authenticator);
     let issue = answering::<Issue, Shown>("token.issue", "Issue an API key or a JWT", Effect::Changes);
-    let gate = gate.clone();
-    catalog.add(Arc::new(Request::new(issue, move |_, arguments| {
-        let (authenticator, gate) = (Arc::clone(&keeper), gate.clone());
+    let (gate, names) = (gate.clone(), namesakes.clone());
+    catalog.add(Arc::new(Request::new(issue, move |cx, arguments| {
+        let (authenticator, gate, names) = (Arc::clone(&keeper), gate.clone(), names.clone());
         Box::pin(async move {
             let Issue { name, role, scopes, expires_days: days, jwt } = parse(arguments)?;
-            let credential = Principal::token(&name, Role::Reader).credential;
+            let Principal { id, credential, .. } = Principal::token(&name, Role::Reader);
             let wanted = Wanted { name, role, scopes, days };
             let issued = if jwt {
                 authenticator.issue_jwt(wanted).await?
             } else {
                 let issued = authenticator.issue_key(wanted).await?;
+                names.begin_without_logins(cx, &id).await?;
                 // Also if an administrator had ended the session of an earlier key of this name.
                 gate.allow_again(&credential).await.map_err(Refusal::internal)?;
                 issued
@@ -47,11 +54,15 @@ pub fn register(catalog: &Catalog, authenticator: &Arc<Authenticator>, gate: &Ga
     let keeper = Arc::clone(authenticator);
     let mut revoke = answering::<Revoke, Revoked>("token.revoke", "Revoke an API key or a JWT", Effect::Destroys);
     revoke.idempotent = true;
-    catalog.add(Arc::new(Request::new(revoke, move |_, arguments| {
-        let authenticator = Arc::clone(&keeper);
+    let names = namesakes.clone();
+    catalog.add(Arc::new(Request::new(revoke, move |cx, arguments| {
+        let (authenticator, names) = (Arc::clone(&keeper), names.clone());
         Box::pin(async move {
             let Revoke { id } = parse(arguments)?;
-            let kind = authenticator.revoke(&id).await?;
+            let (kind, name) = authenticator.revoke(&id).await?;
+            if let Some(name) = name {
+                names.begin_without_logins(cx, &Principal::token(&name, Role::Reader).id).await?;
+            }
             written(&Revoked { revoked: id, kind: kind.to_owned() })
         })
     })))?;

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use super::AppError;
 use super::fetch::Pages;
 use super::scanner::Dialler;
+use crate::base::bound::connector as bound;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::network::Network;
 use crate::config::Config;
@@ -51,9 +53,13 @@ pub(super) fn open<'a>(
         let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
         let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
         let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });
-        let desk = Desk::new(Arc::clone(custody), Arc::clone(&upstream) as _, Arc::clone(clock));
+        // Weak: the connectors tell the tools of what changes, and those hold the desk.
+        let known = Arc::downgrade(&connectors);
+        let bound_now = Arc::new(move |name: &str| known.upgrade()?.get(name).ok()?.binding);
+        let desk = Desk::new(Arc::clone(custody), bound_now, Arc::clone(&upstream) as _, Arc::clone(clock));
         let bound = Bound { store, vault, desk: desk.clone() };
         let client = Arc::new(Client::new(upstream, Arc::new(bound), scanners, Arc::clone(clock)));
+        keep_tidy(&client);
         let time = config.tool_execution.connector_timeout;
         let tools = Arc::new(ConnectorTools::new(catalog, &connectors, client, desk.clone(), time));
         connectors.tell(Arc::clone(&tools) as _);
@@ -61,6 +67,18 @@ pub(super) fn open<'a>(
         invitation::register(catalog, &connectors, &desk)?;
         Ok((connectors, desk))
     })
+}
+
+/// Forgets uploads that nobody goes on with, whether or not anybody uploads anything else.
+fn keep_tidy(client: &Arc<Client>) {
+    let client = Arc::downgrade(client);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(bound::UPLOAD_LOOK_MS)).await;
+            let Some(client) = client.upgrade() else { return };
+            client.forget_old_uploads();
+        }
+    });
 }
 
 struct Outbound {

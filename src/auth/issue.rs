@@ -178,8 +178,9 @@ impl Authenticator {
     }
 
     /// Revokes an API key by its name or beginning, or a JWT by its id. `jwt:` before the id, as the audit log has it,
-    /// also revokes one that was issued elsewhere. It is refused from the next request on.
-    pub async fn revoke(&self, wanted: &str) -> Result<&'static str, ChangeError> {
+    /// also revokes one that was issued elsewhere. It is refused from the next request on. Gives what it was, and an API
+    /// key's name, which is free from now on.
+    pub async fn revoke(&self, wanted: &str) -> Result<(&'static str, Option<String>), ChangeError> {
         let _one = self.change.lock().await;
         let now = self.clock.now();
         let (tokens, jwt) = self.store.read(|snapshot| {
@@ -191,7 +192,7 @@ impl Authenticator {
         if let Some((key, record)) = named(&tokens, wanted)? {
             let row = token::row_at(*key, &TokenRecord { disabled: true, ..record.clone() })?;
             self.commit(vec![row]).await?;
-            return Ok("api_key");
+            return Ok(("api_key", Some(record.name.clone())));
         }
         let (id, record) = match (jwt, wanted.strip_prefix("jwt:")) {
             (Some((id, record)), _) => (id, JwtRecord { revoked: Some(now), ..record }),
@@ -211,7 +212,7 @@ impl Authenticator {
             _ => return Err(TokenError::Unknown(wanted.chars().take(bound::ACCOUNT_NAME_BYTES_MAX).collect()).into()),
         };
         self.commit(vec![record.row(&id)?]).await?;
-        Ok("jwt")
+        Ok(("jwt", None))
     }
 
     /// How many API keys and JWTs are revoked or expired; with `delete` they go. A JWT that was revoked stays until it

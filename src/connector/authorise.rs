@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::form_urlencoded::byte_serialize;
 
 use super::binding::{Binding, Scheme};
 use super::oauth::desk::Desk;
@@ -165,6 +166,8 @@ fn shown(binding: &Binding, value: &Secret) -> Option<Authority> {
         }
         Scheme::Query(name) => {
             let text = std::str::from_utf8(bytes).ok()?;
+            // As it goes over the wire, and as an API may write it in what it answers.
+            authority.secrets.push(Secret::new(byte_serialize(bytes).collect::<String>()));
             authority.secrets.push(Secret::new(style::encode(text)));
             authority.query.push((name.clone(), Secret::new(bytes)));
         }
@@ -206,6 +209,7 @@ mod tests {
         let query = authority(Scheme::Query("key".into()), "a b&c").unwrap();
         assert_eq!(query.query, [("key".to_owned(), Secret::new("a b&c"))]);
         assert!(query.headers.is_empty() && query.secrets.contains(&Secret::new("a%20b%26c")));
+        assert!(query.secrets.contains(&Secret::new("a+b%26c")), "as it goes over the wire");
     }
 
     #[test]

@@ -13,17 +13,18 @@ use tokio::time::Instant;
 
 use super::authorise::Authorise;
 use super::base_url::BaseUrl;
+use super::binding::Binding;
 use super::breaker::{Breakers, Failure, Pass};
 use super::next::next;
 use super::pieces::{Step, Told, Uploads, Whose};
 use super::record::ConnectorRecord;
 use super::reply::{Part, Reader, Reply};
 use super::scan::{self, Dial, Scanner, Verdict};
-use super::tool::Tool;
+use super::tool::{Class, Tool};
 use super::upload::File;
 use super::upstream::{Answered, Authority, Outgoing, Unsent, Upstream};
 use super::wire::{Ready, SentFile, WireRequest};
-use super::{retry, upload};
+use super::{oauth, retry, upload};
 use crate::base::bound::connector as bound;
 use crate::base::budget::Meter;
 use crate::base::clock::Clock;
@@ -113,16 +114,31 @@ impl Client {
         self.uploads.forget(connector);
     }
 
+    /// Forgets uploads in pieces that nobody went on with for their time.
+    pub fn forget_old_uploads(&self) {
+        let held_bytes = self.uploads.forget_all_old();
+        if held_bytes > 0 {
+            tracing::debug!(held_bytes, "files wait for the scanner");
+        }
+    }
+
     /// Calls an operation. What the API answered is a reply, its errors too; a refusal is Sekisho's own.
     pub async fn call(&self, call: Call<'_>, mut arguments: Value) -> Result<Reply, Refusal> {
         let until = Instant::now() + call.time;
         let tool = call.operation.tool();
         let name = &call.connector.name;
         let base = BaseUrl::parse(&call.connector.base_url, call.connector.loopback_http).map_err(Refusal::internal)?;
+        let scanner = call.connector.settings.scanner().map_err(Refusal::internal)?;
+        if scanner.is_some() && upload::has_unseen_files(tool) {
+            let public = format!(
+                "{} takes files in a form that cannot be shown to the scanner of {name}, so it is not called.",
+                tool.name
+            );
+            return Err(Refusal::new(Code::Conflict, public));
+        }
         let files = if arguments.is_object() { upload::prepare(tool, &mut arguments)? } else { Vec::new() };
         note_files(call.meter, files.iter().map(File::sent));
         let request = call.operation.ready.request(&base, &arguments, &random_bytes::<16>)?;
-        let scanner = call.connector.settings.scanner().map_err(Refusal::internal)?;
         let principal = Arc::clone(&call.principal.id);
         let whose = Whose { connector: name, principal, is_scanned: scanner.is_some() };
         let step = self.uploads.step(whose, tool, &arguments, &files)?;
@@ -143,16 +159,16 @@ impl Client {
             Ok(pass) => pass,
             Err(left) => return Ok(left_alone(call.meter, name, left)),
         };
-        let (sent, attempts) = self.attempts(&call, &base, &request, until).await?;
+        let Attempted { sent, attempts, secrets } = self.attempts(&call, &base, &request, until).await?;
         if attempts > 1 {
             call.meter.note(format!("{attempts} attempts"));
         }
-        tell(pass, &sent);
+        tell(pass, &sent, Instant::now() >= until);
         match sent {
             Ok(answered) => {
                 call.meter.hold(answered.body.len())?;
                 call.meter.note(format!("status {}", answered.status.as_u16()));
-                let mut reply = self.read(&call, &request, &answered);
+                let mut reply = self.read(&call, &request, &answered, &secrets);
                 if answered.status.is_success()
                     && let Some(told) = taken(call.meter, step, &answered)
                 {
@@ -168,12 +184,21 @@ impl Client {
         }
     }
 
-    fn read(&self, call: &Call<'_>, request: &WireRequest, answered: &Answered) -> Reply {
+    fn read(&self, call: &Call<'_>, request: &WireRequest, answered: &Answered, secrets: &[Secret]) -> Reply {
+        let mut reply = self.read_plainly(call, request, answered, secrets);
+        let setup = call.connector.binding.as_ref().and_then(Binding::oauth);
+        if let Some(setup) = setup.filter(|_| answered.status == StatusCode::UNAUTHORIZED) {
+            reply.parts.push(Part::Text(log_in_again(&call.connector.name, setup.whose)));
+        }
+        reply
+    }
+
+    fn read_plainly(&self, call: &Call<'_>, request: &WireRequest, answered: &Answered, secrets: &[Secret]) -> Reply {
         let tool = call.operation.tool();
         let after = retry::retry_after(&answered.headers, self.clock.now());
         let next = |headers: &HeaderMap, body: Option<&Value>| next(tool, &request.url, headers, body);
         let output = call.operation.output.as_ref();
-        let reader = Reader { connector: &call.connector.name, tool, output, next: &next };
+        let reader = Reader { connector: &call.connector.name, tool, output, next: &next, secrets };
         reader.read(answered, after.map(whole_seconds))
     }
 
@@ -215,10 +240,16 @@ impl Client {
         base: &BaseUrl,
         request: &WireRequest,
         until: Instant,
-    ) -> Result<(Result<Answered, Unsent>, u32), Refusal> {
-        let (mut attempt, mut is_renewed) = (1, false);
+    ) -> Result<Attempted, Refusal> {
+        let (mut attempt, mut is_renewed, mut secrets) = (1, false, Vec::new());
         loop {
             let (sent, authority) = self.attempt(call, base, request, until).await?;
+            for secret in &authority.secrets {
+                // The same ones, mostly.
+                if !secrets.contains(secret) {
+                    secrets.push(secret.clone());
+                }
+            }
             let unauthenticated = matches!(&sent, Ok(answered) if answered.status == StatusCode::UNAUTHORIZED);
             if unauthenticated
                 && !is_renewed
@@ -231,7 +262,7 @@ impl Client {
             }
             let left = until.saturating_duration_since(Instant::now());
             let Some(wait) = retry::wait(request.method, &sent, attempt, left, self.clock.now()) else {
-                return Ok((sent, attempt));
+                return Ok(Attempted { sent, attempts: attempt, secrets });
             };
             tokio::time::sleep(wait).await;
             attempt += 1;
@@ -276,9 +307,20 @@ impl Client {
     }
 }
 
-fn tell(pass: Pass<'_>, sent: &Result<Answered, Unsent>) {
+/// What became of a call.
+struct Attempted {
+    sent: Result<Answered, Unsent>,
+    attempts: u32,
+    /// All that it carried: an answer may send it back.
+    secrets: Vec<Secret>,
+}
+
+/// `is_over`: the call's time was up. That nobody was reached may then lie in how little of it was left, after a scanner
+/// or an authorization server had had the rest: it says nothing of the API.
+fn tell(pass: Pass<'_>, sent: &Result<Answered, Unsent>, is_over: bool) {
     match sent {
         Ok(answered) if retry::is_outage(answered.status) => pass.failed(Failure::Unanswered),
+        Err(Unsent::Unreached(_)) if is_over => {}
         Err(Unsent::Unreached(_)) => pass.failed(Failure::Unreached),
         Err(Unsent::Interrupted(_)) => pass.failed(Failure::Unanswered),
         // What our own settings refuse says nothing of the API.
@@ -372,11 +414,50 @@ fn unanswered(name: &str, tool: &Tool, unsent: &Unsent) -> Reply {
                 "{name} gave no whole answer in time, and it is not known whether this was carried out. Look first, then call again."
             ),
         ),
-        Unsent::Redirected(_) => ("redirected", format!("{name} answered with a redirect that is not followed.")),
+        Unsent::Redirected(_) => {
+            ("redirected", format!("{name} answered with a redirect that is not followed.{}", perhaps_done(tool)))
+        }
         Unsent::TooLarge(bytes_max) => (
             "too large",
-            format!("The answer of {name} has more than {bytes_max} bytes and is not passed on; ask for less."),
+            format!(
+                "The answer of {name} has more than {bytes_max} bytes and is not passed on; ask for less.{}",
+                perhaps_done(tool)
+            ),
         ),
     };
     Reply::failure(text, json!({"refused": reason}))
+}
+
+/// One operation may refuse whom others take; where all of them do, the login is over, and nobody can refresh it.
+fn log_in_again(name: &str, whose: oauth::setup::Whose) -> String {
+    let how = match whose {
+        oauth::setup::Whose::Service => format!("an operator logs in again: sekisho connector login {name}"),
+        oauth::setup::Whose::Each => format!("call {name}_logout, then {name}_login"),
+    };
+    format!("[If nothing of {name} works any more, its login is over: {how}.]")
+}
+
+/// It was answered: whoever believes that it was not done does it again.
+fn perhaps_done(tool: &Tool) -> &'static str {
+    if tool.class() == Class::Read { "" } else { " It was probably carried out: look first, before you call it again." }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::{ManualClock, Timestamp};
+
+    /// One whose scanner was slow shut the API for all.
+    #[test]
+    fn a_call_that_used_up_its_own_time_keeps_nobody_out() {
+        for (is_over, is_kept_out) in [(true, false), (false, true)] {
+            let breakers = Breakers::new(Arc::new(ManualClock::at(Timestamp(0))));
+            let (ann, bob): (Arc<str>, Arc<str>) = ("token:ann".into(), "token:bob".into());
+            for _ in 0..bound::BREAKER_FAILURES_MAX {
+                let sent = Err(Unsent::Unreached("no answer within 3 ms".into()));
+                tell(breakers.enter("zoo", &ann).unwrap(), &sent, is_over);
+            }
+            assert_eq!(breakers.enter("zoo", &bob).is_err(), is_kept_out);
+        }
+    }
 }

@@ -133,10 +133,17 @@ fn changes(name: &str, old: &Value, new: &Value) -> Changed {
             (old, new) => found.push(Change { pointer, before: old.map(short), after: new.map(short) }),
         }
     }
-    found.sort_by(|one, two| one.pointer.cmp(&two.pointer));
+    found.sort_by(|one, two| rank(&one.pointer).cmp(&rank(&two.pointer)).then_with(|| one.pointer.cmp(&two.pointer)));
     let more = found.len().saturating_sub(bound::DIFF_CHANGES_MAX);
     found.truncate(bound::DIFF_CHANGES_MAX);
     Changed { name: name.to_owned(), changes: found, more }
+}
+
+/// Where a call goes and what it does stand first: a hundred changes of words must not push them out of what is read.
+fn rank(pointer: &str) -> usize {
+    let first = pointer.split('/').nth(1).unwrap_or_default();
+    let all = ["method", "path", "template", "body", "parameters", "upload", "security"];
+    all.iter().position(|name| *name == first).unwrap_or(all.len())
 }
 
 fn short(value: &Value) -> String {
@@ -181,6 +188,25 @@ mod tests {
         let security = diff.security.unwrap();
         assert_eq!(security.changes[0].after.as_deref(), Some("https://evil.example/token"));
         assert!(Diff::between(pinned(&before), pinned(&before)).is_empty());
+    }
+
+    #[test]
+    fn where_a_call_goes_stands_before_all_words_of_it() {
+        let of = |method: &str, path: &str, word: &str| {
+            let properties: serde_json::Map<String, Value> =
+                (0..2 * bound::DIFF_CHANGES_MAX).map(|n| (format!("p{n}"), json!({"description": word}))).collect();
+            let body = json!({"required": true, "content": {"application/json": {"schema": {
+                "type": "object", "properties": properties}}}});
+            let operation = json!({"operationId": "toys", "requestBody": body});
+            let text = json!({"openapi": "3.1.0", "paths": {path: {method: operation}}}).to_string();
+            import("zoo", openapi::read(text.as_bytes()).unwrap())
+        };
+        let (before, after) = (of("post", "/toys", "a toy"), of("put", "/toys/all", "one toy"));
+        let changed = Diff::between(pinned(&before), pinned(&after)).changed.remove(0);
+        assert_eq!(changed.changes.len(), bound::DIFF_CHANGES_MAX);
+        assert!(changed.more > 0);
+        let first: Vec<&str> = changed.changes[..3].iter().map(|it| it.pointer.split('/').nth(1).unwrap()).collect();
+        assert_eq!(first, ["method", "path", "template"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which operations of a document become tools, and which of those are on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
@@ -91,11 +91,35 @@ impl Switches {
         }
     }
 
+    /// What is left of them when a changed document comes into force. That a tool is on was said of what it did then: one
+    /// that does another thing to the world by the same name has to be switched on anew. One that is gone takes all that
+    /// was said of it along: another may get its name.
+    pub fn after(&self, before: &[Tool], after: &[Tool]) -> Self {
+        let (before, after) = (classes(before), classes(after));
+        let mut kept = self.clone();
+        kept.on.retain(|name| after.get(name.as_str()).is_some_and(|now| before.get(name.as_str()) == Some(now)));
+        kept.off.retain(|name| after.contains_key(name.as_str()));
+        kept
+    }
+
+    /// Which tools of `after` would be on that nobody has allowed as they are: new ones, and those that do more than
+    /// they did before.
+    pub fn newly_on(&self, before: &[Tool], after: &[Tool]) -> Vec<String> {
+        let before = classes(before);
+        let is_new = |tool: &&Tool| before.get(tool.name.as_str()).is_none_or(|class| *class < tool.class());
+        let on = after.iter().filter(|tool| self.is_on(&tool.name, tool.class()));
+        on.filter(is_new).map(|tool| tool.name.clone()).collect()
+    }
+
     pub fn set_tool(&mut self, name: &str, on: bool) {
         let (into, from) = if on { (&mut self.on, &mut self.off) } else { (&mut self.off, &mut self.on) };
         into.insert(name.to_owned());
         from.remove(name);
     }
+}
+
+fn classes(tools: &[Tool]) -> BTreeMap<&str, Class> {
+    tools.iter().map(|tool| (tool.name.as_str(), tool.class())).collect()
 }
 
 #[cfg(test)]
@@ -135,6 +159,32 @@ mod tests {
         check(Picks { ids: vec!["show".into(), "zoo_clear".into()], ..none.clone() }, &["zoo_clear", "zoo_show"]);
         check(Picks { tags: vec!["Pets".into()], methods: vec![Method::Post], ..none.clone() }, &["zoo_make"]);
         assert!(Picks { paths: vec!["/[".into()], ..none }.of(tools()).is_err());
+    }
+
+    #[test]
+    fn what_was_said_of_a_tool_does_not_hold_for_one_that_does_another_thing_by_its_name() {
+        let of = |method: &str| {
+            let text = json!({"openapi": "3.1.0", "paths": {
+                "/toys": {method: {"operationId": "toys"}}, "/pets": {"get": {"operationId": "pets"}}}});
+            import("zoo", openapi::read(text.to_string().as_bytes()).unwrap()).tools
+        };
+        let mut switches = Switches::default();
+        switches.set_tool("zoo_toys", true);
+        switches.set_tool("zoo_pets", false);
+        switches.set_tool("zoo_gone", false);
+        for (before, after, is_on) in
+            [("get", "head", true), ("get", "post", false), ("post", "delete", false), ("post", "put", true)]
+        {
+            let kept = switches.after(&of(before), &of(after));
+            assert_eq!(kept.on.contains("zoo_toys"), is_on, "{before} {after}");
+            assert_eq!(kept.off.iter().collect::<Vec<_>>(), ["zoo_pets"]);
+        }
+        // Where the whole class is on, it is told.
+        let writes = Switches { write: true, ..Switches::default() };
+        assert_eq!(writes.newly_on(&of("get"), &of("post")), ["zoo_toys"]);
+        assert!(writes.newly_on(&of("post"), &of("get")).is_empty());
+        assert!(Switches::default().newly_on(&of("get"), &of("post")).is_empty());
+        assert_eq!(Switches::default().newly_on(&[], &of("get")), ["zoo_pets", "zoo_toys"]);
     }
 
     #[test]

@@ -233,6 +233,14 @@ impl Uploads {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| key.connector != connector);
     }
 
+    /// Forgets what nobody went on with, also where nobody begins or goes on with anything else: some of it holds files.
+    /// Gives how many bytes of them are still held.
+    pub(super) fn forget_all_old(&self) -> usize {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forget_old(&mut open);
+        open.values().filter_map(|upload| upload.content.as_ref()).map(Vec::len).sum()
+    }
+
     /// Whether one more file can be held for a scanner.
     fn has_room(&self, principal: &Arc<str>, bytes: u64) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -173,8 +173,10 @@ pub struct Change {
     pub diff: Diff,
     /// What an approval has to name.
     pub digest: String,
-    /// The tools that would be, to tell which of them would be on.
-    pub after: Vec<Tool>,
+    /// What would be on.
+    pub switches: Switches,
+    /// Tools that would be on and are new, or do more than before.
+    pub newly_on: Vec<String>,
     pub record: ConnectorRecord,
     /// What looks like an attack in words that are new.
     pub findings: Vec<Finding>,
@@ -325,7 +327,9 @@ impl Connectors {
             of_flags(name, &pending.document)
         };
         findings.extend(self.reading.words.of_tools(&new)?);
-        Ok(Change { diff, digest, after, record, findings })
+        let switches = record.switches.after(&before, &after);
+        let newly_on = switches.newly_on(&before, &after);
+        Ok(Change { diff, digest, switches, newly_on, record, findings })
     }
 
     /// Puts the change that waits in force. `digest` is that of the change that was looked at; `accepted` names the tools
@@ -341,10 +345,7 @@ impl Connectors {
         if let Some(pending) = change.record.pending.take() {
             change.record.generation = pending.generation;
             change.record.document = pending.document;
-            // A tool that is gone takes what was said of it along: another one may get its name.
-            let names: HashSet<&str> = change.after.iter().map(|tool| tool.name.as_str()).collect();
-            change.record.switches.on.retain(|tool| names.contains(tool.as_str()));
-            change.record.switches.off.retain(|tool| names.contains(tool.as_str()));
+            change.record.switches.clone_from(&change.switches);
             self.write(&change.record).await?;
             self.publish(name).await;
             self.forget(name, 0..pending.generation).await?;

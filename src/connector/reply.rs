@@ -10,8 +10,10 @@ use super::fault;
 use super::tool::Tool;
 use super::upload::is_media_type;
 use super::upstream::Answered;
+use crate::base::bound::USED_SECRET_BYTES_MIN;
 use crate::base::bound::connector as bound;
 use crate::base::id::hex;
+use crate::base::secret::Secret;
 use crate::crypto::digest::sha256;
 use crate::openapi::Method;
 use crate::schema::Schema;
@@ -56,6 +58,8 @@ pub(super) struct Reader<'a> {
     pub(super) output: Option<&'a Schema>,
     /// Gives where the answer goes on.
     pub(super) next: &'a dyn Fn(&HeaderMap, Option<&Value>) -> Option<Value>,
+    /// What the request carried.
+    pub(super) secrets: &'a [Secret],
 }
 
 impl Reader<'_> {
@@ -86,7 +90,7 @@ impl Reader<'_> {
                 Err(_) => self.unfit(status, &format!("it says that it is {found}, and is no JSON")),
             };
         }
-        let parts = match other(&found, &answered.body) {
+        let parts = match other(&found, &answered.body, self.secrets) {
             Ok(part) => vec![part],
             Err(reason) => return self.unfit(status, &reason),
         };
@@ -160,7 +164,7 @@ impl Reader<'_> {
 }
 
 /// What is neither JSON nor empty, or why it is not passed on.
-fn other(media_type: &str, body: &[u8]) -> Result<Part, String> {
+fn other(media_type: &str, body: &[u8], secrets: &[Secret]) -> Result<Part, String> {
     let id = hex(&sha256(&[body])).chars().take(16).collect();
     if is_text(media_type) {
         let text = String::from_utf8_lossy(body).into_owned();
@@ -177,6 +181,14 @@ fn other(media_type: &str, body: &[u8]) -> Result<Part, String> {
             body.len(),
             bound::ANSWER_BINARY_BYTES_MAX
         ));
+    }
+    // In base64 nobody would find it any more, and a part of a picture cannot be masked.
+    let shows = |secret: &Secret| {
+        let secret = secret.expose_secret();
+        secret.len() >= USED_SECRET_BYTES_MIN && body.windows(secret.len()).any(|window| window == secret)
+    };
+    if secrets.iter().any(shows) {
+        return Err("it holds the credential that the call was made with".into());
     }
     Ok(Part::Binary { data: STANDARD.encode(body), media_type: media_type.to_owned(), id })
 }
@@ -215,4 +227,19 @@ fn is_text(essence: &str) -> bool {
     essence.starts_with("text/")
         || essence.ends_with("+xml")
         || ["application/xml", "application/yaml", "application/x-ndjson", "application/javascript"].contains(&essence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_that_holds_the_calls_own_credential_is_not_passed_on() {
+        let secrets = [Secret::new("short"), Secret::new("a-key-of-many-bytes")];
+        let of = |body: &[u8]| other("image/png", body, &secrets);
+        of(b"\x89PNG short and a-key-of-many-byte").unwrap();
+        assert!(of(b"\x89PNG\0a-key-of-many-bytes\0").unwrap_err().contains("credential"));
+        // A text is masked on its way out.
+        other("text/plain", b"a-key-of-many-bytes", &secrets).unwrap();
+    }
 }

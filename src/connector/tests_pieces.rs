@@ -183,3 +183,14 @@ fn who_leaves_large_files_for_a_scanner_keeps_nobody_else_out() {
     bench.clock.advance(Duration::from_millis(bound::UPLOAD_HELD_IDLE_MS));
     assert!(begin("dan", 0));
 }
+
+#[test]
+fn what_is_held_for_a_scanner_is_given_up_though_nobody_uploads_anything_else() {
+    let bench = Bench::new(true);
+    bench.begin("ann", 5, &json!({"uploadSessionId": "u1"})).unwrap();
+    bench.sent(0, "aGk=");
+    bench.clock.advance(Duration::from_millis(bound::UPLOAD_HELD_IDLE_MS) - Duration::from_millis(1));
+    assert_eq!(bench.uploads.forget_all_old(), 2);
+    bench.clock.advance(Duration::from_millis(1));
+    assert_eq!(bench.uploads.forget_all_old(), 0);
+}

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::connection::Peer;
 use crate::auth::Evidence;
 use crate::auth::session::Handle;
+use crate::auth::standing::Standing;
 use crate::base::bound;
 use crate::base::id::{NoEntropy, hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
@@ -176,7 +177,8 @@ impl Connect {
         let visit = Visit { known: known.again(), ticket: ticket.to_owned(), login: text("login"), until };
         {
             let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-            visits.retain(|_, visit| Instant::now() < visit.until);
+            // Whoever follows the link again begins again.
+            visits.retain(|_, visit| Instant::now() < visit.until && visit.ticket != ticket);
             if visits.len() >= bound::oauth::OAUTH_LOGINS_MAX {
                 let public = "Too many people are logging in; come back in a few minutes.";
                 return Err((Refusal::new(Code::Busy, public), Some(known)));
@@ -196,17 +198,25 @@ impl Connect {
         is_tls: bool,
         query: &str,
     ) -> Result<Response<Answer>, (Refusal, Option<Known>)> {
-        let found = cookie(headers, is_tls).and_then(|cookie| {
-            let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-            visits.remove(&sha256(&[cookie.as_bytes()])).filter(|visit| Instant::now() < visit.until)
+        // It stays: any page can send the browser here with nothing in hand. An answer is taken once all the same, and
+        // the login says which is one.
+        let found = cookie(headers, is_tls).map(|cookie| sha256(&[cookie.as_bytes()])).and_then(|key| {
+            let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
+            let visit = visits.get(&key).filter(|visit| Instant::now() < visit.until)?;
+            Some((key, visit.known.again(), json!({"ticket": visit.ticket, "login": visit.login, "answer": query})))
         });
-        let Some(visit) = found else {
+        let Some((key, known, arguments)) = found else {
             let public =
                 "No login was begun in this browser, or it is too old. Begin again with the link that you were given.";
             return Err((Refusal::new(Code::Forbidden, public), None));
         };
-        let arguments = json!({"ticket": visit.ticket, "login": visit.login, "answer": query});
-        let answer = run(web, &visit.known, FINISH, arguments).await?;
+        if !web.pipeline.holds(&known, &mut Standing::default()) {
+            let public =
+                "The credential that was shown here holds no more: it was revoked, or its account disabled or removed.";
+            return Err((Refusal::new(Code::Forbidden, public), Some(known)));
+        }
+        let answer = run(web, &known, FINISH, arguments).await?;
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let mut response = page::done(answer["name"].as_str().unwrap_or_default());
         set_cookie(&mut response, "", is_tls);
         Ok(response)

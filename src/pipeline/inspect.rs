@@ -86,8 +86,8 @@ fn without_content(arguments: &Value, content: &[String]) -> Option<Value> {
         return None;
     }
     let mut kept = arguments.clone();
-    for name in content {
-        if let Some(value) = kept.get_mut(name) {
+    for pointer in content {
+        if let Some(value) = kept.pointer_mut(pointer) {
             *value = format!("[{} bytes of JSON]", value.to_string().len()).into();
         }
     }

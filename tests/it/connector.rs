@@ -142,6 +142,37 @@ fn a_changed_document_is_in_force_only_after_somebody_approved_it() {
     assert_eq!(on(&installation, "zoo"), ["zoo_get_dogs", "zoo_get_emus"]);
 }
 
+/// A tool that was switched on when it read stayed on when it came to delete, by the same name.
+#[test]
+fn a_tool_that_does_more_than_it_did_is_switched_on_anew() {
+    let installation = Installation::new();
+    let _server = installation.serve();
+    let path = installation.folder("documents").join("toys.json");
+    let file = path.to_str().unwrap();
+    let write_toys = |one: &str, two: &str| {
+        let paths = json!({"/toys": {one: {"operationId": "toys"}}, "/pets": {two: {"operationId": "pets"}}});
+        write(
+            &path,
+            &json!({"openapi": "3.1.0", "info": {"title": "Zoo", "version": "1"}, "paths": paths}).to_string(),
+        );
+    };
+    write_toys("post", "get");
+    let add = ["connector", "add", "zoo", file, "--base-url", "https://zoo.example", "--yes"];
+    check(&installation.run(&add), 0, &["1 of 2 operations are on"]);
+    check(&installation.run(&["connector", "enable", "zoo", "--operation", "toys"]), 0, &["2 of 2"]);
+    write_toys("delete", "get");
+    let updated = installation.run(&["connector", "update", "zoo", file]);
+    check(&updated, 0, &["~ zoo_toys", "/method: \"POST\" -> \"DELETE\""]);
+    assert!(!said(&updated).contains("on at once"), "{}", said(&updated));
+    check(&installation.run(&["connector", "approve", "zoo", "--yes"]), 0, &[]);
+    assert_eq!(on(&installation, "zoo"), ["zoo_pets"]);
+    // Where all that writes is on, a read that became a write is, too: that is told before.
+    check(&installation.run(&["connector", "enable", "zoo", "--writes"]), 0, &["1 of 2"]);
+    write_toys("delete", "post");
+    let updated = installation.run(&["connector", "update", "zoo", file]);
+    check(&updated, 0, &["does more than before and is on at once: zoo_pets"]);
+}
+
 #[test]
 fn what_cannot_be_used_is_refused_with_the_way_out() {
     let installation = Installation::new();

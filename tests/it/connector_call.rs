@@ -269,6 +269,10 @@ fn answers_that_cannot_be_passed_on_and_errors_are_told_in_their_own_words() {
     list(&["is no JSON"], 1);
     api.plan([Answer::json(200, &format!("\"{}\"", "a".repeat(9 << 20)))]);
     list(&["more than 8388608 bytes"], 1);
+    // Whoever reads that it failed does it again.
+    api.plan([Answer::json(200, &format!("\"{}\"", "a".repeat(9 << 20)))]);
+    let make = |words: &[&str]| failed(&server, &api, "zoo_make_cat", json!({"name": "Tom"}), words, 1);
+    make(&["more than 8388608 bytes", "probably carried out: look first"]);
     api.plan([Answer::of(200, &[("Content-Type", "image/png")], &vec![0; 600 << 10])]);
     failed(&server, &api, "zoo_see_picture", json!({}), &["524288 are passed on at the most"], 1);
 
@@ -277,7 +281,7 @@ fn answers_that_cannot_be_passed_on_and_errors_are_told_in_their_own_words() {
     list(&["redirect", "not followed"], 1);
     assert!(other.seen().is_empty());
     api.plan([Answer::of(307, &[("Location", &away)], b"")]);
-    failed(&server, &api, "zoo_make_cat", json!({"name": "Tom"}), &["redirect"], 1);
+    make(&["redirect"]);
     assert!(other.seen().is_empty());
 
     let error = r#"{"code":"NOT_FOUND","message":"There is no such cat","details":{"id":7}}"#;
@@ -456,6 +460,12 @@ fn a_bound_credential_goes_to_the_api_and_nowhere_else() {
             let token = installation.token();
             assert!(!format!("{seen:?}").contains(&token), "the caller's own token went upstream");
         }
+        // In base64 nobody would find it: such a picture is not passed on.
+        let picture = format!("\u{89}PNG {CANARY} {encoded}");
+        api.plan([Answer::of(200, &[("Content-Type", "image/png")], picture.as_bytes())]);
+        let result = server.call("zoo_see_picture", json!({}));
+        assert!(said(&result).contains("holds the credential") && result["isError"] == true, "{way}: {result}");
+        api.seen();
         let entry = last_entry(&installation, "zoo_list_cats");
         assert!(entry["reason"].as_str().unwrap().contains(&format!("credential {credential}")), "{entry}");
         assert_eq!(entry["target"], "zoo");

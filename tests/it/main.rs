@@ -57,6 +57,7 @@ mod mtls;
 mod notify;
 mod oauth;
 mod oauth_crash;
+mod oauth_desk;
 mod oauth_page;
 mod outfit;
 mod outside;

@@ -531,3 +531,77 @@ fn a_private_authority_is_trusted_where_it_was_named_and_nowhere_else() {
     }
     nowhere(&installation, server, &upstream, &[]);
 }
+
+/// One operation that was not for everybody logged everybody out.
+#[test]
+fn an_operation_that_answers_401_logs_nobody_out() {
+    let (installation, server, upstream) = echo(&[]);
+    upstream.tell(json!({"gives_refresh": false}));
+    log_in(&installation, &upstream, &[]);
+    let token = carried(&server, &upstream);
+    let refused = call(&server, "echo_get_refused").to_string();
+    assert!(refused.contains("Not for you") && refused.contains("sekisho connector login echo"), "{refused}");
+    assert_eq!(carried(&server, &upstream), token);
+    // With one to refresh, and an authorization server that fails.
+    upstream.tell(json!({"gives_refresh": true}));
+    log_in(&installation, &upstream, &[]);
+    let token = carried(&server, &upstream);
+    upstream.tell(json!({"token_fault": "busy"}));
+    let failed = server.modern("tools/call", json!({"name": "echo_get_refused", "arguments": {}})).body;
+    assert!(failed.contains("cannot be asked at the moment"), "{failed}");
+    assert_eq!(carried(&server, &upstream), token);
+    nowhere(&installation, server, &upstream, &[refused, failed]);
+}
+
+/// Whoever got the name of somebody who had left got their logins too.
+#[test]
+fn a_login_does_not_pass_to_a_namesake() {
+    let (installation, server, upstream) = echo(&["--whose", "each"]);
+    check(&bind(&installation, &["--whose", "each", "--issuer", &upstream.url]), 0, &["/oauth/token"]);
+    crate::identify::add(&installation, "ann", "reader");
+    crate::identify::add(&installation, "bob", "reader");
+    let account = |name: &str| Client::with_header(&crate::identify::basic(name, crate::identify::PASSWORD));
+    let body = |client: &Client| client.call(&server, "echo_get_echo").body;
+    for whose in ["account:ann", "account:bob"] {
+        log_in(&installation, &upstream, &["--for", whose]);
+    }
+    assert!(body(&account("ann")).contains("/api/echo"));
+    check(&installation.run(&["account", "remove", "ann"]), 0, &[]);
+    assert_eq!(count(&upstream, "revoked"), 1, "the authorization server heard of it");
+    crate::identify::add(&installation, "ann", "reader");
+    assert!(body(&account("ann")).contains("Nobody is logged in"));
+    assert!(body(&account("bob")).contains("/api/echo"), "another's login is left alone");
+
+    let (first, _) = issue(&installation, &["ci"]);
+    log_in(&installation, &upstream, &["--for", "token:ci"]);
+    assert!(body(&Client::with(&first)).contains("/api/echo"));
+    // What cannot be read cannot be told to anybody, and goes all the same.
+    check(&installation.run(&["vault", "seal"]), 0, &[]);
+    check(&installation.run(&["token", "revoke", "ci"]), 0, &[]);
+    let key = std::fs::read_to_string(installation.data().join("vault-key")).unwrap();
+    check(&told(&installation, &["vault", "unseal"], key.trim()), 0, &[]);
+    let (second, _) = issue(&installation, &["ci"]);
+    assert!(body(&Client::with(&second)).contains("Nobody is logged in"));
+    let entries = installation.entries();
+    for operation in ["account.remove", "token.revoke"] {
+        let of = |entry: &&Value| entry["operation"] == operation && entry["outcome"] == "done";
+        let entry = entries.iter().rfind(of).unwrap();
+        assert!(entry["reason"].as_str().is_some_and(|it| it.contains("its logins to 1 APIs were ended")), "{entry}");
+    }
+    nowhere(&installation, server, &upstream, &[]);
+}
+
+#[test]
+fn a_logout_has_the_time_that_the_authorization_server_takes_for_it() {
+    let mut installation = installation();
+    installation.set("LIMITS_CALL_TIMEOUT_MS", "1000");
+    let (installation, server, upstream) = started(installation, &["--whose", "each"]);
+    check(&bind(&installation, &["--whose", "each", "--issuer", &upstream.url]), 0, &["/oauth/token"]);
+    let ann = Client::with(&issue(&installation, &["ann"]).0);
+    log_in(&installation, &upstream, &["--for", "token:ann"]);
+    upstream.tell(json!({"revoke_delay_ms": 2000}));
+    let out = ann.call(&server, "echo_logout").body;
+    assert!(out.contains("\"logged_in\":false"), "{out}");
+    assert_eq!(count(&upstream, "revoked"), 1);
+    nowhere(&installation, server, &upstream, &[out]);
+}

@@ -1,6 +1,7 @@
 //! The power goes at every moment of a refresh, and the disk fails in it: there are always the old tokens or the new
 //! ones, what was acknowledged is durable, and what is lost is said.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
@@ -27,6 +28,7 @@ use sekisho::store::{Put, Store};
 use sekisho::vault;
 use sekisho::vault::door::Door;
 use serde_json::json;
+use tokio::sync::Notify;
 use url::form_urlencoded;
 
 use crate::dice::Dice;
@@ -35,21 +37,30 @@ use crate::harness::is_soak;
 
 /// Gives tokens by number; one refresh token holds at a time, and one that was used before ends them all.
 #[derive(Default)]
-struct Server {
+pub(crate) struct Server {
     state: Mutex<State>,
+    /// It has done what it was asked, and tells it only when it is let.
+    pub(crate) holds: AtomicBool,
+    pub(crate) held: Arc<Notify>,
 }
 
 #[derive(Clone, Default)]
-struct State {
+pub(crate) struct State {
     /// Of the newest tokens.
-    number: u64,
+    pub(crate) number: u64,
     is_over: bool,
-    refreshes: u64,
+    pub(crate) refreshes: u64,
+    pub(crate) is_down: bool,
+    pub(crate) without_refresh: bool,
 }
 
 impl Server {
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.state.lock().unwrap().clone()
+    }
+
+    pub(crate) fn is(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
     }
 
     fn answer(&self, form: &[u8]) -> (u16, serde_json::Value) {
@@ -57,6 +68,9 @@ impl Server {
             form_urlencoded::parse(form).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
         };
         let mut state = self.state.lock().unwrap();
+        if state.is_down {
+            return (503, json!({}));
+        }
         if field("grant_type").as_deref() == Some("refresh_token") {
             state.refreshes += 1;
             if state.is_over || field("refresh_token") != Some(format!("refresh-{}", state.number)) {
@@ -68,7 +82,11 @@ impl Server {
         }
         state.number += 1;
         let (access, refresh) = (format!("access-{}", state.number), format!("refresh-{}", state.number));
-        (200, json!({"access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": refresh}))
+        let mut answer = json!({"access_token": access, "token_type": "Bearer", "expires_in": 3600});
+        if !state.without_refresh {
+            answer["refresh_token"] = refresh.into();
+        }
+        (200, answer)
     }
 }
 
@@ -78,11 +96,17 @@ impl Upstream for Server {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         let status = StatusCode::from_u16(status).unwrap();
-        Box::pin(async move { Ok(Answered { status, headers, body: body.to_string().into_bytes(), requests: 1 }) })
+        let held = self.holds.load(Ordering::SeqCst).then(|| Arc::clone(&self.held));
+        Box::pin(async move {
+            if let Some(held) = held {
+                held.notified().await;
+            }
+            Ok(Answered { status, headers, body: body.to_string().into_bytes(), requests: 1 })
+        })
     }
 }
 
-fn connector() -> ConnectorRecord {
+pub(crate) fn connector() -> ConnectorRecord {
     let document = DocumentFacts {
         title: "Zoo".into(),
         version: "1".into(),
@@ -124,13 +148,15 @@ fn connector() -> ConnectorRecord {
 }
 
 /// A process on a disk: everything between the disk and whoever asks for a token.
-struct Process {
-    store: Store,
-    desk: Desk,
+pub(crate) struct Process {
+    pub(crate) store: Store,
+    pub(crate) desk: Desk,
+    /// How the connector is bound now.
+    pub(crate) bound: Arc<Mutex<Option<Binding>>>,
 }
 
 impl Process {
-    fn start(disk: &SimulatedDisk, server: &Arc<Server>, key: &Secret) -> Self {
+    pub(crate) fn start(disk: &SimulatedDisk, server: &Arc<Server>, key: &Secret) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let opened = Store::open_on(Arc::new(disk.clone())).unwrap();
         let hook = LogHook::of(&opened).unwrap();
@@ -141,11 +167,14 @@ impl Process {
         let keeper = Arc::new(Keeper::new(audit.clone(), &[1; 16], "/nonexistent/checkpoints".into(), false));
         let config = Config::of(Raw::default()).unwrap();
         let custody = Custody::new(audit, vault, keeper, "/nonexistent/key".into(), &config);
-        let desk = Desk::new(Arc::new(custody), Arc::clone(server) as _, clock);
-        Self { store, desk }
+        let bound = Arc::new(Mutex::new(connector().binding));
+        let known = Arc::clone(&bound);
+        let bound_now = Arc::new(move |_: &str| known.lock().unwrap().clone());
+        let desk = Desk::new(Arc::new(custody), bound_now, Arc::clone(server) as _, clock);
+        Self { store, desk, bound }
     }
 
-    async fn access(&self) -> Result<String, Refusal> {
+    pub(crate) async fn access(&self) -> Result<String, Refusal> {
         let (access, _) = self.desk.access(&connector(), &caller()).await?;
         Ok(String::from_utf8(access.expose_secret().to_vec()).unwrap())
     }
@@ -155,17 +184,17 @@ impl Process {
     }
 
     /// The API refuses the token that there is.
-    async fn refused(&self, access: &str) -> Result<bool, Refusal> {
+    pub(crate) async fn refused(&self, access: &str) -> Result<bool, Refusal> {
         self.desk.renew(&connector(), &caller(), &Secret::new(access)).await
     }
 }
 
-fn caller() -> Principal {
+pub(crate) fn caller() -> Principal {
     Principal::anonymous()
 }
 
 /// Somebody is logged in, and nothing is under way.
-async fn logged_in() -> (SimulatedDisk, Arc<Server>, Secret) {
+pub(crate) async fn logged_in() -> (SimulatedDisk, Arc<Server>, Secret) {
     let made = vault::create([1; 16], &Secret::new("secret"), Iterations::default(), Timestamp(0)).unwrap();
     let disk = SimulatedDisk::empty();
     let rows = [made.rows, vec![Put::new(Table::Meta, b"database_id".as_slice(), vec![1; 16])]].concat();
@@ -178,7 +207,7 @@ async fn logged_in() -> (SimulatedDisk, Arc<Server>, Secret) {
     (disk, server, made.derived)
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
@@ -201,7 +230,7 @@ fn wherever_the_power_goes_in_a_refresh_there_are_the_old_tokens_or_the_new_ones
         for moment in (0..=changes).step_by(stride) {
             for tear in [Tear::Whole, Tear::Torn] {
                 let disk = disk.twin();
-                let server = Arc::new(Server { state: Mutex::new(begin.clone()) });
+                let server = Arc::new(Server { state: Mutex::new(begin.clone()), ..Server::default() });
                 let process = Process::start(&disk, &server, &key);
                 disk.power_off_at(disk.changes() + moment);
                 let renewed = process.refused("access-1").await;

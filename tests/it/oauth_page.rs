@@ -278,3 +278,76 @@ fn where_no_browser_can_be_sent_the_tool_names_the_command() {
     assert!(crate::oauth::works(&server));
     nowhere(&installation, server, &upstream, &[told]);
 }
+
+/// Ann, who was invited to log in for herself, would have logged her account in for all callers.
+#[test]
+fn an_invitation_does_not_outlive_what_it_was_for() {
+    let (installation, server, upstream, ann) = agents();
+    let fields = [("name", "ann"), ("password", PASSWORD)];
+    let anew: [&dyn Fn(); 3] = [
+        &|| check(&crate::oauth::bind(&installation, &["--whose", "service"]), 0, &[]),
+        &|| check(&crate::oauth::bind(&installation, &["--whose", "each", "--scope", "other"]), 0, &[]),
+        &|| {
+            check(&installation.run(&["connector", "remove", "echo"]), 0, &[]);
+            crate::oauth::add(&installation, &upstream);
+            check(&crate::oauth::bind(&installation, &["--whose", "each"]), 0, &[]);
+        },
+    ];
+    let mut told = Vec::new();
+    for anew in anew {
+        check(&crate::oauth::bind(&installation, &["--whose", "each"]), 0, &[]);
+        let url = invited(&server, &ann);
+        let mut browser = Browser::new();
+        let path = browser.open(&server, &url);
+        anew();
+        let page = browser.send(&server, &path, &fields);
+        assert!(page.status == 404 && page.body.contains("is not open"), "{page:?}");
+        told.extend(browser.told);
+    }
+    assert_eq!(count(&upstream, "authorization_code"), 0);
+    nowhere(&installation, server, &upstream, &told);
+}
+
+#[test]
+fn whoever_follows_a_link_twice_goes_on_in_the_browser_that_came_last() {
+    let (installation, server, upstream, ann) = agents();
+    let fields = [("name", "ann"), ("password", PASSWORD)];
+    let url = invited(&server, &ann);
+    let mut browsers = [Browser::new(), Browser::new()];
+    let backs: Vec<String> = browsers
+        .iter_mut()
+        .map(|browser| {
+            let path = browser.open(&server, &url);
+            let onward = browser.send(&server, &path, &fields);
+            let back = upstream.browse(&between(&onward.body, "href=\"", "\"").replace("&amp;", "&"));
+            format!("/{}", back.splitn(4, '/').nth(3).unwrap())
+        })
+        .collect();
+    let [first, last] = &mut browsers;
+    assert_eq!(first.go(&server, "GET", &backs[0], &[], "").status, 403);
+    // Any page may send the browser here with nothing in hand; that ends no login.
+    for nothing in ["/connect/callback", "/connect/callback?x", "/connect/callback?code=a&state=b", backs[0].as_str()] {
+        let page = last.go(&server, "GET", nothing, &[], "");
+        assert!(page.status == 400 && page.body.contains("is not taken"), "{nothing}: {page:?}");
+    }
+    assert_eq!(last.go(&server, "GET", &backs[1], &[], "").status, 200);
+    let [first, last] = browsers;
+    nowhere(&installation, server, &upstream, &[first.told, last.told].concat());
+}
+
+#[test]
+fn who_was_shut_out_on_the_way_does_not_finish_a_login() {
+    let (installation, server, upstream, ann) = agents();
+    let url = invited(&server, &ann);
+    let mut browser = Browser::new();
+    let path = browser.open(&server, &url);
+    let onward = browser.send(&server, &path, &[("name", "ann"), ("password", PASSWORD)]);
+    let back = upstream.browse(&between(&onward.body, "href=\"", "\"").replace("&amp;", "&"));
+    let back = format!("/{}", back.splitn(4, '/').nth(3).unwrap());
+    check(&installation.run(&["account", "disable", "ann"]), 0, &[]);
+    let page = browser.go(&server, "GET", &back, &[], "");
+    assert!(page.status == 403 && page.body.contains("holds no more"), "{page:?}");
+    assert_eq!(count(&upstream, "authorization_code"), 0);
+    check(&installation.run(&["connector", "status", "echo"]), 1, &[]);
+    nowhere(&installation, server, &upstream, &browser.told);
+}

@@ -262,6 +262,72 @@ fn a_file_in_a_multipart_body_is_scanned_too() {
     refused(&send(MALWARE), &api, "the scanner found");
 }
 
+fn add_box(installation: &Installation, api: &Api, body: &Value, more: &[&str]) {
+    let post = json!({"post": {"operationId": "send", "requestBody": body}});
+    let document = json!({"openapi": "3.1.0", "info": {"title": "Box", "version": "1"}, "paths": {"/box": post}});
+    let path = installation.folder("documents").join("box.json");
+    crate::harness::write(&path, &document.to_string());
+    let (path, url) = (path.to_str().unwrap(), api.url());
+    let add = ["connector", "add", "box", path, "--base-url", &url, "--loopback-http", "--yes"];
+    check(&installation.run(&[&add[..], more].concat()), 0, &["Added"]);
+    check(&installation.run(&["connector", "enable", "box", "--writes"]), 0, &[]);
+}
+
+/// Files in a body that is one argument, or deeper than its properties, went past the scanner.
+#[test]
+fn where_a_file_cannot_be_shown_to_the_scanner_nothing_is_sent() {
+    let mut installation = Installation::new();
+    installation.set("AUDIT_ARGUMENTS", "sealed");
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    let (clamd, place) = Clamd::on_tcp();
+    let malware = STANDARD.encode(MALWARE);
+    let content = json!({"type": "string", "contentEncoding": "base64"});
+    let file = json!({"type": "object", "required": ["fileContent"], "properties": {"fileContent": content}});
+    let files = json!({"type": "object", "properties": {"files": {"type": "array", "items": file}}});
+    let binary = json!({"type": "object", "properties": {"a": {"type": "string", "format": "binary"}}});
+    for (media, schema, arguments) in [
+        ("application/json", &file, json!({"body": {"fileContent": malware}})),
+        ("application/json", &files, json!({"files": [{"fileContent": malware}]})),
+        ("multipart/form-data", &json!({"oneOf": [binary]}), json!({"body": {"a": malware}})),
+    ] {
+        let body = json!({"content": {media: {"schema": schema}}});
+        add_box(&installation, &api, &body, &["--scan", &place]);
+        refused(&server.call("box_send", arguments.clone()), &api, "cannot be shown to the scanner");
+        assert!(clamd.seen().is_empty());
+        check(&installation.run(&["connector", "set", "box", "--scan", "none"]), 0, &[]);
+        assert_ne!(server.call("box_send", arguments)["isError"], true);
+        assert_eq!(api.seen().len(), 1);
+        check(&installation.run(&["connector", "remove", "box"]), 0, &[]);
+    }
+    let bundle = installation.folder("out").join("bundle.tar");
+    check(&installation.run(&["audit", "export", bundle.to_str().unwrap(), "--personal"]), 0, &[]);
+    let disclosed = text(&std::fs::read(&bundle).unwrap());
+    assert!(disclosed.contains("bytes of JSON]") && !disclosed.contains(&malware), "the content is in the log");
+    installation.verify();
+}
+
+#[test]
+fn of_a_call_by_name_the_log_has_all_arguments_but_the_content_of_files() {
+    let mut installation = Installation::new();
+    installation.set("AUDIT_ARGUMENTS", "sealed");
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    iconect(&installation, &api, &["--mode", "search"]);
+    let content = STANDARD.encode("content-that-is-in-no-log");
+    let arguments = json!({"fileName": "a.bin", "fileContent": content, "projectId": ID, "fileStoreId": ID});
+    let call = json!({"operation": "iconect_upload_file", "arguments": arguments});
+    assert_ne!(server.call("iconect_call", call)["isError"], true);
+    let bundle = installation.folder("out").join("bundle.tar");
+    check(&installation.run(&["audit", "export", bundle.to_str().unwrap(), "--personal"]), 0, &[]);
+    let disclosed = text(&std::fs::read(&bundle).unwrap());
+    assert!(disclosed.contains("bytes of JSON]") && disclosed.contains("a.bin") && disclosed.contains(ID));
+    assert!(!disclosed.contains(&content), "the content is in the bundle");
+    installation.verify();
+}
+
 #[test]
 fn behind_a_closed_egress_no_scanner_is_asked_over_the_network() {
     let mut installation = Installation::new();

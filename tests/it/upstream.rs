@@ -153,6 +153,10 @@ struct World {
     /// Metadata promise `iss`, and answers carry this in its place.
     iss: Option<String>,
     rotates: bool,
+    /// Tokens come with a refresh token.
+    gives_refresh: bool,
+    /// How long the revocation endpoint thinks.
+    revoke_delay_ms: u64,
     /// Tells what it was sent, in the description of its errors.
     echoes_secrets: bool,
     codes: HashMap<String, Code>,
@@ -223,7 +227,12 @@ fn serve(world: &Mutex<World>, mut stream: impl Read + Write, is_control: bool) 
         if is_control && asked.method == "POST" {
             (json_of(200, &world.control(&asked)), 0)
         } else {
-            (world.answer(&asked), if asked.path() == "/oauth/token" { world.token_delay_ms } else { 0 })
+            let delay = match asked.path() {
+                "/oauth/token" => world.token_delay_ms,
+                "/oauth/revoke" => world.revoke_delay_ms,
+                _ => 0,
+            };
+            (world.answer(&asked), delay)
         }
     };
     std::thread::sleep(Duration::from_millis(delay));
@@ -280,6 +289,8 @@ impl World {
             token_fault: String::new(),
             iss: Some(url.to_owned()),
             rotates: true,
+            gives_refresh: true,
+            revoke_delay_ms: 0,
             echoes_secrets: true,
             codes: HashMap::new(),
             access: HashMap::new(),
@@ -298,7 +309,9 @@ impl World {
         let number = |name: &str, old: u64| told[name].as_u64().unwrap_or(old);
         self.access_seconds = number("access_seconds", self.access_seconds);
         self.token_delay_ms = number("token_delay_ms", self.token_delay_ms);
+        self.revoke_delay_ms = number("revoke_delay_ms", self.revoke_delay_ms);
         self.rotates = told["rotates"].as_bool().unwrap_or(self.rotates);
+        self.gives_refresh = told["gives_refresh"].as_bool().unwrap_or(self.gives_refresh);
         self.echoes_secrets = told["echoes_secrets"].as_bool().unwrap_or(self.echoes_secrets);
         if let Some(fault) = told["token_fault"].as_str() {
             fault.clone_into(&mut self.token_fault);
@@ -473,7 +486,10 @@ impl World {
         if self.access_seconds > 0 {
             answer["expires_in"] = json!(self.access_seconds);
         }
-        if field("grant_type") != "client_credentials" && (self.rotates || field("grant_type") != "refresh_token") {
+        if self.gives_refresh
+            && field("grant_type") != "client_credentials"
+            && (self.rotates || field("grant_type") != "refresh_token")
+        {
             let refresh = self.secret("refresh");
             self.refresh.insert(refresh.clone(), (family, false));
             answer["refresh_token"] = json!(refresh);

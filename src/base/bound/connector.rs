@@ -122,6 +122,8 @@ pub const UPLOADS_SCANNED_BYTES_MAX: usize = 128 << 20;
 pub const UPLOADS_SCANNED_PER_PRINCIPAL_BYTES_MAX: usize = 64 << 20;
 /// How long an upload is held for a scanner after its last piece: it costs memory, which others wait for.
 pub const UPLOAD_HELD_IDLE_MS: u64 = 300_000;
+/// How often it is looked for uploads that nobody goes on with.
+pub const UPLOAD_LOOK_MS: u64 = 60_000;
 /// Asking a scanner about one file, from the connection to its verdict.
 pub const SCAN_MS_MAX: u64 = 20_000;
 /// What a scanner answers: a line.

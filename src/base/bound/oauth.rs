@@ -29,6 +29,9 @@ pub const OAUTH_RENEWALS_SECONDS: u64 = 30;
 pub const OAUTH_LOGIN_SECONDS: u64 = 600;
 /// Logins that wait for their person.
 pub const OAUTH_LOGINS_MAX: usize = 256;
+/// Logins of one principal that wait: each connector's newest, and a browser that was closed. Nobody takes the places of
+/// all others.
+pub const OAUTH_LOGINS_PER_PRINCIPAL_MAX: usize = 8;
 /// Identities whose tokens are in memory; more are read again from the store.
 pub const OAUTH_SLOTS_MAX: usize = 4_096;
 /// What an authorization server sent back through the browser, as a query.

@@ -187,7 +187,9 @@ pub(super) fn change(waiting: &Value) -> Result<(), Failure> {
         }
     }
     for name in items(&waiting["would_be_on"]) {
-        print::line(&format!("new and on at once: {}", name.as_str().unwrap_or_default()))?;
+        let is_new = items(&diff["added"]).iter().any(|row| row["name"] == *name);
+        let what = if is_new { "new and on at once" } else { "does more than before and is on at once" };
+        print::line(&format!("{what}: {}", name.as_str().unwrap_or_default()))?;
     }
     findings(&waiting["findings"])?;
     print::line(&format!("digest {}", text(waiting, "digest")))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::NotGranted;
+use super::era::Era;
 use super::setup::{OAuth, Whose};
 use crate::base::principal::ANONYMOUS;
 use crate::base::refusal::{Code, Refusal};
@@ -17,11 +18,13 @@ use crate::vault::VaultError;
 pub(super) struct Case {
     pub(super) connector: Arc<ConnectorRecord>,
     pub(super) whose: Arc<str>,
+    /// When the work began.
+    pub(super) era: Era,
 }
 
 impl Case {
-    pub(super) fn new(connector: &ConnectorRecord, whose: &str) -> Self {
-        Self { connector: Arc::new(connector.clone()), whose: whose.into() }
+    pub(super) fn new(connector: &ConnectorRecord, whose: &str, era: Era) -> Self {
+        Self { connector: Arc::new(connector.clone()), whose: whose.into(), era }
     }
 
     pub(super) fn setup(&self) -> Result<&OAuth, Refusal> {
@@ -44,6 +47,15 @@ fn not_oauth(connector: &ConnectorRecord) -> Refusal {
     let name = &connector.name;
     let public = format!(
         "{name} does not log in by OAuth; an operator says so with `sekisho connector bind {name} --as oauth`."
+    );
+    Refusal::new(Code::Conflict, public)
+}
+
+/// Whoever calls, or logs in, began before an operator said otherwise.
+pub(super) fn meanwhile_gone(connector: &ConnectorRecord) -> Refusal {
+    let name = &connector.name;
+    let public = format!(
+        "{name} was bound anew or removed meanwhile, or whoever this was for is gone; nothing was kept. Begin again."
     );
     Refusal::new(Code::Conflict, public)
 }

@@ -13,8 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::task::AbortHandle;
 
 use super::case::{Case, digest, setup, whose};
+use super::era::{BoundNow, Eras};
 use super::invite::Invitations;
 use super::login::Logins;
 use super::setup::{Grant, Keep, OAuth};
@@ -39,10 +41,21 @@ pub(super) struct Shared {
     pub(super) custody: Arc<Custody>,
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) bound_now: BoundNow,
+    pub(super) eras: Eras,
     /// By connector and identity. Held for a look-up, never across an await.
     pub(super) slots: Mutex<HashMap<(String, String), Slot>>,
     pub(super) logins: Logins,
     pub(super) invitations: Invitations,
+}
+
+/// Wipes a token when its time comes; with this it is called off.
+pub(super) struct Wiper(pub(super) AbortHandle);
+
+impl Drop for Wiper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// One identity's tokens. Whoever refreshes holds it, and all others wait for it here.
@@ -54,11 +67,13 @@ pub(super) struct State {
     /// For which binding the tokens are; `None` before they were looked for in the store.
     pub(super) binding: Option<Hash>,
     pub(super) tokens: Option<Tokens>,
+    /// Wipes the access token when it ends, should nobody call until then.
+    pub(super) wiper: Option<Wiper>,
     /// The store has them too.
     pub(super) is_kept: bool,
     /// The store has older ones than these.
     pub(super) is_unsaved: bool,
-    /// Since when tokens that the API refused are counted, and how many were replaced.
+    /// Since when tokens that the API refused, and that were replaced, are counted, and how many they are.
     pub(super) renewals: (Timestamp, u32),
     /// Until then the authorization server is left alone.
     pub(super) alone_until: Option<Timestamp>,
@@ -90,9 +105,10 @@ impl std::fmt::Debug for Desk {
 }
 
 impl Desk {
-    pub fn new(custody: Arc<Custody>, upstream: Arc<dyn Upstream>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(custody: Arc<Custody>, bound_now: BoundNow, upstream: Arc<dyn Upstream>, clock: Arc<dyn Clock>) -> Self {
         let (slots, logins, invitations) = (Mutex::default(), Logins::default(), Invitations::default());
-        let shared = Arc::new(Shared { custody, upstream, clock, slots, logins, invitations });
+        let eras = Eras::default();
+        let shared = Arc::new(Shared { custody, upstream, clock, bound_now, eras, slots, logins, invitations });
         // The vault is held by us, so it must not hold us.
         let there = Arc::downgrade(&shared);
         shared.custody.when_sealed(move || there.upgrade().iter().for_each(|shared| shared.forget_sealed()));
@@ -102,28 +118,29 @@ impl Desk {
     /// An access token for the next request of `principal`, and how many requests it took. Where it is nearly over it is
     /// refreshed first, and all that come meanwhile wait for that one.
     pub async fn access(&self, connector: &ConnectorRecord, principal: &Principal) -> Result<(Secret, u32), Refusal> {
-        let whose = whose(connector, &principal.id)?;
-        let mut state = self.shared.state(connector, &whose).await?;
+        let case = self.shared.case(connector, &whose(connector, &principal.id)?);
+        let mut state = self.shared.state(connector, &case.whose).await?;
         if state.is_unsaved {
-            self.shared.save(&Case::new(connector, &whose), &mut state).await;
+            self.shared.save(&case, &mut state).await;
         }
         match state.tokens.as_ref().and_then(|tokens| tokens.fresh(self.shared.clock.now())) {
             Some(access) => Ok((access.clone(), 0)),
-            None => Ok((self.renewed(Case::new(connector, &whose), state).await?, 1)),
+            None => Ok((self.renewed(case, state, Why::Old).await?.ok_or_else(no_token)?, 1)),
         }
     }
 
-    /// The API refused `access` as unauthenticated. Whether there is another one now.
+    /// The API refused `access` as unauthenticated. Whether there is another one now. Where there is none, the one that
+    /// was refused stays: an operation that only some may call answers 401 too, and all others go on with it.
     pub async fn renew(
         &self,
         connector: &ConnectorRecord,
         principal: &Principal,
         access: &Secret,
     ) -> Result<bool, Refusal> {
-        let whose = whose(connector, &principal.id)?;
-        let mut state = self.shared.state(connector, &whose).await?;
+        let case = self.shared.case(connector, &whose(connector, &principal.id)?);
+        let mut state = self.shared.state(connector, &case.whose).await?;
         let now = self.shared.clock.now();
-        let Some(tokens) = &mut state.tokens else { return Ok(true) };
+        let Some(tokens) = &state.tokens else { return Ok(true) };
         if tokens.access.as_ref() != Some(access) {
             // Somebody was faster.
             return Ok(true);
@@ -135,17 +152,14 @@ impl Desk {
             // New ones are refused as well: the API's own word goes to the caller.
             return Ok(false);
         }
-        if let Some(tokens) = &mut state.tokens {
-            tokens.access = None;
-        }
-        state.renewals = (since, count + 1);
-        self.renewed(Case::new(connector, &whose), state).await.map(|_| true)
+        state.renewals = (since, count);
+        Ok(self.renewed(case, state, Why::Refused).await?.is_some())
     }
 
     /// Not within the call that waits for it: a caller that leaves must not end it between the server's answer and ours.
-    async fn renewed(&self, case: Case, state: Held) -> Result<Secret, Refusal> {
+    async fn renewed(&self, case: Case, state: Held, why: Why) -> Result<Option<Secret>, Refusal> {
         let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { shared.renew(&case, state).await }).await.map_err(Refusal::internal)?
+        tokio::spawn(async move { shared.renew(&case, state, why).await }).await.map_err(Refusal::internal)?
     }
 
     /// How one identity stands.
@@ -180,26 +194,23 @@ impl Desk {
 
     /// Forgets one identity's tokens here, and asks the authorization server to. Whether there were any.
     pub async fn logout(&self, connector: &ConnectorRecord, whose: &str) -> Result<bool, Refusal> {
-        let case = Case::new(connector, whose);
-        let mut state = self.shared.state(connector, whose).await?;
-        if state.tokens.is_none() {
-            return Ok(false);
-        }
-        // First the row: what is forgotten in memory alone would come back with a restart.
-        self.shared.custody.remove_grant(&tokens::key(&connector.name, whose)).await?;
-        let Some(tokens) = state.tokens.take() else { return Ok(false) };
-        (state.is_unsaved, state.is_kept) = (false, false);
-        drop(state);
-        self.shared.revoke(&case, &tokens).await;
+        let Some(ended) = self.take(connector, whose).await? else { return Ok(false) };
+        self.revoke_all(vec![ended]).await;
         Ok(true)
     }
+}
 
-    /// Forgets all tokens of a connector, which is removed or bound anew.
-    pub async fn forget(&self, connector: &str) -> Result<(), Refusal> {
-        self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _), _| name != connector);
-        self.shared.logins.forget(connector);
-        Ok(self.shared.custody.remove_grants(&tokens::prefix(connector)).await?)
-    }
+/// Why there are to be new tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The access token ends, or there is none.
+    Old,
+    /// The API refused it.
+    Refused,
+}
+
+fn no_token() -> Refusal {
+    Refusal::internal("a token that nobody refused was given up")
 }
 
 impl State {

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::case::{setup, whose};
+use super::case::{digest, setup, whose};
 use super::desk::{Desk, Standing};
 use super::login::For;
-use super::setup::Grant;
+use super::setup::{Grant, Whose};
 use crate::base::bound::oauth as bound;
 use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::connector::record::ConnectorRecord;
+use crate::crypto::digest::Hash;
 
 /// Where browsers begin, behind the server's own address; the ticket comes behind it.
 pub const CONNECT: &str = "/connect/";
@@ -38,7 +39,21 @@ pub(super) struct Invitations {
 struct Invitation {
     connector: String,
     principal: String,
+    /// What the person was invited to: another client, or a login for all, is another matter.
+    binding: Hash,
+    /// The login that it last led to. There is one at a time.
+    login: Option<String>,
     until: Timestamp,
+}
+
+impl Invitations {
+    pub(super) fn forget(&self, connector: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| it.connector != connector);
+    }
+
+    pub(super) fn forget_principal(&self, principal: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| it.principal != principal);
+    }
 }
 
 impl Desk {
@@ -56,7 +71,7 @@ impl Desk {
     /// Invites the person of `principal`: an address and the ticket in it. A later invitation of the same one ends the
     /// earlier.
     pub fn invite(&self, connector: &ConnectorRecord, principal: &str) -> Result<(String, String), Refusal> {
-        whose(connector, principal)?;
+        let binding = of_each(connector, principal)?;
         let Some(home) = self.shared.invitations.home.get() else {
             return Err(Refusal::new(Code::Unavailable, "This server has no address for browsers."));
         };
@@ -69,7 +84,8 @@ impl Desk {
         }
         let until = now.plus(Duration::from_secs(bound::OAUTH_LOGIN_SECONDS));
         let principal = principal.to_owned();
-        open.insert(ticket.clone(), Invitation { connector: connector.name.clone(), principal, until });
+        let connector = connector.name.clone();
+        open.insert(ticket.clone(), Invitation { connector, principal, binding, login: None, until });
         Ok((format!("{home}{CONNECT}{ticket}"), ticket))
     }
 
@@ -77,10 +93,7 @@ impl Desk {
     pub fn invited(&self, ticket: &str, principal: &str) -> Result<String, Refusal> {
         let now = self.shared.clock.now();
         let open = self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(invitation) = open.get(ticket).filter(|it| now < it.until) else {
-            let public = "This invitation is not open: it was used, is too old, or a newer one took its place.";
-            return Err(Refusal::new(Code::NotFound, public));
-        };
+        let invitation = open.get(ticket).filter(|it| now < it.until).ok_or_else(not_open)?;
         if invitation.principal != principal {
             let public = "This invitation is somebody else's. Log in as the one whose agent asked for it; if that was not you, somebody sent you a link that you should not follow.";
             let private = "an invitation was followed by another principal than the one who was invited";
@@ -90,10 +103,24 @@ impl Desk {
     }
 
     /// Sends the invited one's browser on to the authorization server: the address, and the login's own ticket.
-    pub fn accept(&self, connector: &ConnectorRecord, principal: &str) -> Result<(String, String), Refusal> {
+    pub fn accept(
+        &self,
+        connector: &ConnectorRecord,
+        ticket: &str,
+        principal: &str,
+    ) -> Result<(String, String), Refusal> {
         let home = self.shared.invitations.home.get().map(String::as_str).unwrap_or_default();
-        let whose = whose(connector, principal)?;
-        let begun = self.begin(connector, For { whose: &whose, by: principal }, format!("{home}{CALLBACK}"))?;
+        let binding = of_each(connector, principal)?;
+        let mut open = self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // It was for what the connector was when it was asked for, and not for what it became since.
+        let is_same =
+            |it: &&mut Invitation| it.connector == connector.name && it.principal == principal && it.binding == binding;
+        let invitation = open.get_mut(ticket).filter(is_same).ok_or_else(not_open)?;
+        let begun = self.begin(connector, For { whose: principal, by: principal }, format!("{home}{CALLBACK}"))?;
+        // Who follows the link again begins again: however often that is, it takes one place.
+        if let Some(before) = invitation.login.replace(begun.ticket.clone()) {
+            self.shared.logins.end(&before);
+        }
         Ok((begun.url, begun.ticket))
     }
 
@@ -109,4 +136,20 @@ impl Desk {
         self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket);
         Ok(standing)
     }
+}
+
+fn not_open() -> Refusal {
+    let public = "This invitation is not open: it was used, is too old, a newer one took its place, or the connector was bound anew.";
+    Refusal::new(Code::NotFound, public)
+}
+
+/// The binding that a person may be invited to log in for: where one login is for all, it is no agent's to make.
+fn of_each(connector: &ConnectorRecord, principal: &str) -> Result<Hash, Refusal> {
+    let (binding, setup) = setup(connector)?;
+    if setup.whose != Whose::Each {
+        let public = format!("{} has one login for all callers, which operators look after.", connector.name);
+        return Err(Refusal::new(Code::Conflict, public));
+    }
+    whose(connector, principal)?;
+    digest(binding)
 }

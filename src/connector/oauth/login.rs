@@ -85,6 +85,13 @@ impl Logins {
         let ticket = hex(&random_bytes::<32>().map_err(Refusal::internal)?);
         let mut logins = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         logins.retain(|_, open| now < open.until);
+        // Whoever begins again and again ends what was begun before, and takes nobody else's place.
+        let own = logins.iter().filter(|(_, it)| it.by == open.by);
+        if own.clone().count() >= bound::OAUTH_LOGINS_PER_PRINCIPAL_MAX
+            && let Some(oldest) = own.min_by_key(|(_, it)| it.until).map(|(ticket, _)| ticket.clone())
+        {
+            logins.remove(&oldest);
+        }
         if logins.len() >= bound::OAUTH_LOGINS_MAX {
             return Err(Refusal::new(Code::Busy, "Too many people are logging in; come back in a few minutes."));
         }
@@ -113,8 +120,18 @@ impl Logins {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket)
     }
 
+    /// It is not gone on with.
+    pub(super) fn end(&self, ticket: &str) {
+        drop(self.close(ticket));
+    }
+
     pub(super) fn forget(&self, connector: &str) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| open.connector != connector);
+    }
+
+    pub(super) fn forget_principal(&self, principal: &str) {
+        let is_of = |open: &Open| open.whose == principal || open.by == principal;
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| !is_of(open));
     }
 }
 
@@ -151,10 +168,10 @@ impl Desk {
     ) -> Result<Standing, Refusal> {
         let (now, logins) = (self.shared.clock.now(), &self.shared.logins);
         let way = logins.with(connector, (ticket, by), now, |open| match &open.way {
-            Way::Browser(sent) => Some((Arc::clone(sent), open.whose.clone())),
+            Way::Browser(sent) => Some((Arc::clone(sent), self.shared.case(connector, &open.whose))),
             Way::Device { .. } => None,
         })?;
-        let (sent, whose) = way.ok_or_else(gone)?;
+        let (sent, case) = way.ok_or_else(gone)?;
         let code = sent.code(setup(connector)?.1, back);
         if matches!(code, Err(NotACode::State | NotACode::Unreadable)) {
             return Err(not_taken(code.err()));
@@ -162,7 +179,6 @@ impl Desk {
         // Of two that come at once one has it.
         logins.close(ticket).ok_or_else(gone)?;
         let code = code.map_err(|error| not_taken(Some(error)))?;
-        let case = Case::new(connector, &whose);
         self.granted(case, move |desk, case| {
             Box::pin(async move {
                 let form = Form::default()
@@ -188,7 +204,7 @@ impl Desk {
             return Err(other_way(connector, setup(connector)?.1.grant));
         }
         let username = username.to_owned();
-        self.granted(Case::new(connector, whose), move |desk, case| {
+        self.granted(self.shared.case(connector, whose), move |desk, case| {
             Box::pin(async move {
                 let form = Form::default()
                     .with("grant_type", b"password")
@@ -217,7 +233,7 @@ impl Desk {
             form = form.with("client_id", setup.client_id.as_bytes());
         }
         let outgoing = form.outgoing(url, setup, secret.as_ref())?;
-        let case = Case::new(connector, who.whose);
+        let case = self.shared.case(connector, who.whose);
         let answered = self.shared.upstream.send(connector, outgoing).await.map_err(NotGranted::from);
         let device = answered.and_then(answer::device).map_err(|failure| case.refused(&failure))?;
         let (now, interval) = (self.shared.clock.now(), device.interval);
@@ -241,15 +257,14 @@ impl Desk {
             Way::Device { code, interval, next } => {
                 // Whoever asks meanwhile waits for the next time.
                 *next = now.plus(*interval);
-                Err(Some((code.clone(), open.whose.clone())))
+                Err(Some((code.clone(), self.shared.case(connector, &open.whose))))
             }
             Way::Browser(_) => Err(None),
         })?;
-        let (code, whose) = match look {
+        let (code, case) = match look {
             Ok(waits) => return Ok(waits),
             Err(found) => found.ok_or_else(gone)?,
         };
-        let case = Case::new(connector, &whose);
         let polled = self.asked(case.clone(), move |desk, case| {
             Box::pin(async move {
                 let form = Form::default()
@@ -361,4 +376,39 @@ fn other_way(connector: &ConnectorRecord, grant: Grant) -> Refusal {
         ),
     };
     Refusal::new(Code::Conflict, public)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+    fn begin(logins: &Logins, by: &str, at: u64) -> Result<String, Refusal> {
+        let way = Way::Browser(Arc::new(Sent::new("https://a.example/callback".into()).unwrap()));
+        let until = Timestamp(NOW.0 + at + 600_000);
+        let open = Open { connector: "zoo".into(), whose: by.into(), by: by.into(), binding: [0; 32], until, way };
+        logins.open(open, NOW)
+    }
+
+    /// One agent that began again and again kept everybody from logging in to anything, for ten minutes.
+    #[test]
+    fn whoever_begins_again_and_again_ends_what_it_began_before_and_nobody_elses() {
+        let logins = Logins::default();
+        let of_bob = begin(&logins, "account:bob", 0).unwrap();
+        let all: Vec<String> =
+            (1..=2 * bound::OAUTH_LOGINS_MAX as u64).map(|n| begin(&logins, "account:ann", n).unwrap()).collect();
+        assert_eq!(logins.open.lock().unwrap().len(), 1 + bound::OAUTH_LOGINS_PER_PRINCIPAL_MAX);
+        let newest = all.len() - bound::OAUTH_LOGINS_PER_PRINCIPAL_MAX;
+        assert!(all[..newest].iter().all(|ticket| logins.close(ticket).is_none()));
+        assert!(all[newest..].iter().chain([&of_bob]).all(|ticket| logins.close(ticket).is_some()));
+    }
+
+    #[test]
+    fn logins_of_one_who_is_no_more_are_not_gone_on_with() {
+        let logins = Logins::default();
+        let (ann, bob) = (begin(&logins, "account:ann", 0).unwrap(), begin(&logins, "account:bob", 0).unwrap());
+        logins.forget_principal("account:ann");
+        assert!(logins.close(&ann).is_none() && logins.close(&bob).is_some());
+    }
 }

@@ -10,6 +10,7 @@
 pub mod setup;
 pub mod document;
 pub mod case;
+pub mod era;
 pub mod desk;
 pub mod login;
 pub mod invite;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::answer::{self, Granted, NotGranted};
 use super::ask::Form;
-use super::case::{Case, digest, sealed, setup};
-use super::desk::{Held, Shared, Slot, Standing, State};
+use super::case::{Case, digest, meanwhile_gone, sealed, setup};
+use super::desk::{Held, Shared, Slot, Standing, State, Why, Wiper};
+use super::era::current;
 use super::setup::{Grant, Keep};
 use super::tokens::{self, Tokens};
 use crate::base::bound::oauth as bound;
@@ -58,6 +59,10 @@ impl Shared {
             return Err(sealed(connector, VaultError::Sealed.into()));
         }
         if state.binding.as_ref() != Some(&binding) {
+            // Who read the connector before it was bound anew must not put its own tokens in the place of those.
+            if !self.is_bound(connector) {
+                return Err(meanwhile_gone(connector));
+            }
             let mut fresh = State { binding: Some(binding), ..State::default() };
             if setup.keep == Keep::Sealed {
                 let key = tokens::key(&connector.name, whose);
@@ -66,7 +71,7 @@ impl Shared {
                 fresh.tokens = kept.map_err(Refusal::internal)?.flatten();
                 fresh.is_kept = fresh.tokens.is_some();
                 if let Some(expires) = fresh.tokens.as_ref().and_then(|tokens| tokens.expires) {
-                    self.wipe_after(&connector.name, whose, expires.since(self.clock.now()));
+                    fresh.wiper = Some(self.wipe_after(&connector.name, whose, expires.since(self.clock.now())));
                 }
             }
             *state = fresh;
@@ -74,8 +79,14 @@ impl Shared {
         Ok(state)
     }
 
-    /// New tokens for old, by a person's refresh token or by the client's own right.
-    pub(super) async fn renew(self: &Arc<Self>, case: &Case, mut state: Held) -> Result<Secret, Refusal> {
+    /// New tokens for old, by a person's refresh token or by the client's own right. `None`: there is nothing to show for
+    /// another one, and the one that there is was refused.
+    pub(super) async fn renew(
+        self: &Arc<Self>,
+        case: &Case,
+        mut state: Held,
+        why: Why,
+    ) -> Result<Option<Secret>, Refusal> {
         let (setup, now) = (case.setup()?, self.clock.now());
         let refresh = state.tokens.as_ref().and_then(|tokens| tokens.refresh.clone());
         let form = match (setup.grant, &refresh) {
@@ -84,10 +95,10 @@ impl Shared {
                 Form::default().with("grant_type", b"refresh_token").with("refresh_token", refresh.expose_secret())
             }
             (_, None) => {
-                if let Some(access) = state.tokens.as_ref().and_then(|tokens| tokens.usable(now)) {
-                    return Ok(access.clone());
-                }
-                return Err(case.login_needed(state.ended.unwrap_or("nobody is logged in")));
+                return match state.tokens.as_ref().and_then(|tokens| tokens.usable(now)) {
+                    Some(access) => Ok((why == Why::Old).then(|| access.clone())),
+                    None => Err(case.login_needed(state.ended.unwrap_or("nobody is logged in"))),
+                };
             }
         };
         let asked = match state.alone_until.filter(|until| now < *until) {
@@ -98,18 +109,18 @@ impl Shared {
             None => self.tokens(case, form, setup.grant == Grant::ClientCredentials).await,
         };
         let failure = match asked {
-            Ok(granted) => return Ok(self.adopt(case, &mut state, granted).await),
+            Ok(granted) => {
+                state.renewals.1 += u32::from(why == Why::Refused);
+                return Ok(Some(self.adopt(case, &mut state, granted).await));
+            }
             Err(failure) => failure,
         };
         tracing::warn!(connector = %case.connector.name, reason = %failure, "an access token was not renewed");
         if let (NotGranted::Refused(why), Some(_)) = (&failure, &refresh) {
             state.tokens = None;
-            (state.is_unsaved, state.is_kept) = (false, false);
+            (state.is_unsaved, state.is_kept, state.wiper) = (false, false, None);
             state.ended = Some("the authorization server refused to refresh the tokens, and they were cleared");
-            let key = tokens::key(&case.connector.name, &case.whose);
-            if let Err(error) = self.custody.remove_grant(&key).await {
-                tracing::error!(%error, "tokens that are refused could not be removed");
-            }
+            self.remove(case).await;
             return Err(case.login_needed(&format!("the authorization server refused to refresh: {why}")));
         }
         if state.alone_until.is_none_or(|until| until <= now) {
@@ -117,8 +128,8 @@ impl Shared {
         }
         // It is good until it ends: whoever calls meanwhile need not notice.
         match state.tokens.as_ref().and_then(|tokens| tokens.usable(now)) {
-            Some(access) => Ok(access.clone()),
-            None => Err(case.refused(&failure)),
+            Some(access) if why == Why::Old => Ok(Some(access.clone())),
+            _ => Err(case.refused(&failure)),
         }
     }
 
@@ -131,19 +142,27 @@ impl Shared {
         state.tokens = Some(new);
         (state.alone_until, state.ended, state.is_unsaved) = (None, None, true);
         self.save(case, state).await;
-        if let Some(life) = life {
-            self.wipe_after(&case.connector.name, &case.whose, life);
-        }
+        state.wiper = life.map(|life| self.wipe_after(&case.connector.name, &case.whose, life));
         access
     }
 
     /// Takes the slot of a login that succeeded.
     pub(super) async fn log_in(self: &Arc<Self>, case: &Case, granted: Granted) -> Result<Standing, Refusal> {
-        let mut state = self.state(&case.connector, &case.whose).await?;
+        // In this order: a slot that was had before somebody forgot is nobody's any more.
+        let state = self.state(&case.connector, &case.whose).await;
+        let mut state = match state.and_then(|state| current(self, case).map(|()| state)) {
+            Ok(state) => state,
+            Err(refusal) => {
+                // Nobody would use them.
+                self.revoke(case, &Tokens::of(granted, None, self.clock.now())).await;
+                return Err(refusal);
+            }
+        };
         // Whoever logs in anew may be somebody else: nothing of the login before is kept.
         state.tokens = None;
         state.renewals = Default::default();
         self.adopt(case, &mut state, granted).await;
+        current(self, case)?;
         if state.is_unsaved {
             return Err(Refusal::internal("the new tokens could not be written down; they are in memory only"));
         }
@@ -154,6 +173,12 @@ impl Shared {
         let (Ok((binding, setup)), Some(tokens)) = (setup(&case.connector), &state.tokens) else { return };
         if setup.keep == Keep::Memory {
             state.is_unsaved = false;
+            return;
+        }
+        // While somebody forgets, nobody writes; and what was forgotten since the work began is not written again.
+        let _writing = self.eras.gate.read().await;
+        if !self.is_current(case) {
+            tracing::warn!(connector = %case.connector.name, "new tokens are given up: their login was ended meanwhile");
             return;
         }
         let saved = async {
@@ -169,11 +194,21 @@ impl Shared {
         }
     }
 
+    /// Removes the row of tokens that are refused; not one that was written since for another.
+    async fn remove(&self, case: &Case) {
+        let _writing = self.eras.gate.read().await;
+        if self.is_current(case)
+            && let Err(error) = self.custody.remove_grant(&tokens::key(&case.connector.name, &case.whose)).await
+        {
+            tracing::error!(%error, "tokens that are refused could not be removed");
+        }
+    }
+
     /// Wipes an access token when it ends, should nobody call until then.
-    fn wipe_after(self: &Arc<Self>, connector: &str, whose: &str, life: Duration) {
+    fn wipe_after(self: &Arc<Self>, connector: &str, whose: &str, life: Duration) -> Wiper {
         let shared = Arc::downgrade(self);
         let (connector, whose) = (connector.to_owned(), whose.to_owned());
-        tokio::spawn(async move {
+        let wiping = tokio::spawn(async move {
             tokio::time::sleep(life).await;
             let Some(shared) = shared.upgrade() else { return };
             let slot = shared.slots.lock().unwrap_or_else(PoisonError::into_inner).get(&(connector, whose)).cloned();
@@ -183,6 +218,7 @@ impl Shared {
                 tokens.expire(shared.clock.now());
             }
         });
+        Wiper(wiping.abort_handle())
     }
 
     /// Asks the token endpoint. `scoped`: the request names the scopes, for it is the first of its login.

@@ -35,7 +35,8 @@ impl OneOperation {
         about.quotes = true;
         about.budget = Some(reach.time);
         about.resource = Some(connector.resource());
-        about.content_arguments = upload::content_arguments(&tool);
+        let files = upload::content_arguments(&tool);
+        about.content_arguments = files.into_iter().map(|argument| format!("/{argument}")).collect();
         Self { about, reach, connector, tool, callable: OnceLock::new() }
     }
 

@@ -85,7 +85,7 @@ impl Operation for Step {
             let told = if self.about.name == ACCEPT {
                 let Accept { ticket } = arguments(given)?;
                 let connector = self.invited(cx, &ticket)?;
-                let (url, login) = self.desk.accept(&connector, &cx.principal.id)?;
+                let (url, login) = self.desk.accept(&connector, &ticket, &cx.principal.id)?;
                 json!({"name": connector.name, "url": url, "login": login})
             } else {
                 let Finish { ticket, login, mut answer } = arguments(given)?;

@@ -1,6 +1,7 @@
 //! Whether an agent's own person is logged in to an API, and how they log in: in a browser, never through the model.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::super::{result_schema_of, schema_of, to_json};
 use super::Reach;
+use crate::base::bound::oauth as bound;
 use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
 use crate::base::principal::Scheme;
@@ -89,6 +91,8 @@ fn about(connector: &ConnectorRecord, verb: Verb) -> About {
     let mut about = About::reading(Kind::Tool, &tool, &title, &description, schema_of::<Nothing>());
     about.resource = Some(connector.resource());
     about.output = Some(result_schema_of::<Told>());
+    // Tokens may have to be refreshed, and the authorization server hears of a logout.
+    about.budget = Some(Duration::from_millis(2 * bound::OAUTH_REQUEST_MS));
     about.effect = match verb {
         Verb::Status => Effect::ReadOnly,
         Verb::Login => Effect::Changes,

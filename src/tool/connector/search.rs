@@ -1,6 +1,6 @@
 //! A big connector as three tools: find an operation, describe it, call it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -159,9 +159,9 @@ fn about(shelf: &Shelf, verb: Verb) -> About {
             let most = shelf.tools.iter().map(argument_bytes_max).max();
             about.argument_bytes_max = most.unwrap_or(bound::CALL_ARGUMENT_BYTES_MAX);
             about.budget = Some(shelf.reach.time);
-            if shelf.tools.iter().any(|tool| !upload::content_arguments(tool).is_empty()) {
-                about.content_arguments = vec!["arguments".into()];
-            }
+            // Of whichever operation: an entry has all other arguments.
+            let files: BTreeSet<String> = shelf.tools.iter().flat_map(upload::content_arguments).collect();
+            about.content_arguments = files.into_iter().map(|argument| format!("/arguments/{argument}")).collect();
         }
     }
     about

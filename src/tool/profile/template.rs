@@ -150,7 +150,7 @@ impl Make {
         }));
         let mut about = desk.about(text, input(properties, &["template_type"]), result_schema_of::<Answer>());
         about.argument_bytes_max = bound::CONFIGURATION_ARGUMENT_BYTES_MAX;
-        about.content_arguments = vec!["content".into()];
+        about.content_arguments = vec!["/content".into()];
         // It says what the profile says and quotes no document.
         about.quotes = false;
         Some(Self { about, desk: desk.clone() })
