@@ -31,6 +31,7 @@ pub mod config; // 1: what was chosen
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds
+pub mod archive; // 3: one file of several members
 pub mod egress; // 3: the only connections to other machines
 pub mod openapi; // 3: a document of a REST API, read
 pub mod sandbox; // 3: processes that read what is not trusted
