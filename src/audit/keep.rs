@@ -68,6 +68,11 @@ impl Keeper {
         }
     }
 
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Whether the last checkpoint reached every place outside of the file.
     pub fn is_exporting(&self) -> bool {
         self.exporting.load(Ordering::Relaxed)

@@ -6,6 +6,7 @@ mod alert;
 mod audit;
 mod backup;
 mod ban;
+mod bundle;
 mod connector;
 mod credential;
 mod doctor;

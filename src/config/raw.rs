@@ -42,6 +42,8 @@ pub struct Raw {
     pub policy: Policy,
     /// Profiles: what is special about one set of documents. Some come with Sekisho, folders of yours add to them.
     pub profile: Profile,
+    /// Libraries that come in bundles from other installations.
+    pub library: Library,
     /// Backups that are made by themselves.
     pub backup: Backup,
     /// Figures for Prometheus, on a port of their own.
@@ -274,6 +276,13 @@ pub struct Profile {
     /// Folder whose folders are profiles of yours; one with the name of a shipped profile takes its place. Empty: only those that are shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Library {
+    /// Keys (NAME+ID+KEY) that may have signed a bundle that is imported, beside those that the import names.
+    pub trusted_keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -26,6 +26,7 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
 use crate::crypto::password::Iterations;
+use crate::crypto::sign::SigningKey;
 use crate::store::{Batch, Store};
 use crate::vault::credential::{
     self, CredentialName, CredentialRecord, CredentialSource, HistoryRecord, NewCredential,
@@ -301,6 +302,14 @@ impl Custody {
     pub fn credential_history(&self, name: &str) -> Result<Vec<HistoryRecord>, CustodyError> {
         let name = CredentialName::parse(name)?;
         Ok(self.store().read(|snapshot| credential::history(snapshot, &name))?)
+    }
+
+    /// The key that signs what `label` says, such as bundles of libraries; its name tells whose it is.
+    pub fn signing_key(&self, label: &str) -> Result<SigningKey, CustodyError> {
+        let open = self.vault.opened()?;
+        let seed = open.signing_seed_for(open.active(Purpose::Signing), label)?;
+        let name = format!("{}/{}", self.keeper.origin(), label.replace(' ', "-"));
+        SigningKey::new(&name, &seed).map_err(|error| CustodyError::Failed(error.to_string()))
     }
 
     /// Versions, ages and uses of the keys.
