@@ -33,6 +33,7 @@ pub mod client; // 2: programs that use us, and their configuration
 pub mod crypto; // 2: the only door to ciphers
 pub mod guardrail; // 2: what an attack looks like
 pub mod schema; // 2: JSON Schema with bounds
+pub mod archive; // 3: one file of several members
 pub mod egress; // 3: the only connections to other machines
 pub mod openapi; // 3: a document of a REST API, read
 pub mod scan; // 3: what is weak in an installation

@@ -10,10 +10,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::bundle::shown;
 use super::request::{Classify, level};
 use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound;
 use crate::base::classification::Classification;
+use crate::base::id::hex;
 use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
 use crate::library::record::{LibraryRecord, Source};
@@ -194,23 +196,10 @@ impl LibraryRequest {
     }
 
     async fn sync(&self, cx: &Cx, name: &str) -> Result<SyncReport, Refusal> {
-        let (tell, mut told) = watch::channel(SyncProgress { done: 0, total: 0, path: String::new() });
+        let (tell, told) = watch::channel(SyncProgress { done: 0, total: 0, path: String::new() });
         // Only the newest progress counts; whoever is slow misses the steps between.
         let sync = self.libraries.sync(name, cx.cancel.clone(), move |progress| drop(tell.send_replace(progress)));
-        let mut sync = std::pin::pin!(sync);
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            tokio::select! {
-                report = &mut sync => return Ok(report?),
-                _ = ticks.tick() => {
-                    let SyncProgress { done, total, path } = told.borrow_and_update().clone();
-                    #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 files")]
-                    if total > 0 {
-                        cx.progress(done as f64, Some(total as f64), Some(path)).await;
-                    }
-                }
-            }
-        }
+        Ok(shown(cx, told, sync).await?)
     }
 
     async fn answer(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
@@ -277,7 +266,7 @@ fn parse<T: serde::de::DeserializeOwned>(arguments: Value) -> Result<T, Refusal>
         .map_err(|error| Refusal::new(Code::Invalid, format!("The arguments do not fit: {error}.")))
 }
 
-fn record_json(record: &LibraryRecord) -> Value {
+pub(super) fn record_json(record: &LibraryRecord) -> Value {
     let (include, exclude) = record.source.globs();
     json!({
         "name": record.name,
@@ -291,5 +280,18 @@ fn record_json(record: &LibraryRecord) -> Value {
         "bytes": record.bytes,
         "classification": record.classification,
         "profile": record.profile,
+        "bundle": bundle_json(&record.source),
+    })
+}
+
+/// Of which bundle a library is.
+fn bundle_json(source: &Source) -> Value {
+    let Source::Bundle(origin) = source else { return Value::Null };
+    json!({
+        "library": origin.library,
+        "serial": origin.serial,
+        "made": origin.made.rfc3339(),
+        "sha256": hex(&origin.digest),
+        "signer": origin.signer,
     })
 }

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod backup;
 pub mod ban;
 pub mod binding;
+pub mod bundle;
 pub mod configuration;
 pub mod connector;
 pub mod credential;
@@ -78,6 +79,7 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
     let Rooms { desk, profiles, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;
+    bundle::register(catalog, libraries, custody, audit, config)?;
     profile::register(catalog, libraries, profiles)?;
     connector::register(catalog, connectors, desk)?;
     binding::register(catalog, connectors, custody, desk)?;

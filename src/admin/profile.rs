@@ -26,7 +26,7 @@ pub(super) fn register(
         let (libraries, profiles) = (known.0.seen_by(&cx.access), Arc::clone(&known.1));
         Box::pin(async move {
             let mut listed = Vec::new();
-            for profile in profiles.all() {
+            for profile in &profiles.all() {
                 let read = libraries.of_profile(&profile.manifest.name)?;
                 listed.push(told(profile, read.into_iter().map(|library| library.name).collect()));
             }
@@ -44,12 +44,12 @@ pub(super) fn register(
             let manifest = &profile.manifest;
             let facets: Vec<_> = manifest.facets.iter().map(|facet| json!({"name": facet.name, "about": facet.about, "values": facet.values})).collect();
             Ok(json!({
-                "profile": told(profile, Vec::new()),
+                "profile": told(&profile, Vec::new()),
                 "about": manifest.about,
                 "hosts": manifest.sources.hosts,
                 "start": manifest.sources.start,
                 "facets": facets,
-                "tools": tools(profile),
+                "tools": tools(&profile),
                 "prompts": profile.prompts.prompts.iter().map(|prompt| profile.named(&prompt.name)).collect::<Vec<_>>(),
                 "resources": manifest.resources.iter().map(|entry| format!("{}://{}", manifest.name, entry.template)).collect::<Vec<_>>(),
             }))

@@ -13,6 +13,7 @@ use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::crypto::password::Iterations;
 use crate::custody::{Custody, NewSecret, With};
+use crate::library::bundle::KEY_LABEL;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 use crate::vault::RecoveryKey;
@@ -63,7 +64,11 @@ fn keys(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let status = about::<Nothing>("key.status", "Show the keys' versions, ages and uses", Effect::ReadOnly)
         .in_group(ActionGroup::Operate);
     catalog.add(Arc::new(Request::new(status, move |_, _| {
-        let status = keeper.key_status().map_err(Refusal::from);
+        let status = keeper.key_status().and_then(|mut status| {
+            status["bundle_key"] = keeper.signing_key(KEY_LABEL)?.verifying_key().to_string().into();
+            Ok(status)
+        });
+        let status = status.map_err(Refusal::from);
         Box::pin(async { status })
     })))?;
     let keeper = Arc::clone(custody);

@@ -177,6 +177,7 @@ impl Look for Facts {
         Box::pin(async {
             let pipeline = self.pipeline.upgrade();
             let store_writable = self.store.is_writable().await;
+            let sizes = self.sizes().await;
             Ok(State {
                 version: env!("CARGO_PKG_VERSION"),
                 process: std::process::id(),
@@ -188,7 +189,7 @@ impl Look for Facts {
                 vault: self.custody.vault_status(),
                 checkpoints_leave_the_file: self.custody.keeper().is_exporting(),
                 alarm: self.custody.alarm(),
-                sizes: self.sizes().await,
+                sizes,
                 history: self.history(),
                 disk_warning: self.disk_warning(),
                 core_dumps: crate::base::process::are_core_dumps_possible(),

@@ -14,11 +14,13 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::config::place::Places;
 use crate::crypto::digest::Hash;
+use crate::library::bundle;
 use crate::library::record::Source;
-use crate::library::shape::Shape;
+use crate::library::shape::{ProfileFiles, Shape, Weighed};
 use crate::library::{Libraries, LibraryError};
 use crate::operation::Catalog;
-use crate::profile::{Profiles, facet};
+use crate::profile::file::Files;
+use crate::profile::{Profile, Profiles, facet};
 use crate::schema::NotASchema;
 use crate::search::Index;
 use crate::store::Store;
@@ -37,9 +39,37 @@ impl Shape for ByProfile {
     }
 
     fn facets(&self, profile: &str, path: &str, front: &BTreeMap<String, Vec<String>>) -> Vec<(String, Vec<String>)> {
-        let rules = self.0.get(profile).map(|profile| profile.manifest.facets.as_slice());
-        facet::derive(rules.unwrap_or_default(), path, front)
+        self.0.get(profile).map(|profile| facet::derive(&profile.manifest.facets, path, front)).unwrap_or_default()
     }
+
+    fn is_own(&self, profile: &str) -> bool {
+        self.0.is_own(profile)
+    }
+
+    fn files(&self, profile: &str) -> Option<ProfileFiles> {
+        self.0.files(profile).map(|files| files.texts().clone())
+    }
+
+    fn weigh(&self, files: &ProfileFiles) -> Result<Weighed, Vec<String>> {
+        let (profile, _) = read(files)?;
+        Ok(Weighed { name: profile.manifest.name.clone(), mark: profile.mark })
+    }
+
+    fn install(&self, files: &ProfileFiles) {
+        match read(files) {
+            Ok((profile, files)) => self.0.install(profile, files),
+            // It was good when it came; a newer Sekisho may ask for more.
+            Err(mistakes) => tracing::error!(mistakes = mistakes.join("; "), "a bundle's profile is left out"),
+        }
+    }
+}
+
+/// A profile from elsewhere; or everything that is wrong with it.
+fn read(files: &ProfileFiles) -> Result<(Profile, Files), Vec<String>> {
+    let files = Files::of_texts(files.clone()).map_err(|mistake| vec![mistake.to_string()])?;
+    let profile = Profile::read(&files);
+    let profile = profile.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    Ok((profile, files))
 }
 
 /// What of the libraries the other rooms are given.
@@ -82,10 +112,14 @@ pub(super) fn open<'a>(
             notice(&format!("The index is made anew from the store: {reason}."));
         }
         let announce = Arc::new(Announce { catalog: Arc::clone(catalog), profiles: OnceLock::new() });
-        let shape = Arc::new(ByProfile(Arc::clone(&profiles)));
+        let shape: Arc<dyn Shape> = Arc::new(ByProfile(Arc::clone(&profiles)));
+        let carried = Arc::clone(&shape);
         let (clock, changes, sandbox) = (Arc::clone(clock), Arc::clone(&announce) as _, reading::sandbox(config));
         let libraries = Libraries::new(store.clone(), Arc::new(index.index), clock, changes, shape, sandbox);
         let libraries = Arc::new(libraries.mirrored_in(places.mirrors()));
+        for (_, files) in bundle::profiles(&libraries)? {
+            carried.install(&files);
+        }
         let caught_up = libraries.catch_up(index.marks).await?;
         if caught_up > 0 {
             notice(&format!("{caught_up} documents were indexed again."));

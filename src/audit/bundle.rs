@@ -11,8 +11,7 @@
 //! | `entries.EXTENSION` | the rendition that is made from the leaves alone, without personal parts |
 //! | `personal.jsonl` | optional: `{"sequence":N,"principal":...}` a line, as it was disclosed |
 //!
-//! Headers are GNU tar headers with mode 0644 and everything else zero, members are padded with zeros, and the archive
-//! ends with two zero blocks: for given contents there is one archive, and any other byte is noticed.
+//! For given contents there is one archive, and any other byte is noticed; see [`crate::archive`].
 //!
 //! **What it proves.** The manifest is not signed, and need not be: each of its claims is checked against the root that
 //! is. First sequence and peaks make, with the leaves, the root of the first `first + count` leaves; the consistency
@@ -27,7 +26,6 @@
 //! them, and whoever changes that file can change its digest with it. The signatures of others (witnesses) in the note:
 //! they are kept, and only the log's own are checked.
 
-mod archive;
 mod check;
 mod leaf;
 mod manifest;
@@ -41,8 +39,10 @@ use std::path::Path;
 use super::checkpoint::CheckpointError;
 use super::entry::{Entry, Personal};
 use super::proof::Wrong;
-use super::render::Format;
+use super::render::text::excerpt;
+use super::render::{FORMATS, Format};
 use super::tree::Frontier;
+use crate::archive::Fault;
 use crate::base::bound;
 use crate::base::id::NoEntropy;
 use crate::crypto::digest::Hash;
@@ -187,6 +187,29 @@ impl Stop {
     fn incomplete(reason: impl Into<String>) -> Self {
         Self::Verdict(Verdict::Incomplete { reason: reason.into() })
     }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Read(error) => Self::Read(error),
+            Fault::Foreign => Self::incomplete("this is no audit bundle: it does not begin as one does"),
+            Fault::Missing(name) => Self::incomplete(format!("the bundle has no {name} where it belongs")),
+            Fault::Cut(_) => Self::incomplete(fault.to_string()),
+            Fault::Changed { expected, found } => Self::tampered(None, expected, excerpt(&found)),
+        }
+    }
+}
+
+/// The name of the readable file.
+fn entries_name(extension: &str) -> String {
+    format!("entries.{extension}")
+}
+
+/// What members of a bundle may be called.
+fn member_names() -> Vec<String> {
+    let entries = FORMATS.map(|format| entries_name(format.extension()));
+    [README, MANIFEST, CHECKPOINT, LEAVES, PERSONAL].into_iter().map(str::to_owned).chain(entries).collect()
 }
 
 #[cfg(test)]

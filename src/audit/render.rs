@@ -10,7 +10,7 @@ pub mod cef;
 mod csv;
 mod ecs;
 pub(super) mod jsonl;
-pub(super) mod text;
+pub(crate) mod text;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod archive;
+pub mod bundle;
 pub mod client;
 pub mod connector;
 pub mod egress;

@@ -1,4 +1,4 @@
-//! `library add|list|sync|show|classify|profile|remove`.
+//! `library add|list|sync|show|classify|profile|export|import|rollback|remove`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::reach::{Event, Reach};
-use super::{Context, print};
+use super::{Context, bundle, print};
 use crate::base::classification::Classification;
 
 #[derive(Debug, Subcommand)]
@@ -52,6 +52,12 @@ pub(crate) enum Library {
     /// Profiles: what is special about one set of documents
     #[command(subcommand)]
     Profile(super::profile::Profile),
+    /// Write a library into one signed file, for a site without a network
+    Export(bundle::Export),
+    /// Take a library in from such a file, or bring it up to date
+    Import(bundle::Import),
+    /// Take the last import of a library back
+    Rollback { name: String },
     /// Forget a library; its folder is left alone
     Remove { name: String },
 }
@@ -146,6 +152,9 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
             let before = result["before"].as_str().unwrap_or_default();
             tell(context, &result, || print::line(&format!("{name} is {classification}; it was {before}.")))
         }
+        Library::Export(command) => bundle::export(context, reach, command).await,
+        Library::Import(command) => bundle::import(context, reach, command).await,
+        Library::Rollback { name } => bundle::roll_back(context, reach, name).await,
         Library::Remove { name } => {
             let result = reach.ask("library.remove", json!({"name": name})).await?;
             tell(context, &result, || print::line(&format!("Removed {name}; its folder was left alone.")))
@@ -160,6 +169,7 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
                 .as_array()
                 .into_iter()
                 .flatten()
+                .filter(|library| !bundle::is_bundle(library))
                 .filter_map(|library| library["name"].as_str())
                 .collect();
             // One vanished folder holds up no other library.
@@ -277,7 +287,10 @@ fn list(libraries: &Value) -> Result<(), Failure> {
 }
 
 fn show(result: &Value) -> Result<(), Failure> {
-    for (key, value) in result["library"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+    let facts = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let bundle = facts(&result["library"]["bundle"]).into_iter().map(|(key, value)| (format!("bundle {key}"), value));
+    let facts = facts(&result["library"]).into_iter().filter(|(_, value)| !value.is_null() && !value.is_object());
+    for (key, value) in facts.chain(bundle) {
         let value = value.as_str().map_or_else(|| value.to_string(), print::harmless);
         print::line(&format!("{} {value}", print::painted(print::FAINT, &format!("{key:<10}"))))?;
     }

@@ -7,6 +7,7 @@ mod alert;
 mod audit;
 mod backup;
 mod ban;
+mod bundle;
 mod connect;
 mod connector;
 mod credential;

@@ -176,5 +176,7 @@ fn status(result: &Value) -> Result<(), Failure> {
             key["uses"]
         );
         print::line(&line)
-    })
+    })?;
+    let key = print::harmless(result["bundle_key"].as_str().unwrap_or_default());
+    print::line(&format!("Bundles of libraries are signed by {key}"))
 }

@@ -43,7 +43,7 @@ pub struct Raw {
     pub policy: Policy,
     /// Profiles: what is special about one set of documents. Some come with Sekisho, folders of yours add to them.
     pub profile: Profile,
-    /// Libraries of documents on this machine.
+    /// Libraries of documents: whether they follow their files, and whose bundles are taken.
     pub library: Library,
     /// Backups that are made by themselves.
     pub backup: Backup,
@@ -286,6 +286,8 @@ pub struct Profile {
 pub struct Library {
     /// Sync the libraries of folders, files and archives by themselves when files change, a second after the last change. Off: after "sekisho library sync".
     pub follow: bool,
+    /// Keys (NAME+ID+KEY) that may have signed a bundle that is imported, beside those that the import names.
+    pub trusted_keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

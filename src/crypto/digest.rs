@@ -1,8 +1,10 @@
 //! SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
+use crate::base::id::hex;
 use crate::base::secret::Secret;
 
 pub type Hash = [u8; 32];
@@ -54,10 +56,42 @@ impl Hasher {
     }
 }
 
+/// A hash, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hex(pub Hash);
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let malformed = || de::Error::custom("expected 64 lower-case hexadecimal digits");
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let pairs: &[_; 32] = pairs.try_into().map_err(|_| malformed())?;
+        let mut hash = [0; 32];
+        for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
+            let (high, low) = digit(*high).zip(digit(*low)).ok_or_else(malformed)?;
+            *byte = high << 4 | low;
+        }
+        if rest.is_empty() { Ok(Self(hash)) } else { Err(malformed()) }
+    }
+}
+
+fn digit(char: u8) -> Option<u8> {
+    match char {
+        b'0'..=b'9' => Some(char - b'0'),
+        b'a'..=b'f' => Some(char - b'a' + 10),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::id::hex;
 
     #[test]
     fn pieces_hash_like_the_whole() {

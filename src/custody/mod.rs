@@ -28,6 +28,7 @@ use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::config::{self, Config};
 use crate::crypto::password::Iterations;
+use crate::crypto::sign::SigningKey;
 use crate::store::{Batch, Store};
 use crate::vault::credential::{
     self, CredentialName, CredentialRecord, CredentialSource, HistoryRecord, NewCredential,
@@ -308,6 +309,14 @@ impl Custody {
     /// All versions of all keys; `None` while the vault is sealed.
     pub fn keys(&self) -> Option<Vec<KeyFacts>> {
         self.vault.open().map(|open| open.keys())
+    }
+
+    /// The key that signs what `label` says, such as bundles of libraries; its name tells whose it is.
+    pub fn signing_key(&self, label: &str) -> Result<SigningKey, CustodyError> {
+        let open = self.vault.opened()?;
+        let seed = open.signing_seed_for(open.active(Purpose::Signing), label)?;
+        let name = format!("{}/{}", self.keeper.origin(), label.replace(' ', "-"));
+        SigningKey::new(&name, &seed).map_err(|error| CustodyError::Failed(error.to_string()))
     }
 
     /// Versions, ages and uses of the keys.

@@ -45,7 +45,7 @@ impl Place {
         let (path, is_folder) = match &library.source {
             Source::Folder { root, .. } => (root, true),
             Source::File { path } | Source::Archive { path, .. } => (path, false),
-            Source::Web(_) | Source::Builtin => return None,
+            Source::Web(_) | Source::Bundle(_) | Source::Builtin => return None,
         };
         Some(Self { path: PathBuf::from(path), is_folder, is_blind: false })
     }

@@ -1,6 +1,8 @@
 //! Libraries of documents: what there is, what a document says, and where words are found.
 
 mod archive;
+pub mod bundle;
+mod change;
 pub mod follow;
 pub mod foreign;
 mod git;
@@ -37,6 +39,7 @@ use crate::sandbox::Sandbox;
 use crate::search::{Counts, Found, Index, Request, SearchError, Synonyms};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError, after_prefix, codec};
+use bundle::BundleError;
 use record::{DocumentRecord, LibraryRecord, Source};
 use shape::Shape;
 use source::SourceError;
@@ -118,6 +121,10 @@ pub enum LibraryError {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("the file cannot be written: {0}")]
+    File(#[from] std::io::Error),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -142,6 +149,8 @@ impl From<LibraryError> for Refusal {
             LibraryError::Source(SourceError::Folder { .. }) => Code::NotFound,
             LibraryError::Name(_) | LibraryError::Source(_) | LibraryError::TooMany => Code::Invalid,
             LibraryError::Web(WebError::Start { .. }) => Code::Invalid,
+            LibraryError::Bundle(error) => error.code(),
+            LibraryError::File(_) => Code::Unavailable,
             LibraryError::Web(WebError::Unreachable { .. } | WebError::NoWay) => Code::Unavailable,
             LibraryError::Cancelled | LibraryError::Web(WebError::Cancelled) => Code::Cancelled,
             LibraryError::Web(WebError::Folder(_))
@@ -254,7 +263,12 @@ impl Libraries {
     pub async fn use_profile(&self, name: &str, profile: Option<String>) -> Result<LibraryRecord, LibraryError> {
         self.check_profile(profile.as_deref())?;
         let _busy = self.occupy(name)?;
-        let record = LibraryRecord { profile, ..self.get(name)? };
+        let known = self.get(name)?;
+        if let Source::Bundle(_) = known.source {
+            // There is no file to derive facets from anew.
+            return Err(BundleError::Profiled(name.into()).into());
+        }
+        let record = LibraryRecord { profile, ..known };
         self.store.commit(Batch::puts(vec![Put::new(Table::Libraries, name, codec::encode(&record)?)])).await?;
         self.changes.libraries();
         Ok(record)
@@ -275,7 +289,8 @@ impl Libraries {
             return Err(LibraryError::Builtin);
         }
         // First the name, durably: what is left after a crash here is swept at the next start.
-        let gone = vec![Put::delete(Table::Libraries, name), Put::delete(Table::Meta, record::revision_key(name))];
+        let mut gone = vec![Put::delete(Table::Libraries, name), Put::delete(Table::Meta, record::revision_key(name))];
+        gone.extend(bundle::forgotten(name));
         self.store.commit(Batch::puts(gone)).await?;
         upkeep::forget(self, name).await?;
         self.forget_mirror(&record).await;

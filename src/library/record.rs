@@ -119,6 +119,25 @@ pub enum Source {
     File { path: String },
     /// A web site.
     Web(Site),
+    /// A bundle, which another Sekisho made.
+    Bundle(Box<Origin>),
+}
+
+/// Where a library came from that came in a bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// What it is called there.
+    pub library: String,
+    /// Where its documents come from, as it is said there.
+    pub source: String,
+    /// Its generation there.
+    pub serial: u64,
+    /// When the bundle was made, by the clock there.
+    pub made: Timestamp,
+    /// SHA-256 of the file.
+    pub digest: Hash,
+    /// The key that signed it, as a verifier key.
+    pub signer: String,
 }
 
 impl Source {
@@ -127,6 +146,7 @@ impl Source {
             Self::Folder { root, .. } => root.clone(),
             Self::Archive { path, .. } | Self::File { path } => path.clone(),
             Self::Web(site) => site.start.clone(),
+            Self::Bundle(origin) => format!("bundle of {}", origin.source),
             Self::Builtin => "built in".into(),
         }
     }
@@ -146,7 +166,7 @@ impl Source {
     pub fn globs(&self) -> (&[String], &[String]) {
         match self {
             Self::Folder { include, exclude, .. } | Self::Archive { include, exclude, .. } => (include, exclude),
-            Self::Builtin | Self::File { .. } | Self::Web(_) => (&[], &[]),
+            Self::Builtin | Self::File { .. } | Self::Web(_) | Self::Bundle(_) => (&[], &[]),
         }
     }
 }

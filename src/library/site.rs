@@ -109,3 +109,85 @@ impl Libraries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::future::BoxFuture;
+
+    use super::super::Changes;
+    use super::super::shape::Plain;
+    use super::super::web::{Asked, Got, Site};
+    use super::*;
+    use crate::audit::log::LogHook;
+    use crate::base::classification::Classification;
+    use crate::base::clock::{Clock, ManualClock, Timestamp};
+    use crate::sandbox::Launch;
+    use crate::search::Index;
+    use crate::store::Store;
+
+    struct Nobody;
+
+    impl Changes for Nobody {
+        fn documents(&self, _library: &LibraryRecord, _changed: &[String], _list_changed: bool) {}
+        fn libraries(&self) {}
+    }
+
+    /// One page, and no rules for robots.
+    struct OnePage;
+
+    impl Fetch for OnePage {
+        fn get<'a>(&'a self, _: &'a Site, asked: Asked) -> BoxFuture<'a, Result<Got, String>> {
+            let is_page = asked.url.ends_with("/docs/");
+            let page = || Got {
+                status: 200,
+                content_type: "text/html".into(),
+                body: b"<main><h1>Tea</h1><p>zebra</p></main>".to_vec(),
+                ..Got::default()
+            };
+            Box::pin(async move { Ok(if is_page { page() } else { Got { status: 404, ..Got::default() } }) })
+        }
+
+        fn wait(&self, _: Duration) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_site_is_due_when_its_hours_have_passed_since_its_last_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("database");
+        Store::create(&path, &[]).unwrap();
+        let opened = Store::open(&path).unwrap();
+        let hook = LogHook::of(&opened).unwrap();
+        let store = opened.start(Box::new(hook)).unwrap();
+        let index = Index::open(&directory.path().join("index")).unwrap().index;
+        let clock = Arc::new(ManualClock::at(Timestamp(1_800_000_000_000)));
+        let sandbox = Arc::new(Sandbox::new(Launch { program: "/bin/false".into(), arguments: Vec::new() }));
+        let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let libraries =
+            Libraries::new(store.clone(), Arc::new(index), time, Arc::new(Nobody), Arc::new(Plain), sandbox);
+        let libraries = Arc::new(libraries.mirrored_in(directory.path().join("mirrors")));
+        libraries.reach(Arc::new(OnePage));
+        for (name, refresh_hours) in [("often", 6), ("never", 0), ("seldom", 48)] {
+            let site = Site { start: "https://docs.example/docs/".into(), refresh_hours, ..Site::default() };
+            let source = Source::Web(site.checked().unwrap());
+            libraries.add(name, source, Classification::Public, None).await.unwrap();
+        }
+        assert!(libraries.due().unwrap().is_empty(), "what was never synced waits for whoever adds it");
+        for name in ["often", "never", "seldom"] {
+            assert_eq!(libraries.sync(name, CancellationToken::new(), |_| {}).await.unwrap().documents, 1);
+        }
+        clock.advance(6 * HOUR - Duration::from_millis(1));
+        assert!(libraries.due().unwrap().is_empty());
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(libraries.due().unwrap(), ["often"]);
+        // A sync that somebody asks for counts as well.
+        libraries.sync("often", CancellationToken::new(), |_| {}).await.unwrap();
+        assert!(libraries.due().unwrap().is_empty());
+        clock.advance(42 * HOUR);
+        assert_eq!(libraries.due().unwrap(), ["often", "seldom"]);
+        store.close().await;
+    }
+}

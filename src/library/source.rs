@@ -89,6 +89,11 @@ impl Opened {
                 Self::open(&Source::Folder { root, include: Vec::new(), exclude: Vec::new() }, None, sandbox, runtime)
             }
             Source::Builtin => Ok(Self::Builtin),
+            // Whoever syncs was told so before.
+            Source::Bundle(origin) => {
+                let error = io::Error::other("the documents of a bundle are imported, not read");
+                Err(SourceError::Archive { path: origin.source.clone(), error })
+            }
             Source::File { path } => Ok(Self::File { path: path.clone() }),
             Source::Archive { path, include, exclude } => {
                 let (include, exclude) = (globs(include)?, globs(exclude)?);
@@ -162,8 +167,8 @@ pub(super) fn check(source: &Source) -> Result<(), SourceError> {
     let (include, exclude) = source.globs();
     globs(include).and_then(|_| globs(exclude))?;
     match source {
-        // A site was checked when it was made.
-        Source::Builtin | Source::Web(_) => Ok(()),
+        // A site was checked when it was made, and a bundle when it was read.
+        Source::Builtin | Source::Web(_) | Source::Bundle(_) => Ok(()),
         Source::Folder { root, .. } => Dir::open_ambient_dir(root, ambient_authority())
             .map(drop)
             .map_err(|error| SourceError::Folder { root: root.clone(), error }),

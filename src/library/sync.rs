@@ -1,25 +1,24 @@
 //! Brings a library up to date with its source: only what changed is read, the new generation becomes
 //! visible last, and a crash at any point leaves the last good one.
 
-mod mend;
-
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::bundle::BundleError;
+use super::change::{Also, Change};
 use super::parse::{Page, Parsed};
-use super::passage::{document_of, passages};
-use super::record::{self, DocumentRecord, LibraryRecord};
+use super::passage::document_of;
+use super::record::{self, DocumentRecord, Source};
 use super::report::{Failure, SyncProgress, SyncReport};
 use super::source::{self, Found, Listing};
-use super::{Libraries, LibraryError, foreign, page};
+use super::{Libraries, LibraryError, foreign};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, sha256};
 use crate::sandbox::Session;
-use crate::search::{DocumentKey, Writer};
 use crate::store::table::Table;
-use crate::store::{Batch, Put, after_prefix, codec};
+use crate::store::{Put, after_prefix, codec};
 
 /// What is known of a document before the sync.
 #[derive(Clone, Copy)]
@@ -45,6 +44,9 @@ impl Libraries {
         // It goes on to its end although the caller goes away: only `cancel` ends it before.
         let work = tokio::spawn(async move {
             let _busy = this.occupy(&name)?;
+            if let Source::Bundle(_) = this.get(&name)?.source {
+                return Err(BundleError::NoSync(name).into());
+            }
             let progress: Progress = Arc::new(progress);
             // Before the index is asked for: a site may take an hour, and others want to sync meanwhile.
             let left_aside = this.mirror_apart(&name, &cancel, &progress).await?;
@@ -73,67 +75,45 @@ pub(super) fn leftovers(
     delete: bool,
 ) -> Result<usize, LibraryError> {
     let mut sync = Sync::look(libraries, runtime, name)?;
-    let count = sync.old.len();
+    let count = sync.change.old.len();
     if delete {
-        sync.delete_old()?;
+        sync.change.delete_old()?;
     }
     Ok(count)
 }
+
 /// Who is told how far a sync is.
 pub(super) type Progress = Arc<dyn Fn(SyncProgress) + Send + std::marker::Sync>;
 
 /// One sync under way.
 struct Sync<'a> {
-    libraries: &'a Libraries,
-    runtime: &'a tokio::runtime::Handle,
-    library: LibraryRecord,
-    /// The generation that this sync writes.
-    generation: u64,
+    change: Change<'a>,
     /// Of the rules by which facets are derived now.
     shape: Option<Hash>,
     before: HashMap<String, Before>,
-    batch: Batch,
-    batch_bytes: usize,
-    /// Opened with the first change: a sync that finds none costs no memory.
-    writer: Option<Writer>,
     /// Where foreign formats are read.
     session: Session,
     /// Documents that are in the source.
     seen: HashSet<String>,
-    report: SyncReport,
-    changed_paths: Vec<String>,
-    /// Rows of older generations, deleted once nothing needs them.
-    old: Vec<Vec<u8>>,
 }
 
 impl<'a> Sync<'a> {
     fn begin(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
         let mut sync = Self::look(libraries, runtime, name)?;
-        sync.mend_index()?;
-        sync.delete_old()?;
+        sync.change.mend_index()?;
+        sync.change.delete_old()?;
         Ok(sync)
     }
 
     /// As [`Sync::begin`], and changes nothing.
     fn look(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
         let library = libraries.get(name)?;
-        let now = libraries.clock.now();
         let mut sync = Self {
-            libraries,
-            runtime,
-            // By the clock, so that a library removed and added again never meets its old numbers.
-            generation: now.0.max(library.generation + 1),
             shape: library.profile.as_deref().and_then(|profile| libraries.shape.mark(profile)),
-            library,
+            change: Change::new(libraries, runtime, library),
             before: HashMap::new(),
-            batch: Batch::default(),
-            batch_bytes: 0,
-            writer: None,
             session: libraries.sandbox.session(),
             seen: HashSet::new(),
-            report: SyncReport { library: name.to_owned(), ..SyncReport::default() },
-            changed_paths: Vec::new(),
-            old: Vec::new(),
         };
         sync.look_back()?;
         Ok(sync)
@@ -141,10 +121,11 @@ impl<'a> Sync<'a> {
 
     /// Learns what there is, and what a sync that did not end has left.
     fn look_back(&mut self) -> Result<(), LibraryError> {
-        let mut from = record::library_prefix(&self.library.name);
+        let mut from = record::library_prefix(&self.change.library.name);
         let end = after_prefix(&from);
         loop {
             let rows = self
+                .change
                 .libraries
                 .store
                 .read(|snapshot| snapshot.scan(Table::Documents, &from, &end, bound::SCAN_ROWS_MAX))?;
@@ -152,8 +133,8 @@ impl<'a> Sync<'a> {
             from = [last.as_slice(), &[0]].concat();
             for (key, value) in rows {
                 let Some((_, path, generation)) = record::parse_document_key(&key) else { continue };
-                if generation > self.library.generation {
-                    self.old.push(key);
+                if generation > self.change.library.generation {
+                    self.change.old.push(key);
                     continue;
                 }
                 let document: DocumentRecord = codec::decode(&value)?;
@@ -169,10 +150,10 @@ impl<'a> Sync<'a> {
                 let superseded =
                     if document.removed { self.before.remove(&path) } else { self.before.insert(path.clone(), before) };
                 if let Some(superseded) = superseded {
-                    self.old.push(record::document_key(&self.library.name, &path, superseded.generation));
+                    self.change.old.push(record::document_key(&self.change.library.name, &path, superseded.generation));
                 }
                 if document.removed {
-                    self.old.push(key);
+                    self.change.old.push(key);
                 }
             }
         }
@@ -186,15 +167,19 @@ impl<'a> Sync<'a> {
         progress: &dyn Fn(SyncProgress),
     ) -> Result<SyncReport, LibraryError> {
         for (url, reason) in left_aside {
-            self.report.fail(&url, reason);
+            self.change.report.fail(&url, reason);
         }
-        let mirror = self.libraries.mirror_of(&self.library.name).ok();
-        let mut opened =
-            source::Opened::open(&self.library.source, mirror.as_deref(), &self.libraries.sandbox, self.runtime)?;
-        self.report.revision = opened.revision();
+        let mirror = self.change.libraries.mirror_of(&self.change.library.name).ok();
+        let mut opened = source::Opened::open(
+            &self.change.library.source,
+            mirror.as_deref(),
+            &self.change.libraries.sandbox,
+            self.change.runtime,
+        )?;
+        self.change.report.revision = opened.revision();
         let listing = opened.list()?;
         for (path, reason) in &listing.passed_over {
-            self.report.fail(path, reason);
+            self.change.report.fail(path, reason);
         }
         let total = listing.files.len();
         for (done, file) in listing.files.iter().enumerate() {
@@ -204,19 +189,23 @@ impl<'a> Sync<'a> {
             if self.seen.insert(file.path.clone()) {
                 self.file(&mut opened, file)?;
             } else {
-                self.report.fail(&file.path, "another document has this path");
+                self.change.report.fail(&file.path, "another document has this path");
             }
             progress(SyncProgress { done: done + 1, total, path: file.path.clone() });
         }
         self.remove_unseen(&listing)?;
-        self.make_visible()?;
-        Ok(self.report)
+        self.change.library.shaped = self.shape;
+        let revision = self.change.report.revision.clone().map(String::into_bytes);
+        let key = record::revision_key(&self.change.library.name).into_bytes();
+        let also = Also { puts: vec![Put { table: Table::Meta, key, value: revision }], always: false };
+        self.change.make_visible(also)?;
+        Ok(self.change.report)
     }
 
     fn file(&mut self, opened: &mut source::Opened, file: &Found) -> Result<(), LibraryError> {
         let before = self.before.get(&file.path).copied();
         // Under other rules a file that did not change has other facets.
-        let same_rules = self.shape == self.library.shaped;
+        let same_rules = self.shape == self.change.library.shaped;
         if before.is_some_and(|before| {
             same_rules && before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
         }) {
@@ -248,7 +237,7 @@ impl<'a> Sync<'a> {
             self.keep_pages(file);
             return Ok(());
         }
-        let pages = match foreign::read(&mut self.session, self.runtime, &file.path, file.format, &bytes) {
+        let pages = match foreign::read(&mut self.session, self.change.runtime, &file.path, file.format, &bytes) {
             Ok(pages) => pages,
             Err(error) => {
                 self.fail(file, error, before);
@@ -270,16 +259,16 @@ impl<'a> Sync<'a> {
         let hash = sha256(&[parsed.title.as_bytes(), &[0], parsed.markdown.as_bytes()]);
         let path = format!("{}{suffix}", file.path);
         if path.len() > bound::DOCUMENT_PATH_BYTES_MAX {
-            self.report.fail(&path, format!("its path has more than {} bytes", bound::DOCUMENT_PATH_BYTES_MAX));
+            self.change.report.fail(&path, format!("its path has more than {} bytes", bound::DOCUMENT_PATH_BYTES_MAX));
             return Ok(());
         }
         let before = self.before.get(&path).copied();
         if !self.seen.insert(path.clone()) {
-            self.report.fail(&path, "another document has this path");
+            self.change.report.fail(&path, "another document has this path");
             return Ok(());
         }
         // Under other rules a page that did not change has other facets.
-        if before.is_some_and(|before| before.hash == hash && self.shape == self.library.shaped) {
+        if before.is_some_and(|before| before.hash == hash && self.shape == self.change.library.shaped) {
             self.keep(before);
             return Ok(());
         }
@@ -315,8 +304,8 @@ impl<'a> Sync<'a> {
             self.fail(file, reason, before);
             return Ok(());
         }
-        if self.report.warned.len() < bound::SYNC_FAILURES_LISTED_MAX {
-            self.report.warned.extend(
+        if self.change.report.warned.len() < bound::SYNC_FAILURES_LISTED_MAX {
+            self.change.report.warned.extend(
                 parsed.warnings.iter().map(|warning| Failure { path: file.path.clone(), reason: warning.clone() }),
             );
         }
@@ -325,8 +314,7 @@ impl<'a> Sync<'a> {
 
     fn put(&mut self, file: &Found, hash: Hash, parsed: &Parsed, before: Option<Before>) -> Result<(), LibraryError> {
         let mut document = document_of(file, hash, parsed);
-        self.shape(&mut document, &file.path, parsed);
-        let key = record::document_key(&self.library.name, &file.path, self.generation);
+        self.change.shape(&mut document, &file.path, &parsed.facets);
         let value = match codec::encode(&document) {
             Ok(value) => value,
             Err(error) => {
@@ -334,39 +322,16 @@ impl<'a> Sync<'a> {
                 return Ok(());
             }
         };
-        // First: by it the next sync finds what one that was killed here has left.
-        self.write(Put::new(Table::Documents, key.clone(), value))?;
-        for row in page::body_rows(&key, &parsed.markdown) {
-            self.write(row)?;
+        self.change.put(&file.path, &document, value, &parsed.markdown, before.is_some())?;
+        if let Some(before) = before {
+            self.change.old.push(record::document_key(&self.change.library.name, &file.path, before.generation));
         }
-        let at = DocumentKey { library: &self.library.name, path: &file.path };
-        let passages = passages(&document, &parsed.markdown);
-        writer(&mut self.writer, self.libraries)?.put(&at, &document.facets, &passages)?;
-        match before {
-            Some(before) => {
-                self.report.changed += 1;
-                self.changed_paths.push(file.path.clone());
-                self.old.push(record::document_key(&self.library.name, &file.path, before.generation));
-            }
-            None => self.report.added += 1,
-        }
-        self.count(document.body_bytes, document.sections.len() as u64);
         Ok(())
     }
 
-    /// Adds what the library's profile makes of path and front matter. What it says goes before what is written.
-    fn shape(&self, document: &mut DocumentRecord, path: &str, parsed: &Parsed) {
-        let Some(profile) = self.library.profile.as_deref() else { return };
-        for (name, values) in self.libraries.shape.facets(profile, path, &parsed.facets) {
-            document.facets.retain(|(known, _)| *known != name);
-            let values = values.into_iter().take(bound::FACET_VALUES_MAX);
-            document.facets.extend(values.map(|value| (name.clone(), value)));
-        }
-    }
-
     fn touch(&mut self, file: &Found, known: Before) -> Result<(), LibraryError> {
-        let key = record::document_key(&self.library.name, &file.path, known.generation);
-        let Some(bytes) = self.libraries.store.read(|snapshot| snapshot.get(Table::Documents, &key))? else {
+        let key = record::document_key(&self.change.library.name, &file.path, known.generation);
+        let Some(bytes) = self.change.libraries.store.read(|snapshot| snapshot.get(Table::Documents, &key))? else {
             return Ok(());
         };
         let mut document: DocumentRecord = codec::decode(&bytes)?;
@@ -374,30 +339,23 @@ impl<'a> Sync<'a> {
             return Ok(());
         }
         document.source_modified_ns = file.modified_ns;
-        self.write(Put::new(Table::Documents, key, codec::encode(&document)?))
+        self.change.write(Put::new(Table::Documents, key, codec::encode(&document)?))
     }
 
     fn fail(&mut self, file: &Found, reason: impl ToString, before: Option<Before>) {
-        self.report.fail(&file.path, reason);
+        self.change.report.fail(&file.path, reason);
         if before.is_some() {
             self.keep_pages(file);
         }
         if let Some(before) = before {
-            self.count(before.body_bytes, before.sections);
+            self.change.count(before.body_bytes, before.sections);
         }
     }
 
     fn keep(&mut self, before: Option<Before>) {
         if let Some(before) = before {
-            self.report.unchanged += 1;
-            self.count(before.body_bytes, before.sections);
+            self.change.keep(before.body_bytes, before.sections);
         }
-    }
-
-    fn count(&mut self, body_bytes: u64, sections: u64) {
-        self.report.documents += 1;
-        self.report.sections += sections;
-        self.library.bytes += body_bytes;
     }
 
     fn remove_unseen(&mut self, listing: &Listing) -> Result<(), LibraryError> {
@@ -408,82 +366,15 @@ impl<'a> Sync<'a> {
             .map(|(path, before)| (path.clone(), before.generation))
             .collect();
         gone.sort_unstable();
-        let tombstone = codec::encode(&DocumentRecord::tombstone())?;
         for (path, generation) in gone {
             if listing.may_hide(&path) {
                 self.keep(self.before.get(&path).copied());
                 continue;
             }
-            let key = record::document_key(&self.library.name, &path, self.generation);
-            self.write(Put::new(Table::Documents, key.clone(), tombstone.clone()))?;
-            let at = DocumentKey { library: &self.library.name, path: &path };
-            writer(&mut self.writer, self.libraries)?.remove(&at)?;
-            self.old.push(record::document_key(&self.library.name, &path, generation));
-            self.old.push(key);
-            self.report.removed += 1;
-            self.changed_paths.push(path);
+            let tombstone = self.change.bury(&path)?;
+            self.change.old.push(record::document_key(&self.change.library.name, &path, generation));
+            self.change.old.push(tombstone);
         }
         Ok(())
     }
-
-    /// The last step: one small commit flips the generation, then the index follows, then old rows go.
-    fn make_visible(&mut self) -> Result<(), LibraryError> {
-        let anything = self.report.added + self.report.changed + self.report.removed > 0;
-        let flips = anything || self.library.synced.is_none();
-        if flips {
-            self.library.generation = self.generation;
-        }
-        self.library.shaped = self.shape;
-        self.library.synced = Some(self.libraries.clock.now());
-        self.library.documents = self.report.documents;
-        self.library.sections = self.report.sections;
-        let record = codec::encode(&self.library)?;
-        self.write(Put::new(Table::Libraries, self.library.name.as_bytes(), record))?;
-        let revision = self.report.revision.clone().map(String::into_bytes);
-        self.write(Put {
-            table: Table::Meta,
-            key: record::revision_key(&self.library.name).into_bytes(),
-            value: revision,
-        })?;
-        self.flush()?;
-        // A crash here is mended at the next start, and a failure at the next sync: the index says what it has.
-        if flips {
-            writer(&mut self.writer, self.libraries)?;
-        }
-        if let Some(writer) = self.writer.take() {
-            self.libraries.commit_index(writer, &self.library.name, Some(self.library.generation))?;
-        }
-        self.delete_old()?;
-        let list_changed = self.report.added + self.report.removed > 0;
-        if anything {
-            self.libraries.changes.documents(&self.library, &self.changed_paths, list_changed);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, put: Put) -> Result<(), LibraryError> {
-        let bytes = put.key.len() + put.value.as_ref().map_or(0, Vec::len);
-        if self.batch_bytes + bytes > bound::SYNC_BATCH_BYTES {
-            self.flush()?;
-        }
-        self.batch_bytes += bytes;
-        self.batch.puts.push(put);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), LibraryError> {
-        self.batch_bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
-        if !batch.puts.is_empty() {
-            self.runtime.block_on(self.libraries.store.commit(batch))?;
-        }
-        Ok(())
-    }
-}
-
-fn writer<'a>(slot: &'a mut Option<Writer>, libraries: &Libraries) -> Result<&'a mut Writer, LibraryError> {
-    Ok(match slot {
-        Some(writer) => writer,
-        None => slot.insert(libraries.index.writer()?),
-    })
 }

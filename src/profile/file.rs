@@ -29,7 +29,7 @@ pub struct Mistake {
 }
 
 /// All files of one profile, by path below its folder.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
     texts: BTreeMap<String, String>,
 }
@@ -85,6 +85,23 @@ impl Files {
             texts.insert(path, text);
         }
         Ok(Self { texts })
+    }
+
+    /// Files that somebody else read: not more than a folder may have, of the endings that are known.
+    pub fn of_texts(texts: BTreeMap<String, String>) -> Result<Self, Mistake> {
+        let wrong = |file: &str, reason: String| Err(Mistake { file: file.to_owned(), line: 1, reason });
+        if texts.len() > PROFILE_FILES_MAX {
+            return wrong("profile.toml", format!("a profile has at most {PROFILE_FILES_MAX} files"));
+        }
+        match texts.iter().find(|(_, text)| text.len() > PROFILE_FILE_BYTES_MAX) {
+            Some((path, _)) => wrong(path, format!("a file of a profile has at most {PROFILE_FILE_BYTES_MAX} bytes")),
+            None => Ok(Self { texts }),
+        }
+    }
+
+    /// The texts by path.
+    pub fn texts(&self) -> &BTreeMap<String, String> {
+        &self.texts
     }
 
     pub fn get(&self, path: &str) -> Option<&str> {

@@ -17,7 +17,7 @@ pub mod template;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -140,7 +140,26 @@ fn read_templates(files: &Files, file: TemplateFile) -> Result<Templates, Mistak
 /// All profiles of this installation, by name.
 #[derive(Debug, Default)]
 pub struct Profiles {
-    profiles: BTreeMap<String, Arc<Profile>>,
+    /// Held for a look-up, never across an await.
+    profiles: RwLock<BTreeMap<String, Known>>,
+}
+
+/// A profile that is in force.
+#[derive(Debug)]
+struct Known {
+    profile: Arc<Profile>,
+    files: Files,
+    from: Place,
+}
+
+/// Where a profile comes from; what stands earlier is not replaced by what stands later, but for a shipped one by a
+/// folder's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Shipped,
+    Folder,
+    /// A library that came in a bundle.
+    Bundle,
 }
 
 impl Profiles {
@@ -149,38 +168,66 @@ impl Profiles {
     pub fn open(directory: Option<&Path>) -> (Self, Vec<String>) {
         let mut profiles = BTreeMap::new();
         let mut told = Vec::new();
-        let mut take = |from: &str, files: Result<Files, Mistake>| match files
-            .map_err(|mistake| vec![mistake])
-            .and_then(|files| Profile::read(&files))
-        {
-            Ok(profile) => drop(profiles.insert(profile.manifest.name.clone(), Arc::new(profile))),
-            Err(mistakes) => told.extend(mistakes.iter().map(|mistake| format!("{from}/{mistake}"))),
+        let mut take = |at: &str, files: Result<Files, Mistake>, from: Place| {
+            let read = files.map_err(|mistake| vec![mistake]);
+            match read.and_then(|files| Ok((Profile::read(&files)?, files))) {
+                Ok((profile, files)) => {
+                    let name = profile.manifest.name.clone();
+                    drop(profiles.insert(name, Known { profile: Arc::new(profile), files, from }));
+                }
+                Err(mistakes) => told.extend(mistakes.iter().map(|mistake| format!("{at}/{mistake}"))),
+            }
         };
         for name in Files::shipped() {
-            take(&name, Ok(Files::of_shipped(&name)));
+            take(&name, Ok(Files::of_shipped(&name)), Place::Shipped);
         }
-        let Some(directory) = directory else { return (Self { profiles }, told) };
-        match std::fs::read_dir(directory) {
-            Ok(entries) => {
-                let folders = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
-                let mut folders: Vec<_> = folders.collect();
-                folders.sort_unstable();
-                for folder in folders.iter().take(PROFILES_MAX) {
-                    take(&folder.display().to_string(), Files::of_folder(folder));
+        if let Some(directory) = directory {
+            match std::fs::read_dir(directory) {
+                Ok(entries) => {
+                    let folders = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+                    let mut folders: Vec<_> = folders.collect();
+                    folders.sort_unstable();
+                    for folder in folders.iter().take(PROFILES_MAX) {
+                        take(&folder.display().to_string(), Files::of_folder(folder), Place::Folder);
+                    }
                 }
+                Err(error) => told.push(format!("{} cannot be read: {error}", directory.display())),
             }
-            Err(error) => told.push(format!("{} cannot be read: {error}", directory.display())),
         }
-        (Self { profiles }, told)
+        (Self { profiles: RwLock::new(profiles) }, told)
     }
 
-    pub fn get(&self, name: &str) -> Option<&Arc<Profile>> {
-        self.profiles.get(name)
+    pub fn get(&self, name: &str) -> Option<Arc<Profile>> {
+        self.with(|profiles| profiles.get(name).map(|known| Arc::clone(&known.profile)))
     }
 
     /// All of them, by name.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        self.profiles.values()
+    pub fn all(&self) -> Vec<Arc<Profile>> {
+        self.with(|profiles| profiles.values().map(|known| Arc::clone(&known.profile)).collect())
+    }
+
+    /// Whether it was shipped, or put here by an operator.
+    pub fn is_own(&self, name: &str) -> bool {
+        self.with(|profiles| profiles.get(name).is_some_and(|known| known.from != Place::Bundle))
+    }
+
+    /// The files of one that was not shipped.
+    pub fn files(&self, name: &str) -> Option<Files> {
+        self.with(|profiles| profiles.get(name).filter(|known| known.from != Place::Shipped).map(|it| it.files.clone()))
+    }
+
+    /// Puts a profile in force that a bundle brought. One of this site's own of the same name stays in its place.
+    pub fn install(&self, profile: Profile, files: Files) {
+        let name = profile.manifest.name.clone();
+        let mut profiles = self.profiles.write().unwrap_or_else(PoisonError::into_inner);
+        let stays = |known: &Known| known.from != Place::Bundle || known.files == files;
+        if !profiles.get(&name).is_some_and(stays) {
+            drop(profiles.insert(name, Known { profile: Arc::new(profile), files, from: Place::Bundle }));
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&BTreeMap<String, Known>) -> T) -> T {
+        look(&self.profiles.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -8,6 +8,7 @@ use redb::TableDefinition;
 pub enum Table {
     /// Small facts about this file. Key: a name. Value: as the owner of the name says.
     /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier`, `audit/pruned`, `audit/keys`, `audit/outside` see `audit::log`;
+    /// `library/revision/NAME`, `library/profile/NAME`, `library/before/NAME` see `library::record` and `library::bundle`;
     /// `config/last` JSON of the configuration at the last start; `policy/last` SHA-256 of the policies last put in force, in hexadecimal.
     Meta,
     /// Applied migrations. Key: number u32 BE. Value: name, UTF-8.

@@ -41,8 +41,11 @@ pub trait Shelf: Send + Sync {
 #[derive(Default)]
 pub struct Shelves {
     /// Held for a look-up, never across an await.
-    shelves: RwLock<Vec<Arc<dyn Shelf>>>,
+    shelves: RwLock<Vec<Named>>,
 }
+
+/// A shelf, and by what it can be replaced.
+type Named = (Option<String>, Arc<dyn Shelf>);
 
 impl std::fmt::Debug for Shelves {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,11 +55,21 @@ impl std::fmt::Debug for Shelves {
 
 impl Shelves {
     pub fn add(&self, shelf: Arc<dyn Shelf>) {
-        self.shelves.write().unwrap_or_else(PoisonError::into_inner).push(shelf);
+        self.shelves.write().unwrap_or_else(PoisonError::into_inner).push((None, shelf));
+    }
+
+    /// Adds a shelf, or puts it in the place of the one that was put under the same name.
+    pub fn put(&self, name: &str, shelf: Arc<dyn Shelf>) {
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        match shelves.iter_mut().find(|(known, _)| known.as_deref() == Some(name)) {
+            Some((_, slot)) => *slot = shelf,
+            None => shelves.push((Some(name.to_owned()), shelf)),
+        }
     }
 
     fn all(&self) -> Vec<Arc<dyn Shelf>> {
-        self.shelves.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        shelves.iter().map(|(_, shelf)| Arc::clone(shelf)).collect()
     }
 
     fn of(&self, uri: &str) -> Option<Arc<dyn Shelf>> {

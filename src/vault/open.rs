@@ -174,6 +174,11 @@ impl Open {
         Ok(self.key(Purpose::Signing, version)?.subkey("ed25519 seed", "")?)
     }
 
+    /// As [`Open::signing_seed`], of a key that signs something else than the log: each `label` has its own.
+    pub fn signing_seed_for(&self, version: u32, label: &str) -> Result<Secret, VaultError> {
+        Ok(self.key(Purpose::Signing, version)?.subkey("ed25519 seed", label)?)
+    }
+
     /// A key of 32 bytes for whoever needs one of their own, and the version that it comes from.
     pub fn subkey(&self, purpose: Purpose, label: &str) -> Result<(u32, Secret), VaultError> {
         let version = self.active(purpose);

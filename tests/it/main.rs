@@ -49,6 +49,8 @@ mod identify;
 mod inspect;
 mod kill;
 mod library;
+mod library_bundle;
+mod library_crash;
 mod log;
 mod mcp;
 mod memory;

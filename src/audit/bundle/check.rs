@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use super::archive::{Archive, entries_name};
-use super::manifest::{Hex, Manifest};
+use super::manifest::Manifest;
 use super::marks::{Difference, Marks};
-use super::{CHECKPOINT, LEAVES, MANIFEST, PERSONAL, README, README_TEXT, Sound, Stop};
+use super::{CHECKPOINT, LEAVES, MANIFEST, PERSONAL, README, README_TEXT, Sound, Stop, entries_name, member_names};
 use super::{leaf, personal};
+use crate::archive::Archive;
 use crate::audit::checkpoint::{Checkpoint, CheckpointError};
 use crate::audit::entry::of_leaf;
 use crate::audit::proof::verify_consistency;
@@ -16,11 +16,11 @@ use crate::audit::render::{Renderer, Shown, VERSION};
 use crate::audit::tree::{Frontier, leaf_hash};
 use crate::base::bound;
 use crate::base::id::hex;
-use crate::crypto::digest::{Hash, sha256};
+use crate::crypto::digest::{Hash, Hex, sha256};
 use crate::crypto::sign::{NoteError, VerifyingKey, open_note};
 
 pub(super) fn check(bundle: impl Read, keys: &[VerifyingKey], outside: &[String]) -> Result<Sound, Stop> {
-    let mut archive = Archive::new(bundle);
+    let mut archive = Archive::new(bundle, member_names());
     // A later version of the format has another text, so the manifest is asked first which version this is.
     let (readme, _) = archive.member(README)?.whole(bound::BUNDLE_README_BYTES_MAX)?;
     let (manifest, _) = archive.member(MANIFEST)?.whole(bound::BUNDLE_MANIFEST_BYTES_MAX)?;

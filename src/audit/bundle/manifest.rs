@@ -2,13 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::archive::entries_name;
-use super::{CHECKPOINT, LEAVES, PERSONAL, README, Stop};
+use super::{CHECKPOINT, LEAVES, PERSONAL, README, Stop, entries_name};
 use crate::audit::render::Format;
 use crate::audit::render::text::excerpt;
 use crate::base::bound;
-use crate::base::id::hex;
-use crate::crypto::digest::Hash;
+use crate::crypto::digest::{Hash, Hex};
 use crate::crypto::sign::VerifyingKey;
 
 /// What `format` says.
@@ -59,10 +57,6 @@ pub(super) struct File {
     pub(super) name: String,
     pub(super) sha256: Hex,
 }
-
-/// A hash, written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hex(pub(super) Hash);
 
 /// What tells a manifest of another version apart from a damaged one.
 #[derive(Deserialize)]
@@ -195,33 +189,4 @@ fn format_name<S: Serializer>(format: &Format, serializer: S) -> Result<S::Ok, S
 
 fn format_of_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-}
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Hex {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let malformed = || de::Error::custom("expected 64 lower-case hexadecimal digits");
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let pairs: &[_; 32] = pairs.try_into().map_err(|_| malformed())?;
-        let mut hash = [0; 32];
-        for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
-            let (high, low) = digit(*high).zip(digit(*low)).ok_or_else(malformed)?;
-            *byte = high << 4 | low;
-        }
-        if rest.is_empty() { Ok(Self(hash)) } else { Err(malformed()) }
-    }
-}
-
-fn digit(char: u8) -> Option<u8> {
-    match char {
-        b'0'..=b'9' => Some(char - b'0'),
-        b'a'..=b'f' => Some(char - b'a' + 10),
-        _ => None,
-    }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::Stop;
-use super::archive::Member;
+use crate::archive::Member;
 use crate::audit::render::{Renderer, Shown};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, Hasher};

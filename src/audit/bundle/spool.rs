@@ -5,10 +5,12 @@ use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::archive::{Writer, entries_name};
 use super::manifest::{Claims, Digests, Manifest, Rendition};
-use super::{BundleError, CHECKPOINT, Contents, LEAVES, MANIFEST, PERSONAL, README, README_TEXT, Written};
+use super::{
+    BundleError, CHECKPOINT, Contents, LEAVES, MANIFEST, PERSONAL, README, README_TEXT, Written, entries_name,
+};
 use super::{leaf, personal};
+use crate::archive::Writer;
 use crate::audit::checkpoint::{Checkpoint, CheckpointError};
 use crate::audit::entry::{Personal, of_leaf};
 use crate::audit::proof::verify_consistency;

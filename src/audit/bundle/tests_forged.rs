@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::archive::Writer;
 use super::tests::{ORIGIN, Part, Sample, key, leaf, members, verdict};
 use super::*;
+use crate::archive::Writer;
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::render::text::is_hostile;
 use crate::audit::tests_samples::bare;

@@ -12,7 +12,7 @@ mod resource;
 mod search;
 mod template;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Map, Value, json};
@@ -34,8 +34,19 @@ pub struct ProfileTools {
     catalog: Weak<Catalog>,
     libraries: Weak<Libraries>,
     profiles: Arc<Profiles>,
-    /// Kinds and names of what was put into the catalogue. Held while it changes, never across an await.
-    published: Mutex<BTreeSet<(Kind, String)>>,
+    shelves: Weak<Shelves>,
+    /// Held while it changes, never across an await.
+    published: Mutex<Published>,
+}
+
+/// What was put in front of agents, each with the profile that it is of: another one of the same name, which a bundle
+/// brought, has other tools.
+#[derive(Default)]
+struct Published {
+    /// By kind and name, as in the catalogue.
+    operations: BTreeMap<(Kind, String), Arc<Profile>>,
+    /// By the profile's name.
+    shelves: BTreeMap<String, Arc<Profile>>,
 }
 
 impl std::fmt::Debug for ProfileTools {
@@ -50,16 +61,13 @@ impl ProfileTools {
         catalog: &Arc<Catalog>,
         libraries: &Arc<Libraries>,
         profiles: &Arc<Profiles>,
-        shelves: &Shelves,
+        shelves: &Arc<Shelves>,
     ) -> Arc<Self> {
-        for profile in profiles.all() {
-            let desk = Desk { profile: Arc::clone(profile), libraries: Arc::clone(libraries) };
-            shelves.add(Arc::new(resource::ProfileShelf::new(desk)));
-        }
         let this = Arc::new(Self {
             catalog: Arc::downgrade(catalog),
             libraries: Arc::downgrade(libraries),
             profiles: Arc::clone(profiles),
+            shelves: Arc::downgrade(shelves),
             published: Mutex::default(),
         });
         this.keep();
@@ -82,17 +90,25 @@ impl ProfileTools {
             libraries.set_synonyms(&library.name, Synonyms::new(groups));
         }
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut wanted = BTreeSet::new();
+        let mut wanted = BTreeMap::new();
+        let mut is_other = false;
         for profile in self.profiles.all() {
+            let desk = Desk { profile: Arc::clone(&profile), libraries: Arc::clone(&libraries) };
+            self.shelve(&mut published.shelves, &desk);
             if !known.iter().any(|library| library.profile.as_deref() == Some(profile.manifest.name.as_str())) {
                 continue;
             }
-            let desk = Desk { profile: Arc::clone(profile), libraries: Arc::clone(&libraries) };
             for operation in operations(&desk) {
                 let key = (operation.about().kind, operation.about().name.clone());
-                if published.contains(&key) {
-                    wanted.insert(key);
-                    continue;
+                match published.operations.get(&key) {
+                    Some(known) if Arc::ptr_eq(known, &profile) => {
+                        wanted.insert(key, Arc::clone(&profile));
+                        continue;
+                    }
+                    Some(_) => {
+                        catalog.remove(key.0, &key.1);
+                    }
+                    None => {}
                 }
                 if catalog.get(key.0, &key.1).is_some() {
                     tracing::error!(
@@ -102,18 +118,32 @@ impl ProfileTools {
                     continue;
                 }
                 match catalog.add(operation) {
-                    Ok(()) => drop(wanted.insert(key)),
+                    Ok(()) => {
+                        is_other = true;
+                        wanted.insert(key, Arc::clone(&profile));
+                    }
                     Err(error) => tracing::error!(tool = key.1, %error, "a tool of a profile cannot be listed"),
                 }
             }
         }
-        for (kind, name) in published.difference(&wanted) {
+        for (kind, name) in published.operations.keys().filter(|key| !wanted.contains_key(*key)) {
+            is_other = true;
             catalog.remove(*kind, name);
         }
-        if *published != wanted {
-            *published = wanted;
+        published.operations = wanted;
+        if is_other {
             catalog.announce(Change::Tools);
             catalog.announce(Change::Prompts);
+        }
+    }
+
+    /// Puts the resources of a profile where agents find them; they are empty while no library is read by it.
+    fn shelve(&self, shelved: &mut BTreeMap<String, Arc<Profile>>, desk: &Desk) {
+        let name = &desk.profile.manifest.name;
+        let Some(shelves) = self.shelves.upgrade() else { return };
+        if !shelved.get(name).is_some_and(|known| Arc::ptr_eq(known, &desk.profile)) {
+            shelves.put(name, Arc::new(resource::ProfileShelf::new(desk.clone())));
+            shelved.insert(name.clone(), Arc::clone(&desk.profile));
         }
     }
 }
