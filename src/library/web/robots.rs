@@ -92,7 +92,7 @@ impl Robots {
 fn plain(path: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let encoded = |byte: u8, found: &mut String| found.extend(percent_encoding::percent_encode_byte(byte).chars());
+    let encoded = |byte: u8, found: &mut String| found.push_str(percent_encoding::percent_encode_byte(byte));
     let mut found = String::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
