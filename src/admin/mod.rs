@@ -8,8 +8,11 @@ pub mod ban;
 pub mod binding;
 pub mod configuration;
 pub mod connector;
+pub mod contain;
 pub mod credential;
 pub mod event;
+pub mod freeze;
+pub mod incident;
 pub mod library;
 pub mod lifecycle;
 pub mod log;
@@ -70,6 +73,8 @@ impl std::fmt::Debug for Rooms<'_> {
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     report::register(catalog, &rooms)?;
+    incident::register(catalog, &rooms)?;
+    contain::register(catalog, &rooms)?;
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
     let Rooms { desk, profiles, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;
@@ -94,5 +99,6 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     configuration::register(catalog, config)?;
     event::register(catalog, audit)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
+    freeze::register(catalog, &lifecycle)?;
     lifecycle::register(catalog, &lifecycle)
 }

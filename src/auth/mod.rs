@@ -4,6 +4,7 @@ pub mod account;
 pub mod ban;
 pub mod challenge;
 pub mod change;
+pub mod contain;
 pub mod gate;
 pub mod issue;
 pub mod jwt_key;

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod connector;
 pub mod egress;
 mod gate;
+pub mod incident;
 pub mod oauth;
 pub mod parse;
 pub mod plot;

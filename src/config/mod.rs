@@ -1,6 +1,7 @@
 //! The valid configuration: every value checked once, at the edge, and typed.
 
 pub mod auth;
+pub mod contacts;
 pub mod egress;
 pub mod env;
 pub mod execution;
@@ -44,6 +45,7 @@ pub struct Config {
     pub backup: Backup,
     pub metrics: metrics::Metrics,
     pub watch: watch::Watch,
+    pub contacts: contacts::Contacts,
     pub egress: egress::Egress,
     pub log: Log,
     pub inspect: Inspect,
@@ -262,6 +264,7 @@ impl Config {
             },
             metrics: check.metrics(&raw.metrics),
             watch: check.watch(&raw.watch, raw.rate.per_session),
+            contacts: check.contacts(&raw.contacts),
             egress: check.egress(&raw.egress),
             log: check.log(&raw.log),
             inspect: check.inspect(&raw.inspect),

@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
+pub mod contacts;
 pub mod egress;
 pub mod watch;
 
@@ -48,6 +49,8 @@ pub struct Raw {
     pub metrics: Metrics,
     /// Rules over the audit log, and where their alerts go.
     pub watch: watch::Watch,
+    /// Who hears of incidents and grave alerts, and who is named to whoever finds a weakness.
+    pub contacts: contacts::Contacts,
     /// Connections to other machines: none but those that settings name.
     pub egress: egress::Egress,
     /// The program's own log, in the data directory's logs/.

@@ -8,7 +8,8 @@ use redb::TableDefinition;
 pub enum Table {
     /// Small facts about this file. Key: a name. Value: as the owner of the name says.
     /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier`, `audit/pruned`, `audit/keys`, `audit/outside` see `audit::log`;
-    /// `config/last` JSON of the configuration at the last start; `policy/last` SHA-256 of the policies last put in force, in hexadecimal.
+    /// `config/last` JSON of the configuration at the last start; `policy/last` SHA-256 of the policies last put in force, in hexadecimal;
+    /// `freeze` JSON of `pipeline::freeze::Frozen`, there while everything is frozen.
     Meta,
     /// Applied migrations. Key: number u32 BE. Value: name, UTF-8.
     Migrations,
@@ -58,10 +59,12 @@ pub enum Table {
     ConnectorDocuments,
     /// Tokens that authorization servers gave connectors. Key: connector, 0, SHA-256 of whose they are. Value: `vault::grant`.
     ConnectorTokens,
+    /// Incidents. Key: number u64 BE. Value: `incident::IncidentRecord`.
+    Incidents,
 }
 
 /// All tables, in the order of the enum.
-pub const ALL: [Table; 25] = [
+pub const ALL: [Table; 26] = [
     Table::Meta,
     Table::Migrations,
     Table::Tokens,
@@ -87,6 +90,7 @@ pub const ALL: [Table; 25] = [
     Table::ConnectorOperations,
     Table::ConnectorDocuments,
     Table::ConnectorTokens,
+    Table::Incidents,
 ];
 
 impl Table {
@@ -117,6 +121,7 @@ impl Table {
             Self::ConnectorOperations => "connector_operations",
             Self::ConnectorDocuments => "connector_documents",
             Self::ConnectorTokens => "connector_tokens",
+            Self::Incidents => "incidents",
         }
     }
 

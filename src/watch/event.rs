@@ -26,6 +26,7 @@ pub enum SecurityEvent {
     WatchLagged,
     DeliveryFailing,
     Test,
+    Incident,
 }
 
 /// What is known of one event.
@@ -43,7 +44,7 @@ const fn facts(event: SecurityEvent, name: &'static str, severity: Severity, abo
 }
 
 /// All of them, in the order of the enum. The manual's table is this list.
-pub const EVENTS: [Facts; 19] = [
+pub const EVENTS: [Facts; 20] = [
     facts(
         SecurityEvent::RateLimitExceeded,
         "rate_limit_exceeded",
@@ -143,6 +144,12 @@ pub const EVENTS: [Facts; 19] = [
         "Alerts could not be delivered to one of their places, and were given up there",
     ),
     facts(SecurityEvent::Test, "test", Severity::Low, "Somebody asked for a test with `sekisho alert test`"),
+    facts(
+        SecurityEvent::Incident,
+        "incident",
+        Severity::High,
+        "Somebody opened an incident; its own severity counts, and its contacts are told",
+    ),
 ];
 
 impl SecurityEvent {
@@ -162,6 +169,23 @@ impl SecurityEvent {
 
     pub fn about(self) -> &'static str {
         self.facts().about
+    }
+
+    /// The part of this installation that it is about, for whoever is told.
+    pub fn system(self) -> &'static str {
+        match self {
+            Self::RateLimitExceeded | Self::SuspiciousPatterns | Self::SessionHijack | Self::Ban => "gate",
+            Self::BaselineRate | Self::BaselineOperation | Self::BaselineAddress | Self::BaselineVolume => "gate",
+            Self::AuthenticationFailures => "authentication",
+            Self::PolicyDenials => "policy",
+            Self::EgressRefused => "egress",
+            Self::StoreFailing => "store",
+            Self::VaultUnsealFailed => "vault",
+            Self::AuditAlarm | Self::CheckpointsKept => "audit log",
+            Self::BackupFailed => "backups",
+            Self::WatchLagged | Self::DeliveryFailing | Self::Test => "alerts",
+            Self::Incident => "installation",
+        }
     }
 }
 
