@@ -45,6 +45,7 @@ pub mod vault; // 4: keys and credentials
 pub mod audit; // 5: what happened
 pub mod auth; // 6: who asks, and how often
 pub mod custody; // 6: keys changed, credentials kept, the database backed up
+pub mod incident; // 6: what is on record of an incident, and its evidence
 pub mod connector; // 7: REST APIs as tools
 pub mod library; // 7: documents
 pub mod profile; // 7: what is special about one set of documents, as data

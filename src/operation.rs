@@ -67,6 +67,8 @@ pub struct About {
     pub quotes: bool,
     /// It opens or writes a file that its arguments name, so whoever asks must be on the machine.
     pub at_machine: bool,
+    /// It is served while everything else is frozen, as reading the audit log is.
+    pub in_freeze: bool,
     /// How long it may work; `None` takes the configured time.
     pub budget: Option<Duration>,
     /// What it always touches: for whoever may not touch that, it is not there.
@@ -94,6 +96,7 @@ impl About {
             tells: false,
             quotes: false,
             at_machine: false,
+            in_freeze: false,
             budget: None,
             resource: None,
             content_arguments: Vec::new(),

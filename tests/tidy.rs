@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("audit", 5),
     ("auth", 6),
     ("custody", 6),
+    ("incident", 6),
     ("connector", 7),
     ("library", 7),
     ("profile", 7),

@@ -15,26 +15,41 @@ use crate::operation::{Catalog, Effect};
 use crate::report::gather::ACKNOWLEDGED;
 use crate::schema::NotASchema;
 
+/// An incident that others should hear of.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    pub severity: Severity,
+    /// Its type.
+    pub kind: String,
+    /// What it concerns.
+    pub systems: Vec<String>,
+    pub description: String,
+}
+
 /// The alerts that there are; the watch implements it, and `app` injects it.
 pub trait Alerts: Send + Sync {
     /// Newest first. `since` is a time as people type it.
     fn list(&self, since: Option<&str>, severity: Severity) -> Result<Vec<Value>, Refusal>;
     /// The alert; `None` where there is none of this id.
     fn acknowledge(&self, id: u64) -> BoxFuture<'_, Result<Option<Value>, Refusal>>;
+    /// Tells the places, and the contacts, of an incident.
+    fn announce(&self, incident: Announced) -> BoxFuture<'_, ()>;
     /// What each place answered to a test.
     fn test(&self) -> BoxFuture<'_, Value>;
 }
 
 pub(super) fn register(catalog: &Catalog, alerts: &Arc<dyn Alerts>) -> Result<(), NotASchema> {
     let kept = Arc::clone(alerts);
-    let list = about::<List>("alert.list", "List the alerts", Effect::ReadOnly).in_group(ActionGroup::Operate);
+    let mut list = about::<List>("alert.list", "List the alerts", Effect::ReadOnly).in_group(ActionGroup::Operate);
+    list.in_freeze = true;
     catalog.add(Arc::new(Request::new(list, move |_, arguments| {
         let found = parse(arguments).and_then(|List { since, severity }| kept.list(since.as_deref(), severity));
         Box::pin(async { Ok(json!({"alerts": found?})) })
     })))?;
     let kept = Arc::clone(alerts);
-    let acknowledge = about::<One>("alert.acknowledge", "Note that an alert was looked at", Effect::Changes)
+    let mut acknowledge = about::<One>("alert.acknowledge", "Note that an alert was looked at", Effect::Changes)
         .in_group(ActionGroup::Operate);
+    acknowledge.in_freeze = true;
     catalog.add(Arc::new(Request::new(acknowledge, move |cx, arguments| {
         let alerts = Arc::clone(&kept);
         Box::pin(async move {

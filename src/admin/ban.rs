@@ -117,7 +117,7 @@ fn facts(target: &Target, record: &BanRecord) -> Ban {
     }
 }
 
-fn refused(error: BanError) -> Refusal {
+pub(super) fn refused(error: BanError) -> Refusal {
     let code = match &error {
         BanError::Store(_) => return Refusal::internal(error),
         BanError::TooMany(_) => Code::Conflict,

@@ -46,7 +46,8 @@ struct InForce {
     variable: Option<String>,
 }
 
-fn settings(config: &Config) -> Result<Value, Refusal> {
+/// As `config.show` answers.
+pub(super) fn settings(config: &Config) -> Result<Value, Refusal> {
     let now = serde_json::to_value(&config.raw).map_err(Refusal::internal)?;
     let settings = file::settings().into_iter().map(|setting| {
         let dotted = setting.dotted();

@@ -171,7 +171,7 @@ fn kind_of(entry: &Entry) -> Option<&'static str> {
         (_, Outcome::Intent) => None,
         (Event::Alert, _) => Some("alert"),
         (Event::Egress, outcome) => (outcome == Outcome::Refused).then_some("egress_refused"),
-        (_, Outcome::Done) if operation == word::WATCH_BLOCK => Some("ban"),
+        (_, Outcome::Done) if operation == word::WATCH_BLOCK || operation == word::CONTAINED => Some("ban"),
         (Event::Vault, Outcome::Failed | Outcome::Refused) => Some("vault"),
         (Event::Session, Outcome::Refused) => Some("session_hijack"),
         (Event::Session, _) => reason.starts_with("ended: ").then_some("session_ended"),

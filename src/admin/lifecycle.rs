@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,13 +24,19 @@ pub trait Lifecycle: Send + Sync {
     /// Lets no new call begin, and ends this process when none is under way any more, at the latest after `patience`.
     /// Gives how many are under way. Only a server can be drained.
     fn drain(&self, patience: Duration) -> Result<usize, Refusal>;
+
+    /// Serves nothing but health and the log from now on; gives since when (RFC 3339), and why.
+    fn freeze<'a>(&'a self, by: &'a str, reason: &'a str) -> BoxFuture<'a, Result<(String, String), Refusal>>;
+
+    /// Serves everything again; gives since when it was frozen, and why, if it was.
+    fn unfreeze(&self) -> BoxFuture<'_, Result<Option<(String, String)>, Refusal>>;
 }
 
 pub(super) fn register(catalog: &Catalog, lifecycle: &Arc<dyn Lifecycle>) -> Result<(), NotASchema> {
     let life = Arc::clone(lifecycle);
     let title = "Give the data directory to a server that starts";
     let mut yields = about::<Nothing>("server.yield", title, Effect::Changes).in_group(ActionGroup::Operate);
-    yields.at_machine = true;
+    (yields.at_machine, yields.in_freeze) = (true, true);
     catalog.add(Arc::new(Request::new(yields, move |_, _| {
         let answer = life.yield_directory().map(|()| json!({"yielding": true}));
         Box::pin(async { answer })
@@ -37,7 +44,7 @@ pub(super) fn register(catalog: &Catalog, lifecycle: &Arc<dyn Lifecycle>) -> Res
     let life = Arc::clone(lifecycle);
     let title = "Let no new call begin, finish those under way, and end the server";
     let mut drain = answering::<Drain, Leaving>("drain", title, Effect::Changes).in_group(ActionGroup::Operate);
-    (drain.idempotent, drain.urgent) = (true, true);
+    (drain.idempotent, drain.urgent, drain.in_freeze) = (true, true, true);
     catalog.add(Arc::new(Request::new(drain, move |_, arguments| {
         let answer = parse(arguments).and_then(|Drain { timeout_seconds }| {
             let in_flight = life.drain(Duration::from_secs(timeout_seconds))?;

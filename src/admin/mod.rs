@@ -10,8 +10,11 @@ pub mod binding;
 pub mod bundle;
 pub mod configuration;
 pub mod connector;
+pub mod contain;
 pub mod credential;
 pub mod event;
+pub mod freeze;
+pub mod incident;
 pub mod library;
 pub mod lifecycle;
 pub mod log;
@@ -76,6 +79,8 @@ impl std::fmt::Debug for Rooms<'_> {
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     report::register(catalog, &rooms)?;
+    incident::register(catalog, &rooms)?;
+    contain::register(catalog, &rooms)?;
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
     let Rooms { desk, profiles, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;
@@ -105,5 +110,6 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     prune::register(catalog, &look)?;
     scan::register(catalog, &look)?;
     catalog.add(Arc::new(status::Status::new(look)))?;
+    freeze::register(catalog, &lifecycle)?;
     lifecycle::register(catalog, &lifecycle)
 }

@@ -25,6 +25,7 @@ use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::config::Config;
 use crate::custody::{Custody, CustodyError};
+use crate::incident::{self, IncidentRecord};
 use crate::operation::{Catalog, Cx, Effect};
 use crate::report::evidence::Facts;
 use crate::report::gather::{self, Gathered, Range};
@@ -86,6 +87,10 @@ impl Reporter {
         let tokens = self.authenticator.tokens()?;
         let ages = self.ages(&reviewed, &tokens)?;
         let log = self.log(&gathered).await?;
+        let incidents = self.audit.store().read(incident::list).map_err(Refusal::internal)?;
+        // A drill is no incident.
+        let began = |incident: &&IncidentRecord| !incident.is_drill && incident.opened < range.to;
+        let incidents: Vec<&IncidentRecord> = incidents.iter().filter(began).collect();
         let facts = Facts {
             config: &self.config,
             gathered: &gathered,
@@ -97,8 +102,8 @@ impl Reporter {
             is_vault_open: self.custody.is_open(),
             policies: self.policies.policy().summary().policies,
             administrators: administrators(&reviewed, &tokens),
-            incidents: 0,
-            incidents_open: 0,
+            incidents: incidents.len(),
+            incidents_open: incidents.iter().filter(|incident| incident.closed.is_none()).count(),
         };
         let frameworks = control::judged(&facts).map_err(Refusal::internal)?;
         let left_out =

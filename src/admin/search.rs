@@ -21,8 +21,10 @@ use crate::audit::retain::frontier_at;
 use crate::audit::{Audit, AuditError, Disclosed, Numbered, keep, proof};
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound;
+use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
+use crate::crypto::sign::VerifyingKey;
 use crate::custody::{Custody, CustodyError};
 use crate::operation::{Catalog, Cx, Effect};
 use crate::schema::NotASchema;
@@ -209,12 +211,7 @@ struct Export {
     personal: bool,
 }
 
-fn write_bundle(
-    audit: &Audit,
-    asked: &Export,
-    note: &str,
-    keys: &[crate::crypto::sign::VerifyingKey],
-) -> Result<Value, Refusal> {
+fn write_bundle(audit: &Audit, asked: &Export, note: &str, keys: &[VerifyingKey]) -> Result<Value, Refusal> {
     let invalid = |text: String| Refusal::new(Code::Invalid, text);
     let path = PathBuf::from(&asked.path);
     let Some(directory) = path.parent().filter(|_| path.is_absolute()) else {
@@ -222,6 +219,36 @@ fn write_bundle(
     };
     let format: Format = asked.format.parse().map_err(|error| invalid(format!("{error}.")))?;
     let (first, end) = asked.range.sequences(audit)?;
+    write_part(audit, &Part { path: &path, directory, format, personal: asked.personal, first, end }, note, keys)
+}
+
+/// Writes the entries from `from` on, up to but without `end`, into a new file.
+pub(super) fn write_bundle_since(
+    audit: &Audit,
+    from: Timestamp,
+    end: u64,
+    path: &Path,
+    note: &str,
+    keys: &[VerifyingKey],
+) -> Result<Value, Refusal> {
+    let first = audit.first_since(from).map_err(|error| Refusal::from(CustodyError::from(error)))?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    write_part(audit, &Part { path, directory, format: Format::Jsonl, personal: false, first, end }, note, keys)
+}
+
+/// Which entries go where.
+struct Part<'a> {
+    path: &'a Path,
+    directory: &'a Path,
+    format: Format,
+    personal: bool,
+    first: u64,
+    end: u64,
+}
+
+fn write_part(audit: &Audit, part: &Part<'_>, note: &str, keys: &[VerifyingKey]) -> Result<Value, Refusal> {
+    let Part { path, directory, format, personal, first, end } = *part;
+    let invalid = |text: String| Refusal::new(Code::Invalid, text);
     let failed = |error: AuditError| Refusal::from(CustodyError::from(error));
     let checkpoint = crate::audit::checkpoint::Checkpoint::open(note, keys).map_err(Refusal::internal)?;
     let end = end.min(checkpoint.size());
@@ -245,14 +272,14 @@ fn write_bundle(
         keys,
         consistency: &consistency,
         format,
-        disclose: asked.personal.then_some(&mut disclose as &mut bundle::Disclose<'_, AuditError>),
+        disclose: personal.then_some(&mut disclose as &mut bundle::Disclose<'_, AuditError>),
         scratch: directory,
     };
     let at = |error: std::io::Error| Refusal::new(Code::Unavailable, format!("{}: {error}.", path.display()));
     if path.exists() {
         return Err(Refusal::new(Code::Conflict, format!("{} exists already; it was left as it is.", path.display())));
     }
-    let draft = draft_beside(&path)?;
+    let draft = draft_beside(path)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(at)?;
     let mut out = BufWriter::new(file);
     let written = bundle::write(contents, leaves(audit, first, end), &mut out).map_err(|error| match error {
@@ -262,7 +289,7 @@ fn write_bundle(
     let written = written.and_then(|written| {
         out.flush().map_err(at)?;
         out.get_ref().sync_all().map_err(at)?;
-        std::fs::rename(&draft, &path).map_err(at)?;
+        std::fs::rename(&draft, path).map_err(at)?;
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(at)?;
         Ok(written)
     });

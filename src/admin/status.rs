@@ -51,6 +51,8 @@ pub struct State {
     pub sessions: usize,
     /// No new call begins, and the server ends when none is under way.
     pub draining: bool,
+    /// Nothing but health and the audit log is served.
+    pub frozen: bool,
     pub since_start: Value,
 }
 
@@ -87,7 +89,7 @@ impl Status {
         let input = json!({"type": "object", "properties": {}, "additionalProperties": false});
         let mut about = About::reading(Kind::Admin, "status", "Status", "What runs here and how it is.", input);
         about.action_group = ActionGroup::Operate;
-        about.urgent = true;
+        (about.urgent, about.in_freeze) = (true, true);
         about.output = Some(output_of::<State>());
         Self { about, look }
     }

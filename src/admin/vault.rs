@@ -21,14 +21,16 @@ use crate::vault::key::Purpose;
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(custody);
-    let status = about::<Nothing>("vault.status", "Say whether the vault is open", Effect::ReadOnly)
+    let mut status = about::<Nothing>("vault.status", "Say whether the vault is open", Effect::ReadOnly)
         .in_group(ActionGroup::Operate);
+    // Without an open vault the log is not signed, and says nothing of persons.
+    status.in_freeze = true;
     catalog.add(Arc::new(Request::new(status, move |_, _| {
         let status = keeper.vault_status();
         Box::pin(async { Ok(status) })
     })))?;
     let mut unseal = about::<Unseal>("vault.unseal", "Open the vault", Effect::Changes);
-    unseal.secret_arguments = true;
+    (unseal.secret_arguments, unseal.in_freeze) = (true, true);
     let keeper = Arc::clone(custody);
     catalog.add(Arc::new(Request::new(unseal, move |_, arguments| {
         let custody = Arc::clone(&keeper);

@@ -1,7 +1,7 @@
 //! Drains a server: it begins nothing new, and has drained when nothing is under way any more.
 
-use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -24,6 +24,11 @@ pub(super) struct Drainer {
 impl Drainer {
     pub(super) fn new(pipeline: Weak<Pipeline>) -> Self {
         Self { pipeline, is_server: AtomicBool::new(false), deadline: watch::channel(None).0 }
+    }
+
+    /// What is drained, while it is there.
+    pub(super) fn pipeline(&self) -> Result<Arc<Pipeline>, Refusal> {
+        self.pipeline.upgrade().ok_or_else(|| Refusal::internal("the pipeline is gone"))
     }
 
     /// Begins; asked again, it only waits for another time. Gives how many calls are under way.

@@ -62,6 +62,20 @@ impl Lifecycle for GivingUp {
     fn drain(&self, patience: Duration) -> Result<usize, Refusal> {
         self.drainer.begin(patience)
     }
+
+    fn freeze<'a>(&'a self, by: &'a str, reason: &'a str) -> BoxFuture<'a, Result<(String, String), Refusal>> {
+        Box::pin(async move {
+            let frozen = self.drainer.pipeline()?.freeze(by, reason).await?;
+            Ok((frozen.since.rfc3339(), frozen.reason.clone()))
+        })
+    }
+
+    fn unfreeze(&self) -> BoxFuture<'_, Result<Option<(String, String)>, Refusal>> {
+        Box::pin(async {
+            let held = self.drainer.pipeline()?.unfreeze().await?;
+            Ok(held.map(|frozen| (frozen.since.rfc3339(), frozen.reason.clone())))
+        })
+    }
 }
 
 /// Tells clients what a sync changed.
@@ -200,7 +214,8 @@ impl Look for Facts {
                 audit_entries: self.audit.size().map_err(Refusal::internal)?,
                 policy: policy::State::of(&self.policy.summary()),
                 sessions: pipeline.as_ref().map_or(0, |pipeline| pipeline.sessions().count()),
-                draining: pipeline.is_some_and(|pipeline| pipeline.is_draining()),
+                draining: pipeline.as_ref().is_some_and(|pipeline| pipeline.is_draining()),
+                frozen: pipeline.is_some_and(|pipeline| pipeline.frozen().is_some()),
                 since_start: self.metrics.to_json(),
             })
         })

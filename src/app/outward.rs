@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::shutter::Shutter;
-use crate::admin::alert::Alerts;
+use crate::admin::alert::{Alerts, Announced};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::filter::time::parse_time;
 use crate::audit::keep::Keeper;
@@ -26,7 +26,7 @@ use crate::config::target::Endpoint;
 use crate::egress::{Egress, Purpose, Witness};
 use crate::store::StoreError;
 use crate::watch::Watch;
-use crate::watch::alert::AlertRecord;
+use crate::watch::alert::{AlertRecord, incident_detail};
 use crate::watch::notify::message::Sender;
 use crate::watch::notify::smtp::Smtp;
 use crate::watch::notify::syslog::Syslog;
@@ -124,8 +124,12 @@ fn places(config: &Config, egress: &Arc<Egress>, keys: &Keys, clock: &Arc<dyn Cl
     }
     if let Some(smtp) = &watch.smtp {
         let host = if sender.host == "-" { "localhost".to_owned() } else { sender.host.clone() };
-        let sink = Smtp { smtp: smtp.clone(), host, egress: Arc::clone(egress), keys: keys.clone() };
-        places.push(Place::new(Box::new(sink), watch.severity));
+        let (severity, contacts) = (watch.severity, config.contacts.addresses());
+        // Contacts hear of what is high, whatever the others want to hear of.
+        let least = if contacts.is_empty() { severity } else { severity.min(Severity::High) };
+        let (smtp, egress) = (smtp.clone(), Arc::clone(egress));
+        let sink = Smtp { smtp, severity, contacts, host, egress, keys: keys.clone() };
+        places.push(Place::new(Box::new(sink), least));
     }
     if let Some(syslog) = &watch.syslog {
         let sink = Syslog { syslog: syslog.clone(), sender, egress: Arc::clone(egress) };
@@ -198,6 +202,13 @@ impl Alerts for Kept {
         Box::pin(async move {
             let found = self.watch.acknowledge(id).await.map_err(Refusal::internal)?;
             Ok(found.as_ref().map(AlertRecord::to_json))
+        })
+    }
+
+    fn announce(&self, incident: Announced) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let Announced { severity, kind, systems, description } = incident;
+            self.watch.announce(severity, incident_detail(&kind, &description, &systems)).await;
         })
     }
 

@@ -68,15 +68,20 @@ impl Drop for Private {
     }
 }
 
+/// Checks the evidence of an incident, which brings all that the check needs.
+pub fn evidence(path: &Path, against: &Against) -> Result<Verdict, AppError> {
+    let verdict = crate::incident::evidence::verify(path, &against.keys).map_err(at(path))?;
+    Ok(verdict.map(of_sound))
+}
+
 /// Checks an exported bundle, which brings all that the check needs.
 fn of_bundle(path: &Path, against: &Against) -> Result<Verdict, AppError> {
     let file = File::open(path).map_err(at(path))?;
     let verdict = bundle::verify(&mut BufReader::new(file), &against.keys, &against.checkpoints).map_err(at(path))?;
-    Ok(verdict.map(|sound| Sound {
-        size: sound.first + sound.count,
-        root: sound.root,
-        first: sound.first,
-        checkpoints: sound.compared + 1,
-        signed_size: sound.first + sound.count,
-    }))
+    Ok(verdict.map(of_sound))
+}
+
+fn of_sound(sound: bundle::Sound) -> Sound {
+    let end = sound.first + sound.count;
+    Sound { size: end, root: sound.root, first: sound.first, checkpoints: sound.compared + 1, signed_size: end }
 }

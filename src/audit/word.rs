@@ -12,5 +12,8 @@ pub const NO_CREDENTIAL: &str = "no credential";
 /// The operation of entries about connections that alerts themselves open begins so.
 pub const OWN_EGRESS: &str = "egress.alert";
 
+/// The operation of an entry about whom an operator contained.
+pub const CONTAINED: &str = "contained";
+
 /// The operation of an entry about somebody whom the watch shut out.
 pub const WATCH_BLOCK: &str = "watch.block";

@@ -5,6 +5,7 @@ pub mod ban;
 pub mod browser;
 pub mod challenge;
 pub mod change;
+pub mod contain;
 pub mod gate;
 pub mod issue;
 pub mod jwt_key;

@@ -8,6 +8,7 @@ pub mod connector;
 pub mod egress;
 pub mod follow;
 mod gate;
+pub mod incident;
 pub mod oauth;
 pub mod parse;
 pub mod plot;

@@ -275,7 +275,7 @@ async fn verify_log(context: &Context, verify: Verify) -> Result<u8, Failure> {
     }
 }
 
-fn report(context: &Context, verdict: &Value) -> Result<u8, Failure> {
+pub(super) fn report(context: &Context, verdict: &Value) -> Result<u8, Failure> {
     let text = |key: &str| print::harmless(verdict[key].as_str().unwrap_or_default());
     let (code, line) = match verdict["verdict"].as_str() {
         Some("sound") => (0, format!("{} {}", print::painted(print::GOOD, "sound:"), sound(verdict))),

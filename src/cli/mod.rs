@@ -10,12 +10,14 @@ mod ban;
 mod bundle;
 mod connect;
 mod connector;
+mod contain;
 mod credential;
 mod doctor;
 mod drain;
 mod event;
 mod exit;
 mod first;
+mod incident;
 mod library;
 mod log;
 mod login;
@@ -162,6 +164,15 @@ pub(crate) enum Command {
     Prune(prune::Prune),
     /// Give the room of removed documents and entries back to the file system
     Vacuum,
+    /// Open, follow and close incidents, gather their evidence, practise
+    #[command(subcommand)]
+    Incident(incident::Incident),
+    /// End sessions, revoke tokens, ban, switch a connector off, in one step
+    Contain(contain::Contain),
+    /// Serve nothing but health, the audit log, reports and incidents, until it is lifted
+    Freeze(contain::Freeze),
+    /// Lift a freeze, at the machine itself
+    Unfreeze,
     /// Let a server finish what is under way, begin nothing new, and end
     Drain(drain::Drain),
     /// Look whether everything is well, and say what to do where it is not
@@ -283,6 +294,10 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Restore(command) => block_on(backup::restore(context, command)),
         Command::Prune(command) => block_on(prune::prune(context, command)),
         Command::Vacuum => block_on(prune::vacuum(context)),
+        Command::Incident(command) => block_on(incident::run(context, command)),
+        Command::Contain(command) => block_on(contain::contain(context, command)),
+        Command::Freeze(command) => block_on(contain::freeze(context, command)),
+        Command::Unfreeze => block_on(contain::unfreeze(context)),
         Command::Drain(command) => block_on(drain::run(context, command)),
         Command::Doctor => block_on(doctor::doctor(context)),
         Command::Healthcheck => block_on(doctor::healthcheck(context)),

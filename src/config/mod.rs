@@ -1,6 +1,7 @@
 //! The valid configuration: every value checked once, at the edge, and typed.
 
 pub mod auth;
+pub mod contacts;
 pub mod egress;
 pub mod env;
 pub mod execution;
@@ -46,6 +47,7 @@ pub struct Config {
     pub metrics: metrics::Metrics,
     pub watch: watch::Watch,
     pub upkeep: upkeep::Upkeep,
+    pub contacts: contacts::Contacts,
     pub egress: egress::Egress,
     pub log: Log,
     pub inspect: Inspect,
@@ -265,6 +267,7 @@ impl Config {
             metrics: check.metrics(&raw.metrics),
             watch: check.watch(&raw.watch, raw.rate.per_session),
             upkeep: check.upkeep(&raw.upkeep),
+            contacts: check.contacts(&raw.contacts),
             egress: check.egress(&raw.egress),
             log: check.log(&raw.log),
             inspect: check.inspect(&raw.inspect),

@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are shown to people as they are")]
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "as above")]
 
+pub mod contacts;
 pub mod egress;
 pub mod upkeep;
 pub mod watch;
@@ -53,6 +54,8 @@ pub struct Raw {
     pub watch: watch::Watch,
     /// What a running server looks at by itself, so that neglect is noticed before it hurts.
     pub upkeep: upkeep::Upkeep,
+    /// Who hears of incidents and grave alerts, and who is named to whoever finds a weakness.
+    pub contacts: contacts::Contacts,
     /// Connections to other machines: none but those that settings name.
     pub egress: egress::Egress,
     /// The program's own log, in the data directory's logs/.

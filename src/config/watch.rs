@@ -177,7 +177,7 @@ impl Check {
 }
 
 /// What may stand in a mail's header; the mail server knows better.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let good = |char: char| char.is_ascii_graphic() && !"<>,;()\"".contains(char);
     text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'))
         && text.len() <= 254

@@ -8,9 +8,10 @@ use super::base_url::BaseUrl;
 use super::binding::{Binding, Scheme};
 use super::breaker::Standing;
 use super::record::ConnectorRecord;
-use super::registry::{ConnectorError, Connectors, Switch, check_networks};
+use super::registry::{Busy, ConnectorError, Connectors, Switch, check_networks, row};
 use super::settings::Changes;
 use crate::base::bound::connector as bound;
+use crate::store::Put;
 
 /// Whoever calls connectors. Hears of each that came, went, or is called otherwise than before; injected by `app`. The change is done
 /// when it has been heard.
@@ -19,6 +20,28 @@ pub trait News: Send + Sync {
 
     /// How the API of a connector stood at the last calls.
     fn standing(&self, name: &str) -> Standing;
+}
+
+/// A connector that is off once the row is committed.
+pub struct SwitchingOff<'a> {
+    /// What is to be committed.
+    pub row: Put,
+    name: String,
+    connectors: &'a Connectors,
+    _busy: Busy<'a>,
+}
+
+impl std::fmt::Debug for SwitchingOff<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SwitchingOff").field(&self.name).finish()
+    }
+}
+
+impl SwitchingOff<'_> {
+    /// The row is durable: its tools go.
+    pub async fn committed(self) {
+        self.connectors.publish(&self.name).await;
+    }
 }
 
 impl Connectors {
@@ -61,6 +84,15 @@ impl Connectors {
         self.write(&record).await?;
         self.publish(name).await;
         Ok(record)
+    }
+
+    /// What switches a connector off, for whoever commits it together with more. Nobody else changes it meanwhile.
+    pub fn switching_off(&self, name: &str) -> Result<SwitchingOff<'_>, ConnectorError> {
+        let busy = self.occupy(name)?;
+        let mut record = self.get(name)?;
+        record.enabled = false;
+        record.changed = self.clock.now();
+        Ok(SwitchingOff { row: row(&record)?, name: record.name, connectors: self, _busy: busy })
     }
 
     /// Says how a connector's calls go out.

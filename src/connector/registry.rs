@@ -397,8 +397,7 @@ impl Connectors {
     }
 
     pub(super) async fn write(&self, record: &ConnectorRecord) -> Result<(), StoreError> {
-        let row = Put::new(Table::Connectors, record.name.as_str(), codec::encode(record)?);
-        self.store.commit(Batch::puts(vec![row])).await.map(drop)
+        self.store.commit(Batch::puts(vec![row(record)?])).await.map(drop)
     }
 
     /// Writes the rows of a generation that nothing refers to yet, in commits that leave room for others.
@@ -446,6 +445,10 @@ impl Connectors {
             Err(ConnectorError::Busy(name.into()))
         }
     }
+}
+
+pub(super) fn row(record: &ConnectorRecord) -> Result<Put, StoreError> {
+    Ok(Put::new(Table::Connectors, record.name.as_str(), codec::encode(record)?))
 }
 
 /// A name that is worked on; free again when this is dropped.

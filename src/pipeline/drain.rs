@@ -23,10 +23,10 @@ impl Pipeline {
         self.gate.sessions.under_way()
     }
 
-    /// Whether a new call of `known` may begin; ahead of [`Pipeline::run`], where the transport wants to refuse in its
-    /// own way.
+    /// Whether a new call of an agent, `known`, may begin; ahead of [`Pipeline::run`], where the transport wants to refuse
+    /// in its own way.
     pub async fn open_to(&self, known: &Known) -> Result<(), Refusal> {
-        let Err(refusal) = self.is_open_to(known) else { return Ok(()) };
+        let Err(refusal) = self.is_open_to(known).and_then(|()| self.is_thawed()) else { return Ok(()) };
         known.settle();
         let mut draft = self.draft(Event::Call, known.via());
         record::describe(&mut draft, known.principal());

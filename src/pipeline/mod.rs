@@ -6,6 +6,7 @@
 pub mod admit;
 pub mod authorize;
 pub mod dispatch;
+pub mod freeze;
 pub mod identify;
 pub mod inspect;
 pub mod ran;
@@ -31,7 +32,7 @@ use crate::auth::session::{Handle, Restored, Sessions};
 use crate::auth::standing::Standing;
 use crate::auth::{Authenticator, Evidence};
 use crate::base::budget::Meter;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::principal::Principal;
 use crate::base::refusal::Refusal;
 use crate::config::Config;
@@ -40,7 +41,7 @@ use crate::crypto::aead::{AeadError, SealingKey};
 use crate::guardrail::rule::RuleError;
 use crate::guardrail::{Finding, Guardrail};
 use crate::operation::{Catalog, Job, Kind, Marks, Output, Registered, UsedSecrets};
-use crate::store::Batch;
+use crate::store::{Batch, StoreError};
 use crate::telemetry::metric::Metrics;
 use crate::telemetry::security::SecurityLog;
 use identify::Known;
@@ -68,6 +69,7 @@ pub struct Pipeline {
     redactor: Arc<Redactor>,
     /// Cancelled once nothing new begins.
     draining: CancellationToken,
+    freezer: freeze::Freezer,
 }
 
 /// Why there is no pipeline.
@@ -79,6 +81,8 @@ pub enum PipelineError {
     Rules(#[from] RuleError),
     #[error(transparent)]
     Mask(#[from] NotSearchable),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What a pipeline is made of.
@@ -101,6 +105,7 @@ impl Pipeline {
         let Parts { authenticator, gate, clock, audit, policy, catalog, metrics, config, security } = parts;
         let guardrail = Arc::new(Guardrail::new(&config.inspect)?);
         let redactor = Arc::new(Redactor::new(&config, Arc::clone(&guardrail))?);
+        let freezer = freeze::Freezer::restored(audit.store())?;
         Ok(Self {
             audit,
             authenticator,
@@ -116,6 +121,7 @@ impl Pipeline {
             guardrail,
             redactor,
             draining: CancellationToken::new(),
+            freezer,
         })
     }
 
@@ -129,6 +135,11 @@ impl Pipeline {
 
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.gate.sessions
+    }
+
+    /// By the clock that the audit log has.
+    pub fn now(&self) -> Timestamp {
+        self.audit.now()
     }
 
     /// What is remembered of callers between their calls.
@@ -192,6 +203,7 @@ impl Pipeline {
             && (bans.of_principal(principal).is_some() || via.address().and_then(|at| bans.of_address(at)).is_some());
         // A store that cannot be read vouches for nobody.
         !is_banned
+            && self.frozen().is_none()
             && !sessions.is_denied(&principal.credential)
             && self.authenticator.still_holds(principal, standing).unwrap_or(false)
     }
@@ -320,6 +332,7 @@ impl Pipeline {
         meter: &Arc<Meter>,
     ) -> Result<record::Finished, record::Stopped> {
         self.is_open_to(&known)?;
+        self.is_thawed_for(&asked)?;
         let standing = authorize::Standing::of(&self.authenticator, &known, asked.kind)?;
         let mut admitted = admit::admit(&self.gate, known, asked)?;
         draft.session = Some(admitted.session().short().to_owned());

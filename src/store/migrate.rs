@@ -12,6 +12,8 @@ mod m0004_classified_credentials;
 mod m0005_connectors;
 #[path = "../../migrations/0006_connector_tokens.rs"]
 mod m0006_connector_tokens;
+#[path = "../../migrations/0007_incidents.rs"]
+mod m0007_incidents;
 
 use std::fs;
 use std::io;
@@ -39,6 +41,7 @@ const ALL: &[Migration] = &[
     Migration { number: 4, name: "classified_credentials", apply: m0004_classified_credentials::apply },
     Migration { number: 5, name: "connectors", apply: m0005_connectors::apply },
     Migration { number: 6, name: "connector_tokens", apply: m0006_connector_tokens::apply },
+    Migration { number: 7, name: "incidents", apply: m0007_incidents::apply },
 ];
 
 /// The newest schema that this binary knows.

@@ -9,7 +9,8 @@ pub enum Table {
     /// Small facts about this file. Key: a name. Value: as the owner of the name says.
     /// `schema` u32 LE; `database_id` 16 bytes; `audit/frontier`, `audit/pruned`, `audit/keys`, `audit/outside` see `audit::log`;
     /// `library/revision/NAME`, `library/profile/NAME`, `library/before/NAME` see `library::record` and `library::bundle`;
-    /// `config/last` JSON of the configuration at the last start; `policy/last` SHA-256 of the policies last put in force, in hexadecimal.
+    /// `config/last` JSON of the configuration at the last start; `policy/last` SHA-256 of the policies last put in force, in hexadecimal;
+    /// `freeze` JSON of `pipeline::freeze::Frozen`, there while everything is frozen.
     Meta,
     /// Applied migrations. Key: number u32 BE. Value: name, UTF-8.
     Migrations,
@@ -59,10 +60,12 @@ pub enum Table {
     ConnectorDocuments,
     /// Tokens that authorization servers gave connectors. Key: connector, 0, SHA-256 of whose they are. Value: `vault::grant`.
     ConnectorTokens,
+    /// Incidents. Key: number u64 BE. Value: `incident::IncidentRecord`.
+    Incidents,
 }
 
 /// All tables, in the order of the enum.
-pub const ALL: [Table; 25] = [
+pub const ALL: [Table; 26] = [
     Table::Meta,
     Table::Migrations,
     Table::Tokens,
@@ -88,6 +91,7 @@ pub const ALL: [Table; 25] = [
     Table::ConnectorOperations,
     Table::ConnectorDocuments,
     Table::ConnectorTokens,
+    Table::Incidents,
 ];
 
 impl Table {
@@ -118,6 +122,7 @@ impl Table {
             Self::ConnectorOperations => "connector_operations",
             Self::ConnectorDocuments => "connector_documents",
             Self::ConnectorTokens => "connector_tokens",
+            Self::Incidents => "incidents",
         }
     }
 

@@ -63,6 +63,21 @@ impl AlertRecord {
         })
     }
 
+    /// What incident management asks of a notification, in its words.
+    pub fn notification(&self) -> Value {
+        let (kind, systems, description) = match self.event {
+            SecurityEvent::Incident => incident_of(&self.detail),
+            event => (event.as_str(), vec![event.system()], self.detail.as_str()),
+        };
+        json!({
+            "severity": self.severity.as_str(),
+            "type": kind,
+            "timestamp": self.last.rfc3339(),
+            "affected_systems": systems,
+            "description": if description.is_empty() { self.event.about() } else { description },
+        })
+    }
+
     /// One line for people.
     pub fn line(&self) -> String {
         let mut line = format!("{} ({})", self.event.as_str(), self.severity);
@@ -77,6 +92,20 @@ impl AlertRecord {
         }
         line
     }
+}
+
+/// What stands between the parts of an incident's detail.
+const AFFECTED: &str = "; affected: ";
+
+/// The detail of an alert about an incident: its type, what is known, what it concerns.
+pub fn incident_detail(kind: &str, description: &str, systems: &[String]) -> String {
+    format!("{kind}: {description}{AFFECTED}{}", systems.join(", "))
+}
+
+fn incident_of(detail: &str) -> (&str, Vec<&str>, &str) {
+    let (kind, rest) = detail.split_once(": ").unwrap_or((SecurityEvent::Incident.as_str(), detail));
+    let (description, systems) = rest.rsplit_once(AFFECTED).unwrap_or((rest, ""));
+    (kind, systems.split(", ").filter(|system| !system.is_empty()).collect(), description)
 }
 
 /// The row of an alert at `sequence`.

@@ -29,6 +29,7 @@ pub enum SecurityEvent {
     ScanFinding,
     ScanGrave,
     DiskShort,
+    Incident,
 }
 
 /// What is known of one event.
@@ -46,7 +47,7 @@ const fn facts(event: SecurityEvent, name: &'static str, severity: Severity, abo
 }
 
 /// All of them, in the order of the enum. The manual's table is this list.
-pub const EVENTS: [Facts; 22] = [
+pub const EVENTS: [Facts; 23] = [
     facts(
         SecurityEvent::RateLimitExceeded,
         "rate_limit_exceeded",
@@ -164,6 +165,12 @@ pub const EVENTS: [Facts; 22] = [
         Severity::High,
         "There is less room on the disk than `[upkeep]` asks for",
     ),
+    facts(
+        SecurityEvent::Incident,
+        "incident",
+        Severity::High,
+        "Somebody opened an incident; its own severity counts, and its contacts are told",
+    ),
 ];
 
 impl SecurityEvent {
@@ -183,6 +190,24 @@ impl SecurityEvent {
 
     pub fn about(self) -> &'static str {
         self.facts().about
+    }
+
+    /// The part of this installation that it is about, for whoever is told.
+    pub fn system(self) -> &'static str {
+        match self {
+            Self::RateLimitExceeded | Self::SuspiciousPatterns | Self::SessionHijack | Self::Ban => "gate",
+            Self::BaselineRate | Self::BaselineOperation | Self::BaselineAddress | Self::BaselineVolume => "gate",
+            Self::AuthenticationFailures => "authentication",
+            Self::PolicyDenials => "policy",
+            Self::EgressRefused => "egress",
+            Self::StoreFailing => "store",
+            Self::VaultUnsealFailed => "vault",
+            Self::AuditAlarm | Self::CheckpointsKept => "audit log",
+            Self::BackupFailed => "backups",
+            Self::WatchLagged | Self::DeliveryFailing | Self::Test => "alerts",
+            Self::DiskShort => "store",
+            Self::Incident | Self::ScanFinding | Self::ScanGrave => "installation",
+        }
     }
 }
 

@@ -243,6 +243,35 @@ impl Watch {
         }
     }
 
+    /// Makes an alert of an incident that somebody opened: by itself, with nothing folded, for each is another.
+    pub async fn announce(&self, severity: Severity, detail: String) {
+        let now = self.audit.now();
+        let mut state = self.state.lock().await;
+        let alert = AlertRecord {
+            id: state.next,
+            event: SecurityEvent::Incident,
+            severity,
+            first: now,
+            last: now,
+            count: 1,
+            subject: None,
+            entry: None,
+            detail,
+            action: None,
+            acknowledged: None,
+            update: false,
+        };
+        state.next += 1;
+        log(&alert);
+        let raised = Raised { alert, who: Who::default() };
+        if let Err(error) = self.keep(&raised, Vec::new()).await {
+            tracing::error!(%error, "the alert of an incident could not be kept; it is tried again");
+            if state.unsaved.len() < bound::ALERT_BATCH_MAX {
+                state.unsaved.push_back(raised);
+            }
+        }
+    }
+
     /// Tells of alerts that went on after they were told: with `all` of every one, or else of those that are over.
     async fn tell_grown(&self, state: &mut State, all: bool) {
         for grown in state.storm.close(self.audit.now(), all) {

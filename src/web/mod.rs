@@ -7,6 +7,7 @@ pub mod rest;
 pub mod route;
 pub mod ui;
 mod problem;
+mod security_txt;
 mod token;
 
 use std::convert::Infallible;
@@ -82,6 +83,9 @@ impl Web {
         if self.pipeline.is_draining() {
             return (vec!["draining"], Vec::new());
         }
+        if self.pipeline.frozen().is_some() {
+            return (vec!["frozen"], Vec::new());
+        }
         let mut looked = self.looked.lock().await;
         match &*looked {
             Some((at, found)) if at.elapsed() < Duration::from_millis(bound::READY_CACHE_MS) => found.clone(),
@@ -98,7 +102,27 @@ impl Web {
 pub fn public(
     web: Arc<Web>,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
-    metadata(Arc::clone(&web)).or(state(web)).unify().recover(explain).unify()
+    let (own, contacts) = (Arc::clone(&web), Arc::clone(&web));
+    metadata(own).or(security_txt(contacts)).unify().or(state(web)).unify().recover(explain).unify()
+}
+
+/// Whom to tell of a weakness; nothing is there where no contact is configured.
+fn security_txt(
+    web: Arc<Web>,
+) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    warp::path!(".well-known" / "security.txt").and(warp::get()).and_then(move || {
+        let web = Arc::clone(&web);
+        async move {
+            web.pipeline.metrics().passed();
+            let origin = web.config.http.public_url.as_deref();
+            let text = security_txt::text(&web.config.contacts, origin, web.pipeline.now());
+            let text = text.ok_or_else(warp::reject::not_found)?;
+            // RFC 9116, section 3.
+            Ok::<_, Rejection>(
+                warp::reply::with_header(text, "content-type", "text/plain; charset=utf-8").into_response(),
+            )
+        }
+    })
 }
 
 /// Where an OAuth client finds who gives out tokens for us (RFC 9728, section 3).

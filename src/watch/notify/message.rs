@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::alert::AlertRecord;
 use crate::audit::render::{VERSION, cef};
@@ -12,7 +12,9 @@ const FACILITY: u8 = 10;
 
 /// The body of a post.
 pub(super) fn json(alert: &AlertRecord) -> String {
-    json!({"type": "sekisho.alert", "update": alert.update, "alert": alert.to_json()}).to_string()
+    let (update, notification) = (alert.update, alert.notification());
+    json!({"type": "sekisho.alert", "update": update, "alert": alert.to_json(), "notification": notification})
+        .to_string()
 }
 
 /// Who sends syslog messages.
@@ -96,6 +98,10 @@ pub(super) fn mail(alert: &AlertRecord) -> (String, String) {
     };
     field("Alert", Some(alert.id.to_string()));
     field("Severity", Some(alert.severity.to_string()));
+    let told = alert.notification();
+    field("Type", told["type"].as_str().map(str::to_owned));
+    let systems = told["affected_systems"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    field("Affected", Some(systems.collect::<Vec<_>>().join(", ")));
     field("First", Some(alert.first.rfc3339()));
     field("Last", Some(alert.last.rfc3339()));
     field("Count", Some(alert.count.to_string()));

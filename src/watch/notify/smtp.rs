@@ -16,9 +16,11 @@ use lettre::{Address, Message};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::super::alert::AlertRecord;
+use super::super::event::SecurityEvent;
 use super::{Keys, Sink, message};
 use crate::base::bound;
 use crate::base::id::{hex, random_bytes};
+use crate::base::severity::Severity;
 use crate::config;
 use crate::config::raw::watch::SmtpSecurity;
 use crate::egress::stream::Stream;
@@ -28,6 +30,10 @@ use crate::egress::{Egress, Purpose};
 #[derive(Debug)]
 pub struct Smtp {
     pub smtp: config::watch::Smtp,
+    /// The least that `smtp.to` is sent.
+    pub severity: Severity,
+    /// Who is sent what is high or critical, beside them.
+    pub contacts: Vec<String>,
     /// The machine's name, for the greeting.
     pub host: String,
     pub egress: Arc<Egress>,
@@ -85,10 +91,24 @@ impl Smtp {
             .subject(subject)
             .date(UNIX_EPOCH + Duration::from_millis(alert.last.0))
             .message_id(Some(id));
-        for to in &self.smtp.to {
+        for to in self.recipients(alert) {
             builder = builder.to(mailbox(to)?);
         }
         builder.body(text).map_err(|error| error.to_string())
+    }
+
+    fn recipients(&self, alert: &AlertRecord) -> Vec<&String> {
+        // A test goes to whom it is asked for, however little it says.
+        let is_usual = alert.severity >= self.severity || alert.event == SecurityEvent::Test;
+        let usual = self.smtp.to.iter().filter(|_| is_usual);
+        let grave = self.contacts.iter().filter(|_| alert.severity >= Severity::High);
+        let mut all: Vec<&String> = usual.collect();
+        for contact in grave {
+            if !all.contains(&contact) {
+                all.push(contact);
+            }
+        }
+        all
     }
 
     /// A connection on which the server's greeting comes next.

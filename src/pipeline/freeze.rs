@@ -1,0 +1,113 @@
+//! A frozen installation: nothing is done for anybody but looking at its health and its log, until somebody at this
+//! machine lifts it. It outlasts a restart: the row `freeze` of the table `meta`, JSON of [`Frozen`].
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Pipeline;
+use super::request::Asked;
+use crate::auth::policy::ask::ActionGroup;
+use crate::base::bound::incident as bound;
+use crate::base::clock::Timestamp;
+use crate::base::refusal::{Code, Refusal};
+use crate::operation::About;
+use crate::store::table::Table;
+use crate::store::{Batch, Put, Store, StoreError};
+
+const KEY: &[u8] = b"freeze";
+
+/// Since when, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    pub since: Timestamp,
+    /// The principal.
+    pub by: String,
+    pub reason: String,
+}
+
+/// Whether it is.
+#[derive(Debug, Default)]
+pub(super) struct Freezer {
+    /// Held for a look, never across an await.
+    now: RwLock<Option<Arc<Frozen>>>,
+}
+
+impl Freezer {
+    /// As the store has it. What cannot be read holds: thawing by damage would be a way out.
+    pub(super) fn restored(store: &Store) -> Result<Self, StoreError> {
+        let row = store.read(|snapshot| snapshot.get(Table::Meta, KEY))?;
+        let unreadable = || Frozen { since: Timestamp(0), by: String::new(), reason: "the row cannot be read".into() };
+        let frozen = row.map(|row| Arc::new(serde_json::from_slice(&row).unwrap_or_else(|_| unreadable())));
+        Ok(Self { now: RwLock::new(frozen) })
+    }
+
+    fn get(&self) -> Option<Arc<Frozen>> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, frozen: Option<Arc<Frozen>>) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = frozen;
+    }
+}
+
+/// What goes on while everything else is frozen.
+fn goes_on(about: &About) -> bool {
+    about.in_freeze || about.action_group == ActionGroup::AuditRead
+}
+
+impl Pipeline {
+    pub fn frozen(&self) -> Option<Arc<Frozen>> {
+        self.freezer.get()
+    }
+
+    /// From now on nothing but health and the log is served, to nobody. Frozen again, it keeps its beginning.
+    pub async fn freeze(&self, by: &str, reason: &str) -> Result<Arc<Frozen>, Refusal> {
+        if let Some(frozen) = self.frozen() {
+            return Ok(frozen);
+        }
+        let reason = reason.chars().take(bound::REASON_CHARS_MAX).collect();
+        let frozen = Arc::new(Frozen { since: self.audit.now(), by: by.to_owned(), reason });
+        // First here: it holds also where it cannot be written, and whoever asked is told that.
+        self.freezer.set(Some(Arc::clone(&frozen)));
+        let row = serde_json::to_vec(&*frozen).map_err(Refusal::internal)?;
+        let written = self.audit.store().commit(Batch::puts(vec![Put::new(Table::Meta, KEY, row)]).urgent()).await;
+        written.map_err(|error| {
+            let public = "Frozen until Sekisho stops: it could not be written down, so the next start is not frozen.";
+            Refusal::new(Code::Unavailable, public).with_private(error)
+        })?;
+        tracing::warn!(target: "security", reason = frozen.reason, "frozen");
+        Ok(frozen)
+    }
+
+    /// Everything is served again. Gives what held; nothing, if nothing did.
+    pub async fn unfreeze(&self) -> Result<Option<Arc<Frozen>>, Refusal> {
+        let Some(frozen) = self.frozen() else { return Ok(None) };
+        let deletion = Put::delete(Table::Meta, KEY);
+        self.audit.store().commit(Batch::puts(vec![deletion]).urgent()).await.map_err(Refusal::internal)?;
+        self.freezer.set(None);
+        tracing::warn!(target: "security", "not frozen any more");
+        Ok(Some(frozen))
+    }
+
+    /// Whether what is asked for goes on while everything is frozen. Nobody is exempt, not even at this machine.
+    pub(super) fn is_thawed_for(&self, asked: &Asked) -> Result<(), Refusal> {
+        let Some(frozen) = self.frozen() else { return Ok(()) };
+        let registered = self.catalog.get(asked.kind, &asked.name);
+        if registered.is_some_and(|registered| goes_on(&registered.about)) { Ok(()) } else { Err(refusal(&frozen)) }
+    }
+
+    /// The same, of all that agents ask for.
+    pub(super) fn is_thawed(&self) -> Result<(), Refusal> {
+        self.frozen().map_or(Ok(()), |frozen| Err(refusal(&frozen)))
+    }
+}
+
+/// "Busy" and not "forbidden": refusals of this code are folded, and everybody is refused now.
+fn refusal(frozen: &Frozen) -> Refusal {
+    let public = "This installation is frozen while an incident is looked into: only its health, its log and incidents are served. `sekisho unfreeze`, at its machine, lifts it.";
+    Refusal::new(Code::Busy, public)
+        .with_private(format!("frozen since {}: {}", frozen.since.rfc3339(), frozen.reason))
+        .with_retry_after(Duration::from_secs(bound::FREEZE_RETRY_SECONDS))
+}
