@@ -78,7 +78,7 @@ impl Plot<'_> {
         let scale = Scale::of(self.highest(&series));
         self.legend(&mut out, &series);
         self.grid(&mut out, &scale);
-        if series.iter().all(|points| points.is_empty()) {
+        if series.iter().all(Vec::is_empty) {
             let (x, y) = (Tenths(u64::midpoint(LEFT, RIGHT)), Tenths(u64::midpoint(TOP, BOTTOM)));
             write(&mut out, format_args!("<text class=\"plot-none\" x=\"{x}\" y=\"{y}\">none</text>"));
         }
@@ -340,7 +340,7 @@ mod tests {
 
     const NOON: u64 = 1_790_000_000_000;
 
-    fn plot<'a>(shape: Shape, title: &'a str, points: Vec<(u64, u64)>) -> Plot<'a> {
+    fn plot(shape: Shape, title: &str, points: Vec<(u64, u64)>) -> Plot<'_> {
         let points = points.into_iter().map(|(at, value)| (Timestamp(NOON + at), value)).collect();
         Plot {
             id: "calls",
@@ -432,7 +432,7 @@ mod tests {
                 (plot.from, plot.to) = (Timestamp(from), Timestamp(from.saturating_add(span)));
                 let svg = plot.svg();
                 for rest in svg.split(" x=\"").skip(1).chain(whole.split(" x=\"").skip(1)) {
-                    let number: String = rest.chars().take_while(|char| char.is_ascii_digit()).collect();
+                    let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
                     prop_assert!(number.parse::<u64>().is_ok_and(|x| x <= 720), "{}", rest);
                 }
             }

@@ -67,7 +67,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("landlock", &["sandbox"]),
     ("seccompiler", &["sandbox"]),
     ("libc", &["sandbox"]),
-    ("tar", &["archive", "audit", "library"]),
+    ("tar", &["archive", "audit", "incident", "library"]),
     ("zip", &["library"]),
     ("pdf_extract", &["library"]),
     ("rcgen", &["crypto"]),

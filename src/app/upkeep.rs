@@ -112,11 +112,8 @@ impl Facts {
     }
 
     async fn verify_backup(&self) {
-        let newest = match self.custody.newest_backup() {
-            Ok(Some(newest)) => newest,
-            // A scan says that there is none.
-            Ok(None) | Err(_) => return,
-        };
+        // A scan says that there is none.
+        let Ok(Some(newest)) = self.custody.newest_backup() else { return };
         match self.custody.verify_backup_and_note(&newest).await {
             Ok(_) => tracing::info!(path = %newest.display(), "the newest backup was verified"),
             Err(error) => {

@@ -196,7 +196,8 @@ fn sizes(status: &Value, findings: &mut Vec<Finding>) {
             / 86_400_000;
         if days > 0 {
             let sign = if grown < 0 { "-" } else { "+" };
-            line.push_str(&format!("; database {sign}{} within {days} days", mebibytes(grown.unsigned_abs())));
+            let grown = mebibytes(grown.unsigned_abs());
+            line = format!("{line}; database {sign}{grown} within {days} days");
         }
     }
     findings.push(good(line));

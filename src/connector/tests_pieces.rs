@@ -189,7 +189,7 @@ fn what_is_held_for_a_scanner_is_given_up_though_nobody_uploads_anything_else() 
     let bench = Bench::new(true);
     bench.begin("ann", 5, &json!({"uploadSessionId": "u1"})).unwrap();
     bench.sent(0, "aGk=");
-    bench.clock.advance(Duration::from_millis(bound::UPLOAD_HELD_IDLE_MS) - Duration::from_millis(1));
+    bench.clock.advance(Duration::from_millis(bound::UPLOAD_HELD_IDLE_MS - 1));
     assert_eq!(bench.uploads.forget_all_old(), 2);
     bench.clock.advance(Duration::from_millis(1));
     assert_eq!(bench.uploads.forget_all_old(), 0);

@@ -179,7 +179,7 @@ mod tests {
         for name in ["often", "never", "seldom"] {
             assert_eq!(libraries.sync(name, CancellationToken::new(), |_| {}).await.unwrap().documents, 1);
         }
-        clock.advance(6 * HOUR - Duration::from_millis(1));
+        clock.advance((6 * HOUR).saturating_sub(Duration::from_millis(1)));
         assert!(libraries.due().unwrap().is_empty());
         clock.advance(Duration::from_millis(1));
         assert_eq!(libraries.due().unwrap(), ["often"]);

@@ -41,7 +41,7 @@ pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     match &backups.newest {
         None => {
-            found.push(Finding::new(Severity::Medium, place.clone(), "there is no scheduled backup in it yet", now))
+            found.push(Finding::new(Severity::Medium, place.clone(), "there is no scheduled backup in it yet", now));
         }
         Some((made, _)) if facts.age(*made) > late => {
             let why = format!("the newest backup was made at {}, longer ago than it should be", made.rfc3339());

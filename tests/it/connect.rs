@@ -44,7 +44,7 @@ fn each_client_is_connected_where_it_looks_and_what_it_starts_answers() {
         let file = installation.folder("home").join(place);
         write(&file, &fixture(name));
         let said = succeeds(&installation, &["connect", client]);
-        assert!(said.contains("+") && said.contains("\"sekisho\"") && said.contains("before-sekisho"), "{said}");
+        assert!(said.contains('+') && said.contains("\"sekisho\"") && said.contains("before-sekisho"), "{said}");
         let written = fs::read_to_string(&file).unwrap();
         // What stands there is what the client would run: it must answer.
         let (_, entry) = written.split_once("\"sekisho\": ").unwrap();

@@ -190,7 +190,7 @@ fn only_whoever_is_trusted_is_believed() {
     check(&try_import(&away, &bundle.with_file_name("none"), &key, &[]), 66, &["No such file"]);
     assert_eq!(away.json(&["library", "list"])["libraries"].as_array().unwrap().len(), 1, "only the manual");
     // A key of the configuration counts as well.
-    away.set("LIBRARY_TRUSTED_KEYS", &key);
+    away.set("LIBRARY_TRUSTED_KEYS", &format!("[{key:?}]"));
     away.json(&["library", "import", path]);
     assert_eq!(paths(&away, "zebra"), ["a.md"]);
     let entries = away.entries();

@@ -126,7 +126,7 @@ async fn bundles(directory: &Path, clock: &Arc<ManualClock>) -> [PathBuf; 2] {
     site.libraries.add("docs", source, Classification::Internal, None).await.unwrap();
     let mut made = Vec::new();
     for round in 0..2 {
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         if round == 1 {
             for number in 0..8 {
                 fs::remove_file(folder.join(format!("old{number}.md"))).unwrap();
@@ -191,9 +191,9 @@ fn power_lost_in_an_import_or_a_rollback_leaves_one_of_two_libraries() {
                 assert_eq!(content, old, "a rollback that was answered is gone");
             }
             if content == old {
-                kept += 1
+                kept += 1;
             } else {
-                taken += 1
+                taken += 1;
             }
             // Whatever was left over, the next one works.
             site.import(&second).await.unwrap();

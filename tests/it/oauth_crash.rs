@@ -227,7 +227,8 @@ fn wherever_the_power_goes_in_a_refresh_there_are_the_old_tokens_or_the_new_ones
 
         let (mut new, mut lost) = (0, 0);
         let stride = if is_soak() { 1 } else { 2 };
-        for moment in (0..=changes).step_by(stride) {
+        // From the end, so that the moment after the last change is always among them.
+        for moment in (0..=changes).rev().step_by(stride) {
             for tear in [Tear::Whole, Tear::Torn] {
                 let disk = disk.twin();
                 let server = Arc::new(Server { state: Mutex::new(begin.clone()), ..Server::default() });

@@ -16,11 +16,11 @@ pub const BACKUP_INTERVALS_MAX: u32 = 3;
 pub const ADVISORIES_DAYS_MAX: u64 = 30;
 /// Days after which it says nothing.
 pub const ADVISORIES_DAYS_STALE: u64 = 120;
-/// A database of advisories, in bytes: RustSec's thousand take half a mebibyte.
+/// A database of advisories, in bytes: `RustSec`'s thousand take half a mebibyte.
 pub const ADVISORIES_BYTES_MAX: u64 = 32 << 20;
 /// Advisories in it.
 pub const ADVISORIES_MAX: usize = 100_000;
-/// One advisory as it is written, in bytes; the longest of RustSec have some ten kilobytes.
+/// One advisory as it is written, in bytes; the longest of `RustSec` have some ten kilobytes.
 pub const ADVISORY_BYTES_MAX: u64 = 1 << 20;
 /// Files of one kind whose modes are looked at: log files, backups, policies.
 pub const SCAN_FILES_MAX: usize = 2_000;

@@ -210,7 +210,7 @@ impl Drill<'_> {
         }
         match std::fs::remove_file(&self.file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                left.push("the evidence lies in the data directory")
+                left.push("the evidence lies in the data directory");
             }
             _ => {}
         }

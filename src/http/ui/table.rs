@@ -132,9 +132,9 @@ mod tests {
         let (clock, table) = table();
         let cookie = table.begin(whose("ann")).unwrap();
         let idle = Duration::from_secs(bound::UI_IDLE_SECONDS);
-        clock.advance(idle - Duration::from_secs(1));
+        clock.advance(idle.saturating_sub(Duration::from_secs(1)));
         assert_eq!(table.find(&cookie, true), Some(whose("ann")));
-        clock.advance(idle - Duration::from_secs(1));
+        clock.advance(idle.saturating_sub(Duration::from_secs(1)));
         assert!(table.find(&cookie, false).is_some(), "it was touched in between");
         clock.advance(Duration::from_secs(1));
         assert_eq!(table.find(&cookie, true), None, "a stream touches nothing");

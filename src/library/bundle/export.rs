@@ -163,10 +163,7 @@ impl Export<'_> {
     }
 
     /// Each document by its path: its line with a newline, its Markdown, and how many sections it has.
-    fn each(
-        &self,
-        visit: &mut dyn FnMut(&str, &[u8], &str, u64) -> Result<(), LibraryError>,
-    ) -> Result<(), LibraryError> {
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), LibraryError> {
         let mut after: Option<String> = None;
         loop {
             let page = self.libraries.documents(&self.library.name, "", after.as_deref(), bound::SCAN_ROWS_MAX)?;
@@ -181,7 +178,7 @@ impl Export<'_> {
     }
 
     /// The profile by which the library is read, and its files where no other Sekisho has them by itself.
-    fn profile(&self) -> Result<Option<(Rules, Option<Vec<u8>>)>, LibraryError> {
+    fn profile(&self) -> Result<Option<Carried>, LibraryError> {
         let shape = &self.libraries.shape;
         let Some(name) = &self.library.profile else { return Ok(None) };
         let Some(mark) = shape.mark(name) else { return Ok(None) };
@@ -239,3 +236,9 @@ impl Drop for Draft {
         fs::remove_file(&self.0).ok();
     }
 }
+
+/// Is told of a document: its path, its line with a newline, its Markdown, and how many sections it has.
+type Visit<'a> = dyn FnMut(&str, &[u8], &str, u64) -> Result<(), LibraryError> + 'a;
+
+/// A profile, and its files where they go along.
+type Carried = (Rules, Option<Vec<u8>>);

@@ -46,14 +46,12 @@ pub(super) fn through(
     let signer = signer(&manifest, &note, trusted)?;
     let manifest = Manifest::parse(&manifest)?;
     manifest.hold(README, readme.len() as u64, readme_digest)?;
-    let profile = match manifest.file(PROFILE) {
-        None => None,
-        Some(_) => {
-            let (profile, digest) = archive.member(PROFILE)?.whole(limits::LIBRARY_PROFILE_BYTES_MAX)?;
-            manifest.hold(PROFILE, profile.len() as u64, digest)?;
-            Some(profile)
-        }
-    };
+    let mut profile = None;
+    if manifest.file(PROFILE).is_some() {
+        let (content, digest) = archive.member(PROFILE)?.whole(limits::LIBRARY_PROFILE_BYTES_MAX)?;
+        manifest.hold(PROFILE, content.len() as u64, digest)?;
+        profile = Some(content);
+    }
     documents(&mut archive, &manifest, visit)?;
     archive.end()?;
     let (digest, file_bytes) = (digesting.hasher.finish(), digesting.bytes);

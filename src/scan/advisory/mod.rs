@@ -89,7 +89,7 @@ impl Advisory {
     }
 }
 
-/// A version before a release is compared as the release: RustSec's ranges speak of releases.
+/// A version before a release is compared as the release: `RustSec`'s ranges speak of releases.
 fn contains(range: &str, version: &Version) -> bool {
     let release = Version::new(version.major, version.minor, version.patch);
     VersionReq::parse(range).is_ok_and(|range| range.matches(version) || range.matches(&release))

@@ -1,4 +1,4 @@
-//! Advisories out of a checkout of RustSec's database: Markdown whose first code block is TOML.
+//! Advisories out of a checkout of `RustSec`'s database: Markdown whose first code block is TOML.
 
 use std::fs;
 use std::path::Path;

@@ -50,12 +50,12 @@ impl Bars {
             let parts = series.iter().map(|(tone, key)| {
                 let height = tenths(bucket.count(key) * HEIGHT * 10, most);
                 ground = ground.saturating_sub(height);
-                Part { tone: *tone, y: decimal(ground), height: decimal(height) }
+                Part { tone, y: decimal(ground), height: decimal(height) }
             });
             let parts = parts.filter(|part| part.height != "0.0").collect();
             let amounts: Vec<String> = series
                 .iter()
-                .map(|(_, key)| format!("{} {}{unit}", page.word(key), page.amount(&bucket.count(key))))
+                .map(|(_, key)| format!("{} {}{unit}", page.word(key), page.amount(bucket.count(key))))
                 .collect();
             Bar {
                 x: decimal(number * step),
@@ -68,7 +68,7 @@ impl Bars {
         let at = |bucket: Option<&Fact<'_>>| bucket.map(|bucket| page.minute(&bucket.text("at"))).unwrap_or_default();
         Self {
             bars: bars.collect(),
-            most: format!("{}{unit}", page.amount(&most)),
+            most: format!("{}{unit}", page.amount(most)),
             from: at(buckets.first()),
             to: at(buckets.last()),
             width: WIDTH,

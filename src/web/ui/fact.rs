@@ -16,16 +16,16 @@ impl<'a> Fact<'a> {
     }
 
     /// What stands under `key`; keys in a row have dots between them.
-    pub(super) fn at(&self, key: &str) -> Fact<'a> {
+    pub(super) fn at(self, key: &str) -> Fact<'a> {
         Fact(key.split('.').fold(self.0, |value, key| value.get(key).unwrap_or(NOTHING)))
     }
 
-    pub(super) fn text(&self, key: &str) -> String {
+    pub(super) fn text(self, key: &str) -> String {
         self.at(key).shown()
     }
 
     /// As people read it: a text as it is, a list with commas.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn shown(self) -> String {
         match self.0 {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
@@ -34,20 +34,20 @@ impl<'a> Fact<'a> {
         }
     }
 
-    pub(super) fn count(&self, key: &str) -> u64 {
+    pub(super) fn count(self, key: &str) -> u64 {
         self.at(key).0.as_u64().unwrap_or_default()
     }
 
-    pub(super) fn score(&self, key: &str) -> String {
+    pub(super) fn score(self, key: &str) -> String {
         format!("{:.2}", self.at(key).0.as_f64().unwrap_or_default())
     }
 
-    pub(super) fn on(&self, key: &str) -> bool {
+    pub(super) fn on(self, key: &str) -> bool {
         self.at(key).0.as_bool().unwrap_or_default()
     }
 
     /// Whether there is something: no null, no empty text, no empty list.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(super) fn has(self, key: &str) -> bool {
         match self.at(key).0 {
             Value::Null => false,
             Value::String(text) => !text.is_empty(),
@@ -56,7 +56,7 @@ impl<'a> Fact<'a> {
         }
     }
 
-    pub(super) fn rows(&self, key: &str) -> Vec<Fact<'a>> {
+    pub(super) fn rows(self, key: &str) -> Vec<Fact<'a>> {
         self.at(key).0.as_array().into_iter().flatten().map(Fact).collect()
     }
 }
@@ -73,7 +73,7 @@ impl Part {
     pub(super) fn of(answer: Result<Value, Refusal>) -> Self {
         match answer {
             Ok(value) => Self { value, refused: None },
-            Err(refusal) => Self { value: Value::Null, refused: Some(refusal.public.to_string()) },
+            Err(refusal) => Self { value: Value::Null, refused: Some(refusal.public.clone()) },
         }
     }
 

@@ -92,8 +92,8 @@ impl Look {
 /// The first language of `Accept-Language` that we have: browsers name the dearest first (RFC 9110, section 12.5.4).
 fn accepted(headers: &HeaderMap) -> Language {
     let said = headers.get(header::ACCEPT_LANGUAGE).and_then(|said| said.to_str().ok()).unwrap_or_default();
-    let tags = said.split(',').filter_map(|range| range.trim().split([';', '-']).next());
-    tags.filter_map(|tag| Language::named(&tag.to_ascii_lowercase())).next().unwrap_or(Language::English)
+    let mut tags = said.split(',').filter_map(|range| range.trim().split([';', '-']).next());
+    tags.find_map(|tag| Language::named(&tag.to_ascii_lowercase())).unwrap_or(Language::English)
 }
 
 /// The value of a cookie.

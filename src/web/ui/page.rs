@@ -119,7 +119,7 @@ impl Page<'_> {
             5401..=172_800 => (seconds / 3600, of_hours),
             _ => (seconds / 86_400, of_days),
         };
-        self.t(key).replace("{n}", &self.amount(&amount))
+        self.t(key).replace("{n}", &self.amount(amount))
     }
 
     /// A number with a thin space every three digits.
@@ -214,11 +214,11 @@ mod tests {
         assert_eq!((page.ago(""), page.ago("soon")), (String::new(), String::new()));
         assert_eq!(page.moment("2026-09-26T14:13:20.123Z"), "2026-09-26 14:13:20");
         assert_eq!(
-            [7_u64, 1234, 1_234_567].map(|number| page.amount(&number)),
+            [7_u64, 1234, 1_234_567].map(|number| page.amount(number)),
             ["7", "1\u{202f}234", "1\u{202f}234\u{202f}567"]
         );
         assert_eq!(
-            [5_u64, 1536, 5 << 20, 300 << 30].map(|bytes| page.bytes(&bytes)),
+            [5_u64, 1536, 5 << 20, 300 << 30].map(|bytes| page.bytes(bytes)),
             ["5 B", "1.5 KiB", "5.0 MiB", "300 GiB"]
         );
     }

@@ -1,7 +1,6 @@
 //! The pages of the configuration in force and of the backups.
 
 use askama::Template;
-use serde_json::Value;
 
 use super::super::fact::Fact;
 use super::super::form::Form;
@@ -27,7 +26,7 @@ pub(in super::super) async fn configuration(visit: &Visit, query: &Form) -> Resu
     let mut tables: Vec<(String, Vec<Fact<'_>>)> = Vec::new();
     let mut changed = 0;
     for row in Fact(&shown).rows("settings") {
-        let is_default = row.0["source"] == Value::from("default");
+        let is_default = row.0["source"] == "default";
         changed += usize::from(!is_default);
         if only_changed && is_default {
             continue;
