@@ -371,7 +371,7 @@ fn a_library_is_synced_with_its_progress_told_line_by_line() {
     assert_eq!(last["result"]["report"]["added"], json!(1), "{last}");
     browser.get(&server, "/ui/libraries");
     assert_eq!(browser.post(&server, "/ui/libraries/sync", &[("name", "notes")]).status, 303);
-    assert_eq!(browser.post(&server, "/ui/libraries/sync", &[("name", "gone")]).status, 404);
+    assert_eq!(browser.post(&server, "/ui/libraries/sync", &[("name", "gone")]).status, 403, "not told from forbidden");
 }
 
 #[test]
