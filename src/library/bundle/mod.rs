@@ -5,10 +5,10 @@
 //! | member | what it holds |
 //! |---|---|
 //! | `README.txt` | what this is and how to import it |
-//! | `manifest.json` | see [`manifest::Manifest`]: the library, its serial, the digests of all members but this and the next |
+//! | `manifest.json` | see `manifest::Manifest`: the library, its serial, the digests of all members but this and the next |
 //! | `signature.txt` | a signed note: `sekisho-library-bundle 1`, a newline, the SHA-256 of `manifest.json` in hexadecimal |
 //! | `profile.json` | optional: the files of the library's profile by path, where no Sekisho has it by itself |
-//! | `documents.txt` | each document, by path: a line of JSON ([`entry::Head`]), its Markdown, a newline |
+//! | `documents.txt` | each document, by path: a line of JSON (`entry::Head`), its Markdown, a newline |
 //!
 //! **What is carried.** Not the sources: they may have changed since they were read, and reading them again would be
 //! work on bytes from outside, done at the site that is to be shielded. What a sync made of them is carried: Markdown,
@@ -19,9 +19,9 @@
 //! **What is trusted.** The key that whoever imports names, and nothing in the file: it does not even hold a key. The
 //! signature is looked at before anything else is read as more than bytes. All of the file is then checked before one
 //! document is written, and checked again while it is, for a file can change in between; what is written becomes visible
-//! in one commit, and what was visible before is kept for [`Libraries::roll_back`].
+//! in one commit, and what was visible before is kept for `Libraries::roll_back`.
 //!
-//! Rows of the table `meta`: see [`keep`].
+//! Rows of the table `meta`: see `keep`.
 
 mod entry;
 mod export;
