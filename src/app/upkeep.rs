@@ -25,6 +25,8 @@ use crate::store::table::Table;
 use crate::store::{Batch, Put, StoreError};
 
 const KEY_SCAN: &[u8] = b"upkeep/scan";
+/// When a backup was looked at that could not be: its keys are gone, or there was no room.
+const KEY_TRIED: &[u8] = b"upkeep/backup-tried";
 const KEY_DISK: &[u8] = b"upkeep/disk";
 const KEY_SIZES: &[u8] = b"upkeep/sizes";
 
@@ -77,7 +79,11 @@ impl Facts {
             }
         }
         let verified = self.store.read(verified::of_backup).ok().flatten();
-        if self.custody.is_open() && self.is_due(upkeep.backup_verify, verified.map(|verified| verified.at)) {
+        let tried = self.row::<Timestamp>(KEY_TRIED);
+        if self.custody.is_open()
+            && self.is_due(upkeep.backup_verify, verified.map(|verified| verified.at))
+            && self.is_due(Some(Duration::from_hours(24)), tried)
+        {
             self.verify_backup().await;
         }
     }
@@ -117,6 +123,7 @@ impl Facts {
         match self.custody.verify_backup_and_note(&newest).await {
             Ok(_) => tracing::info!(path = %newest.display(), "the newest backup was verified"),
             Err(error) => {
+                self.put(KEY_TRIED, &self.audit.now()).await;
                 let reason = format!("{} could not be verified: {error}", newest.display());
                 self.note("backup.verify_scheduled", Outcome::Failed, reason).await;
             }

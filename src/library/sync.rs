@@ -74,6 +74,16 @@ pub(super) fn leftovers(
     name: &str,
     delete: bool,
 ) -> Result<usize, LibraryError> {
+    let library = match libraries.get(name) {
+        Err(LibraryError::NoLibrary(_)) => return Ok(0),
+        found => found?,
+    };
+    // A bundle's library keeps the generation before, to be taken back to. And as long as the index lacks something, the
+    // old rows say what.
+    let is_indexed = libraries.mark(name) == library.synced.map(|_| library.generation);
+    if matches!(library.source, Source::Bundle(_)) || !is_indexed {
+        return Ok(0);
+    }
     let mut sync = Sync::look(libraries, runtime, name)?;
     let count = sync.change.old.len();
     if delete {

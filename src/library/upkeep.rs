@@ -92,13 +92,14 @@ impl Libraries {
     /// Folders of mirrors of libraries that are no more; with `delete` they go.
     pub fn stale_mirrors(&self, delete: bool) -> Result<Vec<PathBuf>, LibraryError> {
         let Some(mirrors) = &self.mirrors else { return Ok(Vec::new()) };
-        let known = self.list()?;
         let mut found = Vec::new();
         for entry in fs::read_dir(mirrors).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             // A library that is being added is not in the list yet.
             let Ok(_busy) = self.occupy(&name) else { continue };
-            if known.iter().all(|library| library.name != name) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if matches!(self.get(&name), Err(LibraryError::NoLibrary(_)))
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            {
                 if delete {
                     fs::remove_dir_all(entry.path()).map_err(|error| LibraryError::Worker(error.to_string()))?;
                 }

@@ -143,6 +143,8 @@ fn a_newer_bundle_changes_only_what_is_new_and_can_be_taken_back() {
         check(&try_import(&away, old, &key, &[]), 73, &["which is not newer", "--allow-older"]);
     }
     assert_eq!(found(&away), [false, false, true, true, true]);
+    // What is kept to go back to is no leftover.
+    away.json(&["prune"]);
     let back = away.json(&["library", "rollback", "docs"]);
     assert_eq!(counts(&back), [1, 1, 1, 1]);
     assert_eq!(back["before"], newer["serial"]);

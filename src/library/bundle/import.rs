@@ -205,9 +205,10 @@ impl<'a> Import<'a> {
         let earlier = libraries.store.read(|snapshot| keep::before(snapshot, &change.library.name))?;
         let shown = before.iter().map(|before| before.generation);
         let keep: Vec<u64> = shown.chain(earlier.map(|earlier| earlier.library.generation)).collect();
+        // First the index: rows that go tell it what it lacks.
+        change.mend_index()?;
         // What an import that did not end has left.
         change.sweep(&keep)?;
-        change.mend_index()?;
         let (carried, brought) = (chosen.carried, chosen.brought);
         Ok(Self { change, checked, before, carried, brought, seen: HashSet::new() })
     }
