@@ -15,7 +15,8 @@ fn the_help_of_the_command_line() {
 fn the_readme_names_each_command() {
     let help = text(&Installation::bare().command(&["--help"]).env("COLUMNS", "200").output().unwrap().stdout);
     let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
-    let commands = commands.take_while(|line| line.starts_with("  ")).map(|line| line.split_whitespace().next().unwrap());
+    let commands =
+        commands.take_while(|line| line.starts_with("  ")).map(|line| line.split_whitespace().next().unwrap());
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| `")).collect();
     let missing: Vec<_> = commands
