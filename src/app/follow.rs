@@ -22,8 +22,11 @@ impl App {
         }
         let (libraries, audit, stop) = (Arc::clone(libraries), self.audit.clone(), self.stop.clone());
         let look = Duration::from_millis(bound::follow::FOLLOW_LOOK_MS);
-        let follow = async move {
-            tokio::time::sleep(look).await;
+        self.syncs.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(look) => {}
+            }
             let mut follower = match Follower::new() {
                 Ok(follower) => follower,
                 Err(error) => return tracing::error!(%error, "files of libraries cannot be followed"),
@@ -37,7 +40,12 @@ impl App {
                     },
                     Err(error) => tracing::warn!(%error, "which libraries there are could not be read"),
                 }
-                for name in follower.rested(Instant::now() + look).await {
+                let rested = tokio::select! {
+                    () = stop.cancelled() => return,
+                    rested = follower.rested(Instant::now() + look) => rested,
+                };
+                // A stop ends a sync soon; what it did is recorded all the same.
+                for name in rested {
                     match libraries.sync(&name, stop.child_token(), |_| {}).await {
                         // Somebody else syncs it: perhaps before the last change.
                         Err(LibraryError::Busy(_)) => follower.again(&name),
@@ -45,14 +53,10 @@ impl App {
                         Ok(report) if report.added + report.changed + report.removed == 0 => {}
                         synced => recorded(&audit, &name, &synced, "its files changed").await,
                     }
+                    if stop.is_cancelled() {
+                        return;
+                    }
                 }
-            }
-        };
-        let stop = self.stop.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = follow => {}
             }
         });
     }
@@ -60,7 +64,7 @@ impl App {
     /// Syncs the libraries of web sites whose time has come.
     pub(super) fn refresh(&self, libraries: &Arc<Libraries>) {
         let (libraries, audit, stop) = (Arc::clone(libraries), self.audit.clone(), self.stop.clone());
-        tokio::spawn(async move {
+        self.syncs.spawn(async move {
             let between = Duration::from_secs(bound::web::WEB_LOOK_SECONDS);
             loop {
                 tokio::select! {

@@ -28,6 +28,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
@@ -86,6 +87,8 @@ pub struct App {
     facts: Arc<Facts>,
     control: Option<JoinHandle<()>>,
     watch: Option<JoinHandle<()>>,
+    /// Syncs that nobody asked for: what they changed stands in the log before the end.
+    syncs: TaskTracker,
     /// Last: it is given up when all else has stopped.
     _lock: DirectoryLock,
 }
@@ -257,6 +260,7 @@ impl App {
             facts,
             control: None,
             watch: None,
+            syncs: TaskTracker::new(),
             _lock: lock,
         };
         app.watch = Some(lookout.start(&app.config, app.custody.keeper(), &app.stop));
@@ -372,6 +376,10 @@ impl App {
             && tokio::time::Instant::now() < deadline
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.syncs.close();
+        if tokio::time::timeout_at(deadline, self.syncs.wait()).await.is_err() {
+            tracing::warn!("a sync by itself did not end in time; its entry is missing");
         }
         self.pipeline.flush().await;
         if let Err(error) = self.audit.append_unwritten().await {
