@@ -24,6 +24,12 @@ use crate::schema::{NotASchema, Schema};
 pub trait Operation: Send + Sync + 'static {
     fn about(&self) -> &About;
 
+    /// The schema by which the parts of just these arguments are looked at for attacks, where it says more than that of
+    /// [`Operation::about`]: an operation that leads to others has their arguments.
+    fn schema_for(&self, _arguments: &Value) -> Option<Value> {
+        None
+    }
+
     /// `arguments` fit the schema of [`Operation::about`].
     fn run<'a>(&'a self, cx: &'a Cx, arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>>;
 

@@ -190,7 +190,8 @@ impl Upstream for Outbound {
     fn send<'a>(&'a self, to: &'a ConnectorRecord, request: Outgoing) -> BoxFuture<'a, Result<Answered, Unsent>> {
         Box::pin(async move {
             let route = self.route(to, &request.url)?;
-            let Outgoing { method, url, headers, authority, body, time, answer_bytes_max, redirects_max } = request;
+            let Outgoing { method, url, headers, authority, body, time, answer_bytes_max, redirects_max, sent } =
+                request;
             let credential = Credential { headers: authority.headers, query: authority.query };
             let limits = Limits { total: time, response_bytes_max: answer_bytes_max, redirects_max };
             let exchange = Exchange {
@@ -203,13 +204,8 @@ impl Upstream for Outbound {
                 body,
                 limits,
             };
-            match self.egress.exchange(&exchange).await {
-                Ok(answer) => Ok(Answered {
-                    status: answer.status,
-                    headers: answer.headers,
-                    body: answer.body.into(),
-                    requests: answer.requests,
-                }),
+            match self.egress.exchange_counted(&exchange, &sent).await {
+                Ok(answer) => Ok(Answered { status: answer.status, headers: answer.headers, body: answer.body.into() }),
                 Err(error) => Err(unsent(&error)),
             }
         })

@@ -55,6 +55,12 @@ impl Meter {
         within(used, most, "send", "requests to other machines", "tool_execution.max_network_requests")
     }
 
+    /// How many more requests may be sent to other machines.
+    pub fn network_requests_left(&self) -> u64 {
+        let most = self.budget.map_or(u64::MAX, |budget| budget.network_requests_max);
+        most.saturating_sub(self.network_requests())
+    }
+
     pub fn network_requests(&self) -> u64 {
         self.network_requests.load(Ordering::Relaxed)
     }
@@ -103,9 +109,12 @@ mod tests {
         assert!(meter.hold(1).unwrap_err().public.contains("10 bytes (tool_execution.max_memory_mb)"));
         meter.read_file().unwrap();
         assert!(meter.read_file().unwrap_err().public.contains("tool_execution.max_file_reads"));
+        assert_eq!(meter.network_requests_left(), 2);
         meter.request().unwrap();
+        assert_eq!(meter.network_requests_left(), 1);
         meter.request().unwrap();
         let refusal = meter.request().unwrap_err();
+        assert_eq!(meter.network_requests_left(), 0);
         assert_eq!((refusal.code, meter.network_requests()), (Code::TooLarge, 3));
         assert!(refusal.private.contains("over budget"), "{}", refusal.private);
     }
@@ -121,5 +130,6 @@ mod tests {
             meter.note(n.to_string());
         }
         assert_eq!(meter.notes().len(), bound::connector::CALL_NOTES_MAX);
+        assert!(meter.network_requests_left() > 1 << 60);
     }
 }

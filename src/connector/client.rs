@@ -4,6 +4,7 @@
 //! authorises has something newer. Everything happens within the call's time and its budget of requests.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -253,6 +254,8 @@ impl Client {
             let unauthenticated = matches!(&sent, Ok(answered) if answered.status == StatusCode::UNAUTHORIZED);
             if unauthenticated
                 && !is_renewed
+                // It may take a request, and is worth it only if another one is left for the call.
+                && call.meter.network_requests_left() > 1
                 && self.authorise.renew(call.connector, call.principal, &authority).await?
             {
                 is_renewed = true;
@@ -287,6 +290,9 @@ impl Client {
         if let Some(note) = &authority.note {
             call.meter.note_once(note);
         }
+        let redirects_max = if request.method.is_safe() { bound::REDIRECTS_MAX } else { 0 };
+        let left = u32::try_from(call.meter.network_requests_left()).unwrap_or(u32::MAX);
+        let requests = Arc::new(AtomicU32::new(0));
         let outgoing = Outgoing {
             method: http::Method::from_bytes(request.method.as_str().as_bytes()).map_err(Refusal::internal)?,
             url: request.url.clone(),
@@ -295,15 +301,26 @@ impl Client {
             body: request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default().into(),
             time: until.saturating_duration_since(Instant::now()),
             answer_bytes_max: bound::ANSWER_BYTES_MAX,
-            redirects_max: if request.method.is_safe() { bound::REDIRECTS_MAX } else { 0 },
+            redirects_max: redirects_max.min(left),
+            sent: Arc::clone(&requests),
         };
         let sent = self.upstream.send(call.connector, outgoing).await;
-        if let Ok(answered) = &sent {
-            for _ in 1..answered.requests {
-                call.meter.request()?;
-            }
+        for _ in 1..requests.load(Ordering::Relaxed) {
+            call.meter.request()?;
+        }
+        // What ended at the last redirect that the budget has room for goes no further for want of it.
+        if left < redirects_max && call.meter.network_requests_left() == 0 && is_redirected(&sent) {
+            call.meter.request()?;
         }
         Ok((sent, authority))
+    }
+}
+
+/// Whether the API sent us on, and nobody went.
+fn is_redirected(sent: &Result<Answered, Unsent>) -> bool {
+    match sent {
+        Ok(answered) => answered.status.is_redirection() && answered.headers.contains_key(header::LOCATION),
+        Err(unsent) => matches!(unsent, Unsent::Redirected(_)),
     }
 }
 

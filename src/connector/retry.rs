@@ -76,7 +76,7 @@ mod tests {
         if let Some(after) = after {
             headers.insert(header::RETRY_AFTER, after.parse().unwrap());
         }
-        Ok(Answered { status: StatusCode::from_u16(status).unwrap(), headers, body: Vec::new(), requests: 1 })
+        Ok(Answered { status: StatusCode::from_u16(status).unwrap(), headers, body: Vec::new() })
     }
 
     fn waits(method: Method, sent: &Result<Answered, Unsent>, attempt: u32) -> Option<Duration> {

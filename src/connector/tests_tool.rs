@@ -44,6 +44,14 @@ fn arguments_of_all_places_stand_in_one_flat_object() {
 }
 
 #[test]
+fn what_is_deprecated_says_so_first() {
+    let told = |operation: Value| one("get", "/pets", operation).told();
+    let (old, new) = (json!({"summary": "List pets", "deprecated": true}), json!({"summary": "List pets"}));
+    assert!(told(old).starts_with("Deprecated. List pets"));
+    assert!(told(new).starts_with("List pets"));
+}
+
+#[test]
 fn names_that_two_places_claim_say_their_place() {
     let tool = one(
         "put",

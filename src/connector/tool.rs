@@ -112,6 +112,16 @@ impl Class {
 }
 
 impl Tool {
+    /// The description as agents get it. What is deprecated says so in it: clients show nothing else. It is no part of what
+    /// is pinned, so that this word puts nothing in quarantine.
+    pub fn told(&self) -> String {
+        if self.deprecated {
+            format!("Deprecated. {}", self.description).trim_end().to_owned()
+        } else {
+            self.description.clone()
+        }
+    }
+
     pub fn class(&self) -> Class {
         match self.method {
             Method::Get | Method::Head => Class::Read,

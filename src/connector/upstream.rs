@@ -1,6 +1,8 @@
 //! The way to an API, as calls see it: one request, one whole answer, or why there is none. `app` injects the real one.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +29,8 @@ pub struct Outgoing {
     pub time: Duration,
     pub answer_bytes_max: usize,
     pub redirects_max: u32,
+    /// Counts the requests that go out: one, and one for each redirect, whether or not an answer comes of them.
+    pub sent: Arc<AtomicU32>,
 }
 
 /// What proves who asks; it goes to the origin of the request's URL, and never to another.
@@ -48,8 +52,6 @@ pub struct Answered {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// How many requests were sent: 1, and one for each redirect.
-    pub requests: u32,
 }
 
 impl fmt::Debug for Outgoing {

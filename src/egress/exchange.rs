@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use ::http::{HeaderMap, Method, StatusCode};
@@ -94,19 +94,30 @@ impl Egress {
     /// Asks, and waits for the whole answer. Every status is an answer, but a redirect that is to be followed and cannot
     /// be.
     pub async fn exchange(&self, exchange: &Exchange) -> Result<Answer, EgressError> {
+        self.exchange_counted(exchange, &AtomicU32::new(0)).await
+    }
+
+    /// As [`Self::exchange`]; `sent` is added each request that goes out, whatever comes of it.
+    pub async fn exchange_counted(&self, exchange: &Exchange, sent: &AtomicU32) -> Result<Answer, EgressError> {
         let target = exchange.route.name.clone();
         let url = url::parse(&exchange.url, exchange.route.cleartext_loopback)
             .map_err(|reason| EgressError::Request { target, reason })?;
         let target = url.endpoint.to_string();
         let is_sent = AtomicBool::new(false);
-        let work = self.hops(exchange, url, &is_sent);
+        let work = self.hops(exchange, url, &is_sent, sent);
         tokio::time::timeout(exchange.limits.total, work).await.unwrap_or_else(|_| {
             let within_ms = u64::try_from(exchange.limits.total.as_millis()).unwrap_or(u64::MAX);
             Err(EgressError::Timeout { target, within_ms, is_sent: is_sent.load(Ordering::Relaxed) })
         })
     }
 
-    async fn hops(&self, exchange: &Exchange, mut url: Url, is_sent: &AtomicBool) -> Result<Answer, EgressError> {
+    async fn hops(
+        &self,
+        exchange: &Exchange,
+        mut url: Url,
+        is_sent: &AtomicBool,
+        sent: &AtomicU32,
+    ) -> Result<Answer, EgressError> {
         let (route, limits) = (&exchange.route, exchange.limits);
         let mut method = exchange.method.clone();
         let mut headers = exchange.headers.clone();
@@ -127,6 +138,7 @@ impl Egress {
             }
             let asked = Asked { method: &method, url: &own, headers: all, body: body.clone(), limits };
             requests += 1;
+            sent.fetch_add(1, Ordering::Relaxed);
             let answer = self.hop(exchange.purpose, route, &asked, is_sent).await.map_err(|error| match error {
                 // The first request was answered: that it had no effect can no longer be said.
                 EgressError::Refused { target, reason } if requests > 1 => EgressError::Redirect { target, reason },

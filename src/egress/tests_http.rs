@@ -190,6 +190,15 @@ async fn within_an_origin_a_redirect_is_followed_with_the_credential() {
     assert!(site.heard()[1].starts_with("head /next"));
 }
 
+/// A call that failed after redirects was counted as one request, and its repetitions sent more than it might.
+#[tokio::test]
+async fn requests_are_counted_whatever_comes_of_them() {
+    let site = Site::start(&[&to(302, "/a"), &to(302, "/b"), "\0"]).await;
+    let sent = std::sync::atomic::AtomicU32::new(0);
+    nowhere().egress.exchange_counted(&get(&near(), &site.url("/")), &sent).await.unwrap_err();
+    assert_eq!((sent.load(Ordering::Relaxed), site.heard().len()), (3, 3));
+}
+
 #[tokio::test]
 async fn no_credential_goes_to_another_origin_nor_back_from_there() {
     let other = Site::start(&[GOOD]).await;

@@ -287,7 +287,7 @@ impl Rows {
             let mut page = Vec::with_capacity(rows.len());
             for (key, value) in rows {
                 let Some((_, path, generation)) = record::parse_document_key(&key) else { continue };
-                let document: DocumentRecord = codec::decode(&value)?;
+                let document = record::decode_document(&value)?;
                 page.push((path.to_owned(), generation, document.removed));
             }
             self.page = page.into_iter();

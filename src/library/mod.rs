@@ -1,5 +1,6 @@
 //! Libraries of documents: what there is, what a document says, and where words are found.
 
+mod address;
 mod archive;
 pub mod bundle;
 mod change;
@@ -464,7 +465,7 @@ fn document(
     let from = record::path_prefix(&library.name, path);
     let to = record::document_key(&library.name, path, library.generation.saturating_add(1));
     let Some((key, value)) = snapshot.last(Table::Documents, &from, &to)? else { return Ok(None) };
-    let record: DocumentRecord = codec::decode(&value)?;
+    let record = record::decode_document(&value)?;
     Ok((!record.removed).then_some((key, record)))
 }
 
@@ -482,5 +483,5 @@ fn newest(rows: &[(Vec<u8>, Vec<u8>)], library: &LibraryRecord) -> Result<Vec<(S
             _ => found.push((path.to_owned(), value)),
         }
     }
-    found.into_iter().map(|(path, value)| Ok((path, codec::decode(value)?))).collect()
+    found.into_iter().map(|(path, value)| Ok((path, record::decode_document(value)?))).collect()
 }

@@ -30,6 +30,7 @@ pub(super) fn document_of(file: &Found, hash: Hash, parsed: &Parsed) -> Document
         body_bytes: parsed.markdown.len() as u64,
         sections: parsed.sections.iter().map(section).collect(),
         anchors: parsed.anchors.iter().filter(own).map(|(anchor, at)| (anchor.clone(), *at as u64)).collect(),
+        url: None,
     }
 }
 

@@ -151,6 +151,11 @@ impl Source {
         }
     }
 
+    /// Whether its documents may have URLs that they were fetched from.
+    pub fn has_urls(&self) -> bool {
+        matches!(self, Self::Web(_) | Self::Bundle(_))
+    }
+
     /// What is at an absolute path of this machine: a folder, an archive, or one document.
     pub fn at(path: String, include: Vec<String>, exclude: Vec<String>) -> Self {
         if !std::path::Path::new(&path).is_file() {
@@ -189,10 +194,26 @@ pub struct DocumentRecord {
     pub sections: Vec<SectionRecord>,
     /// Anchors of headings that share another heading's section, with the byte where they stand.
     pub anchors: Vec<(String, u64)>,
+    /// The URL that it was fetched from, without a fragment; only of documents of web sites.
+    pub url: Option<String>,
 }
 
 impl Record for DocumentRecord {
     const TABLE: &'static str = "documents";
+    const FORMAT: u8 = FORMAT_LINKED;
+}
+
+/// Documents from before their URLs were kept.
+const FORMAT_UNLINKED: u8 = 1;
+const FORMAT_LINKED: u8 = 2;
+
+/// Reads a document of any format. Of one from before URLs were kept the next sync says where it is from.
+pub(super) fn decode_document(bytes: &[u8]) -> Result<DocumentRecord, StoreError> {
+    match bytes.split_first() {
+        // bincode writes no names: without a URL the new record is the old one and a zero, which says "none".
+        Some((&FORMAT_UNLINKED, body)) => codec::decode(&[&[FORMAT_LINKED], body, &[0]].concat()),
+        _ => codec::decode(bytes),
+    }
 }
 
 impl DocumentRecord {
@@ -209,6 +230,7 @@ impl DocumentRecord {
             body_bytes: 0,
             sections: Vec::new(),
             anchors: Vec::new(),
+            url: None,
         }
     }
 }
@@ -329,6 +351,25 @@ mod tests {
         assert_eq!((read.classification, read.profile.as_deref(), read.bytes), (Classification::Confidential, None, 6));
         let bound = LibraryRecord { profile: Some("tea".into()), shaped: Some([7; 32]), ..read };
         assert_eq!(decode_library(&codec::encode(&bound).unwrap()).unwrap(), bound);
+    }
+
+    #[test]
+    fn a_document_from_before_urls_were_kept_has_none() {
+        let known = DocumentRecord {
+            title: "a".into(),
+            facets: vec![("format".into(), "html".into())],
+            anchors: vec![("b".into(), 7)],
+            ..DocumentRecord::tombstone()
+        };
+        // As format 1 was: the same fields in the same order, without the last.
+        let linked = codec::encode(&known).unwrap();
+        let (zero, fields) = linked[1..].split_last().unwrap();
+        assert_eq!(*zero, 0);
+        let old = [&[FORMAT_UNLINKED], fields].concat();
+        assert_eq!(decode_document(&old).unwrap(), known);
+        let linked = DocumentRecord { url: Some("https://docs.example/a".into()), ..known };
+        assert_eq!(decode_document(&codec::encode(&linked).unwrap()).unwrap(), linked);
+        assert!(decode_document(&old[..old.len() - 1]).is_err());
     }
 
     #[test]

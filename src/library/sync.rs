@@ -13,7 +13,7 @@ use super::passage::document_of;
 use super::record::{self, DocumentRecord, Source};
 use super::report::{Failure, SyncProgress, SyncReport};
 use super::source::{self, Found, Listing};
-use super::{Libraries, LibraryError, foreign};
+use super::{Libraries, LibraryError, foreign, web};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, sha256};
 use crate::sandbox::Session;
@@ -29,6 +29,9 @@ struct Before {
     hash: Hash,
     body_bytes: u64,
     sections: u64,
+    /// It is not known to be from where the mirror says: a page of another URL has its file now, or it was read before
+    /// URLs were kept.
+    is_moved: bool,
 }
 
 impl Libraries {
@@ -84,7 +87,7 @@ pub(super) fn leftovers(
     if matches!(library.source, Source::Bundle(_)) || !is_indexed {
         return Ok(0);
     }
-    let mut sync = Sync::look(libraries, runtime, name)?;
+    let mut sync = Sync::look(libraries, runtime, name, HashMap::new())?;
     let count = sync.change.old.len();
     if delete {
         sync.change.delete_old()?;
@@ -101,6 +104,8 @@ struct Sync<'a> {
     /// Of the rules by which facets are derived now.
     shape: Option<Hash>,
     before: HashMap<String, Before>,
+    /// URLs of a web site's documents by their paths.
+    addresses: HashMap<String, String>,
     /// Where foreign formats are read.
     session: Session,
     /// Documents that are in the source.
@@ -109,19 +114,29 @@ struct Sync<'a> {
 
 impl<'a> Sync<'a> {
     fn begin(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
-        let mut sync = Self::look(libraries, runtime, name)?;
+        let addresses = match libraries.get(name)?.source {
+            Source::Web(_) => web::addresses(&libraries.mirror_of(name)?),
+            _ => HashMap::new(),
+        };
+        let mut sync = Self::look(libraries, runtime, name, addresses)?;
         sync.change.mend_index()?;
         sync.change.delete_old()?;
         Ok(sync)
     }
 
     /// As [`Sync::begin`], and changes nothing.
-    fn look(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
+    fn look(
+        libraries: &'a Libraries,
+        runtime: &'a tokio::runtime::Handle,
+        name: &str,
+        addresses: HashMap<String, String>,
+    ) -> Result<Self, LibraryError> {
         let library = libraries.get(name)?;
         let mut sync = Self {
             shape: library.profile.as_deref().and_then(|profile| libraries.shape.mark(profile)),
             change: Change::new(libraries, runtime, library),
             before: HashMap::new(),
+            addresses,
             session: libraries.sandbox.session(),
             seen: HashSet::new(),
         };
@@ -147,7 +162,7 @@ impl<'a> Sync<'a> {
                     self.change.old.push(key);
                     continue;
                 }
-                let document: DocumentRecord = codec::decode(&value)?;
+                let document = record::decode_document(&value)?;
                 let before = Before {
                     generation,
                     bytes: document.source_bytes,
@@ -155,6 +170,7 @@ impl<'a> Sync<'a> {
                     hash: document.source_hash,
                     body_bytes: document.body_bytes,
                     sections: document.sections.len() as u64,
+                    is_moved: document.url.as_ref() != self.addresses.get(path),
                 };
                 let path = path.to_owned();
                 let superseded =
@@ -216,9 +232,12 @@ impl<'a> Sync<'a> {
         let before = self.before.get(&file.path).copied();
         // Under other rules a file that did not change has other facets.
         let same_rules = self.shape == self.change.library.shaped;
-        if before.is_some_and(|before| {
+        if let Some(known) = before.filter(|before| {
             same_rules && before.bytes == file.bytes && before.modified_ns == file.modified_ns && file.modified_ns > 0
         }) {
+            if known.is_moved {
+                self.touch(file, known)?;
+            }
             self.keep(before);
             self.keep_pages(file);
             return Ok(());
@@ -241,7 +260,7 @@ impl<'a> Sync<'a> {
         };
         let hash = sha256(&[&bytes]);
         if let Some(known) = before.filter(|before| same_rules && before.hash == hash) {
-            // The same content under another time: the record learns the time, nothing else happens.
+            // The same content under another time or URL: the record learns these, nothing else happens.
             self.touch(file, known)?;
             self.keep(before);
             self.keep_pages(file);
@@ -323,7 +342,8 @@ impl<'a> Sync<'a> {
     }
 
     fn put(&mut self, file: &Found, hash: Hash, parsed: &Parsed, before: Option<Before>) -> Result<(), LibraryError> {
-        let mut document = document_of(file, hash, parsed);
+        let url = self.addresses.get(&file.path).cloned();
+        let mut document = DocumentRecord { url, ..document_of(file, hash, parsed) };
         self.change.shape(&mut document, &file.path, &parsed.facets);
         let value = match codec::encode(&document) {
             Ok(value) => value,
@@ -344,11 +364,13 @@ impl<'a> Sync<'a> {
         let Some(bytes) = self.change.libraries.store.read(|snapshot| snapshot.get(Table::Documents, &key))? else {
             return Ok(());
         };
-        let mut document: DocumentRecord = codec::decode(&bytes)?;
-        if document.source_modified_ns == file.modified_ns {
+        let mut document = record::decode_document(&bytes)?;
+        let url = self.addresses.get(&file.path);
+        if document.source_modified_ns == file.modified_ns && document.url.as_ref() == url {
             return Ok(());
         }
         document.source_modified_ns = file.modified_ns;
+        document.url = url.cloned();
         self.change.write(Put::new(Table::Documents, key, codec::encode(&document)?))
     }
 

@@ -207,7 +207,7 @@ pub(super) fn index_again(
             if !newest.as_ref().is_some_and(is_same) {
                 put_again(libraries, writer, library, newest.take(), &mut again)?;
             }
-            let document = codec::decode(&value)?;
+            let document = record::decode_document(&value)?;
             newest = Some((key, document));
         }
     }

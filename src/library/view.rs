@@ -50,6 +50,12 @@ impl View {
         self.libraries.document(library, path)
     }
 
+    /// The path of the document of `library` that was fetched from the address `asked`; `None` if there is none.
+    pub fn path_of(&self, library: &str, asked: &str) -> Result<Option<String>, LibraryError> {
+        self.get(library)?;
+        self.libraries.path_of(library, asked)
+    }
+
     /// See [`Libraries::documents`].
     pub fn documents(
         &self,
@@ -90,10 +96,21 @@ impl View {
                 self.get(name)?;
             }
         }
-        let found = self.libraries.search(query).await?;
+        let mut found = self.libraries.search(query).await?;
+        let mut has_urls = false;
         for hit in &found.hits {
             if let Ok(library) = self.libraries.get(&hit.library) {
                 self.access.touch(library.classification);
+                has_urls |= library.source.has_urls();
+            }
+        }
+        if has_urls {
+            let libraries = Arc::clone(&self.libraries);
+            let of: Vec<_> = found.hits.iter().map(|hit| (hit.library.clone(), hit.path.clone())).collect();
+            let urls = tokio::task::spawn_blocking(move || libraries.urls(&of)).await;
+            let urls = urls.map_err(|error| LibraryError::Worker(error.to_string()))??;
+            for (hit, url) in found.hits.iter_mut().zip(urls) {
+                hit.url = url;
             }
         }
         Ok(found)

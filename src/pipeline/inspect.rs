@@ -75,7 +75,7 @@ pub(super) fn inspect(
     if asked.completion.is_none() && look.settings.validate_json_schema {
         registered.input.check(&asked.arguments).map_err(|mismatch| misfit(about, mismatch))?;
     }
-    let findings = suspicious(look, about, asked)?;
+    let findings = suspicious(look, &registered, asked)?;
     let (principal, asked, permit) = admitted.into_parts();
     Ok(Checked { principal, asked, permit, registered, findings })
 }
@@ -117,7 +117,8 @@ fn misfit(about: &About, mismatch: Mismatch) -> Refusal {
 
 /// Looks for attacks. What blocks is a refusal that names rule and field and quotes nothing: an attack that comes
 /// back in an answer is an attack on whoever reads it.
-fn suspicious(look: &Look<'_>, about: &About, asked: &Asked) -> Result<Vec<Finding>, Refusal> {
+fn suspicious(look: &Look<'_>, registered: &Registered, asked: &Asked) -> Result<Vec<Finding>, Refusal> {
+    let about = &registered.about;
     if about.secret_arguments {
         // A password may look like anything, and a finding would tell of it.
         return Ok(Vec::new());
@@ -128,7 +129,9 @@ fn suspicious(look: &Look<'_>, about: &About, asked: &Asked) -> Result<Vec<Findi
         query_chars_max: look.settings.query_chars_max,
         uri_chars_max: look.settings.uri_chars_max,
     });
-    let mut inspected = look.guardrail.inspect(&about.input, outer, &asked.arguments, lengths);
+    let own = registered.operation.schema_for(&asked.arguments);
+    let schema = own.as_ref().unwrap_or(&about.input);
+    let mut inspected = look.guardrail.inspect(schema, outer, &asked.arguments, lengths);
     if let Some((argument, start)) = &asked.completion {
         let mut typed = serde_json::Map::new();
         typed.insert(argument.clone(), Value::String(start.clone()));

@@ -86,9 +86,20 @@ pub struct Permission {
 }
 
 impl Modules {
-    /// The folder of the version that is asked for.
-    pub fn folder_of(&self, version: &str) -> Option<String> {
-        self.versions.iter().find_map(|known| known.asked.expand(version, &known.folder))
+    /// The folders that the version that is asked for may have, the likeliest first.
+    pub fn folders_of(&self, version: &str) -> Vec<String> {
+        self.versions.iter().filter_map(|known| known.asked.expand(version, &known.folder)).collect()
+    }
+
+    /// The package that a page says how to install: what stands in its text where [`Modules::install`] has the package.
+    pub fn installed<'a>(&self, markdown: &'a str) -> Option<&'a str> {
+        let (command, _) = self.install.as_ref()?.split_once("{package}")?;
+        let found =
+            markdown.get(markdown.find(Some(command).filter(|it| !it.trim().is_empty())?)? + command.len()..)?;
+        let is_of_name = |char: char| char.is_ascii_alphanumeric() || "@/._-".contains(char);
+        let name = found.split(|char| !is_of_name(char)).next()?;
+        // An option is no package.
+        (!name.is_empty() && !name.starts_with('-')).then_some(name)
     }
 
     /// A name as names are compared: without case, hyphens and what does not count.
@@ -118,15 +129,20 @@ mod tests {
             r#"
             path = '^versions/[^/]+/(?<module>[^/]+)\.md$'
             folders = ["versions/{version}/"]
-            versions = [{ asked = '^latest$', folder = "v3.0.0" }, { asked = '^sdk-(\d+)$', folder = "v${1}.0.0" }]
+            versions = [{ asked = '^latest$', folder = "v3.0.0" }, { asked = '^latest$', folder = "latest" }, { asked = '^sdk-(\d+)$', folder = "v${1}.0.0" }]
             strip = '^expo-'
+            install = "npx expo install {package}"
             "#,
         )
         .unwrap();
         assert_eq!(modules.plain("expo-file_System"), modules.plain("fileSystem"));
-        assert_eq!(modules.folder_of("latest").unwrap(), "v3.0.0");
-        assert_eq!(modules.folder_of("sdk-52").unwrap(), "v52.0.0");
-        assert_eq!(modules.folder_of("v1"), None);
+        assert_eq!(modules.folders_of("latest"), ["v3.0.0", "latest"]);
+        assert_eq!(modules.folders_of("sdk-52"), ["v52.0.0"]);
+        assert!(modules.folders_of("v1").is_empty());
+        assert_eq!(modules.installed("# Camera\n\n```\n- npx expo install expo-camera\n```\n"), Some("expo-camera"));
+        assert_eq!(modules.installed("npx expo install @expo/ui, then"), Some("@expo/ui"));
+        assert_eq!(modules.installed("npx expo install --fix"), None);
+        assert_eq!(modules.installed("npm install expo"), None);
         assert_eq!(modules.path.group("versions/v3.0.0/camera.md", "module"), Some("camera"));
     }
 }

@@ -133,11 +133,14 @@ pub fn paths(sites: &[Site], aliases: &[Alias], asked: &str) -> Vec<String> {
     }
     for site in sites {
         let Some(slug) = site.read.expand(bare, "$1") else { continue };
-        let slug = alias(aliases, slug.trim_matches('/'));
-        let slug = slug.trim_end_matches('/');
-        for file in &site.files {
-            let path = file.replace("{}", slug);
-            add(path.trim_start_matches('/').to_owned());
+        let written = slug.trim_matches('/');
+        // A mirror of the site may have the other name.
+        for slug in [alias(aliases, written).as_str(), written] {
+            let slug = slug.trim_end_matches('/');
+            for file in &site.files {
+                let path = file.replace("{}", slug);
+                add(path.trim_start_matches('/').to_owned());
+            }
         }
     }
     found
@@ -191,7 +194,14 @@ mod tests {
         let check = |asked: &str, expect: &[&str]| assert_eq!(paths(&sites, &aliases, asked)[..], *expect, "{asked}");
         check(
             "https://docs.example.org/versions/latest/camera/?x#usage",
-            &["versions/v3/camera.md", "md/versions/v3/camera.md", "versions/v3/camera/index.md"],
+            &[
+                "versions/v3/camera.md",
+                "md/versions/v3/camera.md",
+                "versions/v3/camera/index.md",
+                "versions/latest/camera.md",
+                "md/versions/latest/camera.md",
+                "versions/latest/camera/index.md",
+            ],
         );
         check("a.md", &["a.md", "a.md.md", "md/a.md.md", "a.md/index.md"]);
         check("/guides/a/", &["guides/a/", "guides/a.md", "md/guides/a.md", "guides/a/index.md"]);

@@ -71,7 +71,10 @@ impl Index {
             let Snippet { text: snippet, highlights } = snippets.make(&text);
             let (library, path, facets, score) = (stored.library, stored.path, stored.facets, hit.score);
             let shares = if request.explain { explain(&searcher, &parts, hit)? } else { Vec::new() };
-            hits.push(Hit { library, path, title, trail, anchor, ordinal, score, snippet, highlights, facets, shares });
+            let url = None;
+            let hit =
+                Hit { library, path, title, trail, anchor, ordinal, score, snippet, highlights, facets, url, shares };
+            hits.push(hit);
         }
         Ok(Found { total: ranked.total, hits, partial: reading.partial })
     }

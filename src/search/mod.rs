@@ -101,6 +101,8 @@ pub struct Hit {
     /// Byte ranges in `snippet`, on character boundaries, sorted, disjoint.
     pub highlights: Vec<Range<usize>>,
     pub facets: Vec<(String, String)>,
+    /// Where the document is from, on the web. The index does not know: who has the records fills it in.
+    pub url: Option<String>,
     /// What the score is made of, largest first; empty unless asked for.
     pub shares: Vec<Share>,
 }

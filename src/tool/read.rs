@@ -29,7 +29,7 @@ struct Arguments {
     /// Name of the library.
     #[schemars(length(max = 64))]
     library: String,
-    /// Path of the document, as `search_documents` gives it.
+    /// Path of the document, as `search_documents` gives it, or its `url`.
     #[schemars(length(max = 1024))]
     path: String,
     /// Anchor of a section: read only this section and what is below it.
@@ -56,6 +56,8 @@ struct Answer {
     path: String,
     title: String,
     description: Option<String>,
+    /// Where it is on the web; null if it is of no web site.
+    url: Option<String>,
     /// The document as an MCP resource.
     uri: String,
     /// Headings from the top of the document down to where this page begins.
@@ -102,7 +104,11 @@ impl ReadDocument {
         Self { about, libraries }
     }
 
-    async fn read(&self, cx: &Cx, asked: Arguments) -> Result<Answer, Refusal> {
+    async fn read(&self, cx: &Cx, mut asked: Arguments) -> Result<Answer, Refusal> {
+        // No path of a document has it: all parts of paths are names.
+        if asked.path.contains("://") {
+            asked.path = path_of(cx, &self.libraries, &asked.library, asked.path).await?;
+        }
         let (document, markdown) = document_of(cx, &self.libraries, &asked.library, &asked.path).await?;
         let (start, end) = range(&document, &markdown, &asked)?;
         let page = page::page(&markdown, &document, start, end, asked.tokens_max);
@@ -118,6 +124,7 @@ impl ReadDocument {
             path: asked.path,
             title: document.title,
             description: document.description,
+            url: document.url,
         })
     }
 }
@@ -154,6 +161,13 @@ pub(super) async fn document_of(
     let (document, markdown) = read.await.map_err(Refusal::internal)??;
     cx.meter.hold(markdown.len())?;
     Ok((document, markdown))
+}
+
+/// The path of the document that is asked for by its address on the web; what is no address of one is left as it is.
+async fn path_of(cx: &Cx, libraries: &Arc<Libraries>, library: &str, asked: String) -> Result<String, Refusal> {
+    let (library, seen) = (library.to_owned(), libraries.seen_by(&cx.access));
+    let found = tokio::task::spawn_blocking(move || Ok::<_, Refusal>(seen.path_of(&library, &asked)?.unwrap_or(asked)));
+    found.await.map_err(Refusal::internal)?
 }
 
 /// A page of a document, and where the next begins.

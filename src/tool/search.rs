@@ -84,6 +84,8 @@ struct Passage {
     /// Where the query's words stand in the snippet: [start, end) in Unicode characters.
     highlights: Vec<[usize; 2]>,
     score: f32,
+    /// Where the section is on the web; null if the document is of no web site.
+    url: Option<String>,
     /// The document as an MCP resource.
     uri: String,
     facets: BTreeMap<String, Vec<String>>,
@@ -176,6 +178,7 @@ fn passage(hit: Hit) -> Passage {
     };
     let characters = |byte: usize| hit.snippet.get(..byte).map_or(0, |head| head.chars().count());
     Passage {
+        url: hit.url.as_ref().map(|url| at_anchor(url, &hit.anchor)),
         uri: uri::of_document(&hit.library, &hit.path),
         highlights: hit.highlights.iter().map(|range| [characters(range.start), characters(range.end)]).collect(),
         read: ReadHint {
@@ -198,6 +201,11 @@ fn passage(hit: Hit) -> Passage {
     }
 }
 
+/// An address with its section.
+pub(super) fn at_anchor(address: &str, anchor: &str) -> String {
+    if anchor.is_empty() { address.to_owned() } else { format!("{address}#{anchor}") }
+}
+
 /// The title and the headings below it; a document that begins with its title has it once.
 pub(super) fn heading(title: &str, trail: &[String]) -> String {
     let below = trail.iter().map(String::as_str).skip_while(|first| *first == title);
@@ -213,9 +221,9 @@ fn in_words(query: &str, answer: &Answer) -> String {
     let mut text = format!("Matching passages: {}.\n", answer.total);
     for (number, hit) in (1..).zip(&answer.hits) {
         let heading = heading(&hit.title, &hit.trail);
-        let anchor = if hit.anchor.is_empty() { String::new() } else { format!("#{}", hit.anchor) };
-        write!(text, "\n{number}. {heading}\n   {}/{}{anchor}\n   {}\n", hit.library, hit.path, hit.snippet)
-            .unwrap_or_default();
+        let place = at_anchor(&format!("{}/{}", hit.library, hit.path), &hit.anchor);
+        let address = hit.url.as_ref().map_or_else(String::new, |url| format!("   {url}\n"));
+        write!(text, "\n{number}. {heading}\n   {place}\n{address}   {}\n", hit.snippet).unwrap_or_default();
     }
     if let Some(next) = answer.next_offset {
         write!(text, "\nMore: offset {next}.").unwrap_or_default();

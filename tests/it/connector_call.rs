@@ -606,6 +606,33 @@ fn a_big_connector_is_three_tools_that_find_describe_and_call() {
     installation.verify();
 }
 
+/// Behind the tool that calls, parts of paths were looked at as prose, for which the rules about paths say nothing.
+#[test]
+fn a_path_that_looks_like_an_attack_is_refused_in_both_modes() {
+    let installation = Installation::new();
+    installation.operate();
+    let server = installation.serve();
+    let api = Api::start();
+    zoo(&installation, &api, &[]);
+    let id = "a/etc/passwd";
+    let refused = |tool: &str, arguments: Value, pointer: &str| {
+        let body = server.modern("tools/call", json!({"name": tool, "arguments": arguments})).body;
+        assert!(body.contains("looks like an attack") && body.contains(pointer), "{body}");
+        assert!(api.seen().is_empty());
+    };
+    refused("zoo_delete_cat", json!({"id": id}), "at /id of");
+    // What is no part of a path may say so.
+    assert_ne!(server.call("zoo_list_cats", json!({"q": id}))["isError"], true);
+    check(&installation.run(&["connector", "remove", "zoo"]), 0, &[]);
+    zoo(&installation, &api, &["--mode", "search"]);
+    api.seen();
+    let by_name = |operation: &str, arguments: Value| json!({"operation": operation, "arguments": arguments});
+    refused("zoo_call", by_name("zoo_delete_cat", json!({"id": id})), "at /arguments/id of");
+    let result = server.call("zoo_call", by_name("zoo_list_cats", json!({"q": id})));
+    assert_ne!(result["isError"], true, "{result}");
+    assert_eq!(api.seen().len(), 1);
+}
+
 #[test]
 fn a_call_over_its_budget_is_stopped_with_an_entry() {
     let mut installation = Installation::new();
@@ -622,6 +649,9 @@ fn a_call_over_its_budget_is_stopped_with_an_entry() {
     failed(&server, &api, "zoo_list_cats", json!({}), &["1 requests to other machines", "max_network_requests"], 1);
     let entry = last_entry(&installation, "zoo_list_cats");
     assert!(entry["outcome"] == "refused" && entry["reason"].as_str().unwrap().contains("over budget"), "{entry}");
+    // Where the API sends us on to is another request, and counts before it is sent.
+    api.plan([Answer::of(302, &[("Location", "/cats?page=2")], b"")]);
+    failed(&server, &api, "zoo_list_cats", json!({}), &["max_network_requests"], 1);
     api.plan([Answer::json(200, &json!({"a": "a".repeat(2 << 20)}).to_string())]);
     failed(&server, &api, "zoo_list_cats", json!({}), &["1048576 bytes", "max_memory_mb"], 1);
 

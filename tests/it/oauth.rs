@@ -304,6 +304,20 @@ fn tokens_outlast_a_kill_and_a_refused_refresh_clears_them_and_says_what_to_do()
 }
 
 #[test]
+fn an_authorization_server_is_left_alone_as_long_as_it_says() {
+    let (installation, server, upstream) = echo(&[]);
+    log_in(&installation, &upstream, &[]);
+    carried(&server, &upstream);
+    upstream.tell(json!({"revoke_access": true, "token_fault": "busy", "token_retry_after": 600}));
+    let told = call_refused(&server);
+    assert!(told.contains("try again in 600 s"), "{told}");
+    let again = call_refused(&server);
+    assert!(again.contains("try again in ") && !again.contains("in a minute"), "{again}");
+    assert_eq!(count(&upstream, "refresh_token"), 1, "it was not asked again");
+    nowhere(&installation, server, &upstream, &[told, again]);
+}
+
+#[test]
 fn a_kill_between_the_use_of_a_refresh_token_and_its_replacement_is_never_silent() {
     for (delay_ms, fault) in [(0, ""), (400, ""), (400, "drop")] {
         let (installation, server, upstream) = echo(&[]);

@@ -101,7 +101,7 @@ impl Upstream for Server {
             if let Some(held) = held {
                 held.notified().await;
             }
-            Ok(Answered { status, headers, body: body.to_string().into_bytes(), requests: 1 })
+            Ok(Answered { status, headers, body: body.to_string().into_bytes() })
         })
     }
 }

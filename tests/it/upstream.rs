@@ -150,6 +150,8 @@ struct World {
     /// What the token endpoint does in the place of its answer, once: `drop` does the work and ends the connection,
     /// `busy` answers 503, `html` does the work and answers with a page, `dpop` gives a token of that type.
     token_fault: String,
+    /// What an answer that it is busy says of when to come back, in seconds.
+    token_retry_after: Option<u64>,
     /// Metadata promise `iss`, and answers carry this in its place.
     iss: Option<String>,
     rotates: bool,
@@ -287,6 +289,7 @@ impl World {
             access_seconds: 3600,
             token_delay_ms: 0,
             token_fault: String::new(),
+            token_retry_after: None,
             iss: Some(url.to_owned()),
             rotates: true,
             gives_refresh: true,
@@ -316,6 +319,7 @@ impl World {
         if let Some(fault) = told["token_fault"].as_str() {
             fault.clone_into(&mut self.token_fault);
         }
+        self.token_retry_after = told["token_retry_after"].as_u64().or(self.token_retry_after);
         if told.get("iss").is_some() {
             self.iss = told["iss"].as_str().map(str::to_owned);
         }
@@ -417,7 +421,12 @@ impl World {
         };
         if self.token_fault == "busy" {
             self.token_fault.clear();
-            return json_of(503, &json!({"error": "temporarily_unavailable"}));
+            let told = json_of(503, &json!({"error": "temporarily_unavailable"}));
+            let (Some(seconds), Told::Answer(status, mut headers, body)) = (self.token_retry_after, told) else {
+                return json_of(503, &json!({"error": "temporarily_unavailable"}));
+            };
+            headers.push(("Retry-After", seconds.to_string()));
+            return Told::Answer(status, headers, body);
         }
         // A client with "confidential" in its name has to show its secret.
         if client.is_empty() || client.contains("confidential") && secret != "canary-client-secret-1234567890" {

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Installation, text};
 
@@ -113,6 +113,69 @@ fn a_site_is_mirrored_asked_for_changes_and_what_is_gone_goes() {
     assert!(connected.iter().any(|entry| entry["operation"] == "egress.library"), "{connected:?}");
     installation.json(&["library", "remove", "site"]);
     assert!(!installation.data().join("web/site").exists());
+}
+
+/// A profile knew the paths of a checkout only: over a mirror of its own site it found no module and no address.
+#[test]
+fn a_profile_reads_a_mirror_of_its_site_and_every_hit_has_the_address_of_its_page() {
+    let kettle = "<main><h1>Kettle</h1><p>A kettle boils water.</p><pre><code class=language-sh>npx expo install expo-kettle</code></pre>\
+        <pre><code class=language-tsx>import { boil } from 'expo-kettle';</code></pre></main>";
+    let server = WebServer::start(&[
+        ("/", "<main><h1>Home</h1><a href=guides/brewing/>b</a> <a href=versions/latest/sdk/kettle/>k</a></main>"),
+        (
+            "/guides/brewing/",
+            "<main><h1>Brewing</h1><p>Warm the pot.</p><h2 id=steeping>Steeping</h2><p>Steep the oolong.</p></main>",
+        ),
+        ("/versions/latest/sdk/kettle/", kettle),
+    ]);
+    let installation = Installation::new();
+    let add = ["library", "add", "site", &server.url("/"), "--loopback-http", "--profile", "expo"];
+    assert_eq!(installation.json(&add)["report"]["added"], 3);
+    let agent = installation.serve();
+    let good = |tool: &str, arguments: Value| {
+        let result = agent.call(tool, arguments);
+        assert_ne!(result["isError"], true, "{tool}: {result}");
+        result["structuredContent"].clone()
+    };
+    let brewing = server.url("/guides/brewing/");
+    let hit = good("search_documents", json!({"query": "oolong"}))["hits"][0].clone();
+    assert_eq!(hit["url"], format!("{brewing}#steeping"), "{hit}");
+    let hit = good("expo_search_documents", json!({"query": "oolong"}))["hits"][0].clone();
+    assert_eq!(hit["url"], format!("{brewing}#steeping"), "{hit}");
+    // By the address of the hit, by that without the last slash, and by that of the site that the profile is for.
+    for address in [
+        format!("{brewing}#steeping"),
+        brewing.trim_end_matches('/').to_owned(),
+        "https://docs.expo.dev/guides/brewing/".into(),
+    ] {
+        let page = good("expo_read_document", json!({"url": address}));
+        assert_eq!(
+            (&page["path"], &page["canonical_url"]),
+            (&json!("guides/brewing/index.html"), &json!(brewing)),
+            "{page}"
+        );
+    }
+    let page = good("read_document", json!({"library": "site", "path": format!("{brewing}#steeping")}));
+    assert_eq!((&page["path"], &page["url"]), (&json!("guides/brewing/index.html"), &json!(brewing)), "{page}");
+    let missing = agent.modern(
+        "tools/call",
+        json!({"name": "read_document", "arguments": {"library": "site", "path": server.url("/x")}}),
+    );
+    assert!(missing.body.contains("has no document"), "{}", missing.body);
+    let module = good("expo_get_sdk_module", json!({"module_name": "kettle"}));
+    assert_eq!(module["url"], server.url("/versions/latest/sdk/kettle/"), "{module}");
+    assert_eq!(
+        (&module["package"], &module["install_command"]),
+        (&json!("expo-kettle"), &json!("npx expo install expo-kettle"))
+    );
+    assert_eq!(module["examples"].as_array().unwrap().len(), 1, "{module}");
+    // A page that did not change keeps its address.
+    server.put("/", "<main><h1>Home</h1><a href=guides/brewing/>brewing</a></main>");
+    installation.json(&["library", "sync", "site"]);
+    let hit = good("search_documents", json!({"query": "oolong"}))["hits"][0].clone();
+    assert_eq!(hit["url"], format!("{brewing}#steeping"), "{hit}");
+    assert_eq!(agent.terminate(), Some(0));
+    installation.verify();
 }
 
 #[test]

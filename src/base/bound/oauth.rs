@@ -20,6 +20,8 @@ pub const OAUTH_EARLY_SECONDS: u64 = 60;
 pub const OAUTH_LIFE_SECONDS_MAX: u64 = 366 * 86_400;
 /// How long an authorization server that failed is left alone, so that waiting calls do not storm it.
 pub const OAUTH_RETRY_SECONDS: u64 = 5;
+/// The longest that it is left alone because it said so: an hour. A day would outlast what keeps people waiting for it.
+pub const OAUTH_RETRY_SECONDS_MAX: u64 = 3_600;
 /// How often tokens that the API refused are replaced within [`OAUTH_RENEWALS_SECONDS`]: once is usual. An API that
 /// refuses whatever it is shown would make every call a refresh.
 pub const OAUTH_RENEWALS_MAX: u32 = 3;

@@ -9,7 +9,9 @@ use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::base::bound::oauth as bound;
+use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
+use crate::connector::retry;
 use crate::connector::upstream::{Answered, Unsent};
 
 /// RFC 6749, section 5.1.
@@ -45,11 +47,22 @@ pub(super) enum NotGranted {
     #[error("the person has not logged in yet")]
     Pending { slower: bool },
     /// Nothing of it left this machine, or nothing came of it; it may be asked again.
-    #[error("{0}")]
-    Unavailable(String),
+    #[error("{reason}")]
+    Unavailable {
+        reason: String,
+        /// How long it wants to be left alone.
+        after: Option<Duration>,
+    },
     /// What came is no answer of an authorization server.
     #[error("the authorization server's answer cannot be used: {0}")]
     Unusable(&'static str),
+}
+
+impl NotGranted {
+    /// Where nobody said how long that will last.
+    pub(super) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable { reason: reason.into(), after: None }
+    }
 }
 
 impl From<Unsent> for NotGranted {
@@ -58,7 +71,7 @@ impl From<Unsent> for NotGranted {
             Unsent::Redirected(_) => Self::Unusable("it is a redirect"),
             Unsent::TooLarge(_) => Self::Unusable("it is too large"),
             Unsent::Refused(reason) | Unsent::Unreached(reason) | Unsent::Interrupted(reason) => {
-                Self::Unavailable(reason)
+                Self::unavailable(reason)
             }
         }
     }
@@ -84,8 +97,8 @@ struct DeviceCodes {
 }
 
 /// The answer of a token endpoint.
-pub(super) fn granted(answered: Answered) -> Result<Granted, NotGranted> {
-    let body = success(answered)?;
+pub(super) fn granted(answered: Answered, now: Timestamp) -> Result<Granted, NotGranted> {
+    let body = success(answered, now)?;
     let mut tokens: Tokens =
         serde_json::from_slice(&body).map_err(|_| NotGranted::Unusable("it has no access token"))?;
     let access = secret(std::mem::take(&mut tokens.access_token));
@@ -104,8 +117,8 @@ pub(super) fn granted(answered: Answered) -> Result<Granted, NotGranted> {
 }
 
 /// The answer of a device authorization endpoint.
-pub(super) fn device(answered: Answered) -> Result<Device, NotGranted> {
-    let body = success(answered)?;
+pub(super) fn device(answered: Answered, now: Timestamp) -> Result<Device, NotGranted> {
+    let body = success(answered, now)?;
     let mut codes: DeviceCodes =
         serde_json::from_slice(&body).map_err(|_| NotGranted::Unusable("it has no codes for a device"))?;
     let code = secret(std::mem::take(&mut codes.device_code));
@@ -130,7 +143,7 @@ pub(super) fn device(answered: Answered) -> Result<Device, NotGranted> {
 }
 
 /// The body of a 200, which is JSON; it is wiped with what it becomes.
-fn success(mut answered: Answered) -> Result<Zeroizing<Vec<u8>>, NotGranted> {
+fn success(mut answered: Answered, now: Timestamp) -> Result<Zeroizing<Vec<u8>>, NotGranted> {
     let body = Zeroizing::new(std::mem::take(&mut answered.body));
     if answered.status == StatusCode::OK {
         let kind = answered.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -138,11 +151,11 @@ fn success(mut answered: Answered) -> Result<Zeroizing<Vec<u8>>, NotGranted> {
         let is_json = essence == "application/json";
         return if is_json { Ok(body) } else { Err(NotGranted::Unusable("it is no JSON")) };
     }
-    Err(refused(answered.status, &body))
+    Err(refused(answered.status, &body, retry::retry_after(&answered.headers, now)))
 }
 
 /// RFC 6749, section 5.2; RFC 8628, section 3.5.
-fn refused(status: StatusCode, body: &[u8]) -> NotGranted {
+fn refused(status: StatusCode, body: &[u8], after: Option<Duration>) -> NotGranted {
     let mut told: Value = serde_json::from_slice(body).unwrap_or_default();
     let code = told["error"].as_str().unwrap_or_default();
     let answer = match code {
@@ -158,7 +171,10 @@ fn refused(status: StatusCode, body: &[u8]) -> NotGranted {
         "expired_token" => NotGranted::Refused("expired_token"),
         _ => match status.as_u16() {
             400 | 401 => NotGranted::Refused("a refusal without a reason"),
-            status => NotGranted::Unavailable(format!("the authorization server answered {status}")),
+            status => {
+                let after = after.map(|after| after.min(Duration::from_secs(bound::OAUTH_RETRY_SECONDS_MAX)));
+                NotGranted::Unavailable { reason: format!("the authorization server answered {status}"), after }
+            }
         },
     };
     wipe(&mut told);
@@ -206,11 +222,34 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         let status = StatusCode::from_u16(status).unwrap();
-        Answered { status, headers, body: body.as_bytes().to_vec(), requests: 1 }
+        Answered { status, headers, body: body.as_bytes().to_vec() }
     }
 
     fn json(status: u16, body: &str) -> Answered {
         answered(status, "application/json;charset=UTF-8", body)
+    }
+
+    fn granted(answered: Answered) -> Result<Granted, NotGranted> {
+        super::granted(answered, Timestamp(0))
+    }
+
+    fn device(answered: Answered) -> Result<Device, NotGranted> {
+        super::device(answered, Timestamp(0))
+    }
+
+    #[test]
+    fn how_long_a_server_wants_to_be_left_alone_is_believed_within_bounds() {
+        let check = |status, header: &str, expect: Option<u64>| {
+            let mut answered = json(status, "");
+            answered.headers.insert(header::RETRY_AFTER, header.parse().unwrap());
+            let NotGranted::Unavailable { after, .. } = granted(answered).unwrap_err() else { panic!("{status}") };
+            assert_eq!(after.map(|after| after.as_secs()), expect, "{header}");
+        };
+        check(503, "40", Some(40));
+        check(429, "7", Some(7));
+        check(503, "Thu, 01 Jan 1970 00:01:00 GMT", Some(60));
+        check(503, "999999", Some(bound::OAUTH_RETRY_SECONDS_MAX));
+        check(503, "soon", None);
     }
 
     #[test]
@@ -256,7 +295,7 @@ mod tests {
         assert_eq!(refusal(400, r#"{"error":"slow_down"}"#), NotGranted::Pending { slower: true });
         assert!(matches!(refusal(401, r#"{"code":"canary-2"}"#), NotGranted::Refused(_)));
         for status in [302, 403, 404, 429, 500, 503] {
-            assert!(matches!(refusal(status, "canary-3"), NotGranted::Unavailable(_)), "{status}");
+            assert!(matches!(refusal(status, "canary-3"), NotGranted::Unavailable { .. }), "{status}");
         }
         for error in [refusal(400, told), refusal(500, "canary-3"), refusal(400, "canary-4")] {
             assert!(!error.to_string().contains("canary"), "{error}");

@@ -1,5 +1,6 @@
 //! What an authorization server is asked: a form (RFC 6749, appendix B) that is wiped after it was sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -64,6 +65,7 @@ impl<'a> Form<'a> {
             answer_bytes_max: bound::OAUTH_ANSWER_BYTES_MAX,
             // Whoever is redirected would show a secret to somebody else.
             redirects_max: 0,
+            sent: Arc::default(),
         })
     }
 
@@ -110,6 +112,7 @@ pub(super) fn get(url: &str) -> Outgoing {
         time: Duration::from_millis(bound::OAUTH_REQUEST_MS),
         answer_bytes_max: bound::OAUTH_ANSWER_BYTES_MAX,
         redirects_max: 0,
+        sent: Arc::default(),
     }
 }
 

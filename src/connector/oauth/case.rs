@@ -6,7 +6,7 @@ use super::answer::NotGranted;
 use super::era::Era;
 use super::setup::{OAuth, Whose};
 use crate::base::principal::ANONYMOUS;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, whole_seconds};
 use crate::connector::binding::{Binding, Scheme};
 use crate::connector::record::ConnectorRecord;
 use crate::crypto::digest::{Hash, sha256};
@@ -97,15 +97,21 @@ impl Case {
                 "The authorization server of {name} does not accept Sekisho as its client ({why}); an operator looks at `sekisho connector show {name}` and binds it anew."
             ),
             NotGranted::Pending { .. } => format!("The person has not logged in to {name} yet."),
-            NotGranted::Unavailable(_) => {
-                format!("The authorization server of {name} cannot be asked at the moment; try again in a minute.")
+            NotGranted::Unavailable { after, .. } => {
+                let when =
+                    after.map_or_else(|| "in a minute".to_owned(), |after| format!("in {} s", whole_seconds(after)));
+                format!("The authorization server of {name} cannot be asked at the moment; try again {when}.")
             }
             NotGranted::Unusable(why) => {
                 format!("The authorization server of {name} answered with what is no token: {why}.")
             }
         };
         let code = if matches!(failure, NotGranted::Refused(_)) { Code::Forbidden } else { Code::Unavailable };
-        Refusal::new(code, public).with_private(format!("{name}: {failure}"))
+        let refusal = Refusal::new(code, public).with_private(format!("{name}: {failure}"));
+        match failure {
+            NotGranted::Unavailable { after: Some(after), .. } => refusal.with_retry_after(*after),
+            _ => refusal,
+        }
     }
 }
 

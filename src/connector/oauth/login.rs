@@ -235,8 +235,10 @@ impl Desk {
         let outgoing = form.outgoing(url, setup, secret.as_ref())?;
         let case = self.shared.case(connector, who.whose);
         let answered = self.shared.upstream.send(connector, outgoing).await.map_err(NotGranted::from);
-        let device = answered.and_then(answer::device).map_err(|failure| case.refused(&failure))?;
-        let (now, interval) = (self.shared.clock.now(), device.interval);
+        let now = self.shared.clock.now();
+        let device = answered.and_then(|answered| answer::device(answered, now));
+        let device = device.map_err(|failure| case.refused(&failure))?;
+        let interval = device.interval;
         let way = Way::Device { code: device.code, interval, next: now.plus(interval) };
         let open = self.open(connector, who, digest(bound_to)?, device.life, way);
         Ok(DeviceBegun {
@@ -279,17 +281,20 @@ impl Desk {
                 Ok(Polled::Done(standing?))
             }
             // A connection that broke is no answer (section 3.5): it is asked again, later.
-            Err(failure @ (NotGranted::Pending { .. } | NotGranted::Unavailable(_))) => {
+            Err(failure @ (NotGranted::Pending { .. } | NotGranted::Unavailable { .. })) => {
                 let slower = !matches!(failure, NotGranted::Pending { slower: false });
+                let after = if let NotGranted::Unavailable { after, .. } = failure { after } else { None };
                 logins.with(connector, (ticket, by), now, |open| {
+                    let left = open.until.since(now);
                     let Way::Device { interval, next, .. } = &mut open.way else {
                         return Polled::Waits(Duration::ZERO);
                     };
                     if slower {
                         *interval += Duration::from_secs(bound::OAUTH_POLL_SECONDS);
                     }
-                    *next = now.plus(*interval);
-                    Polled::Waits(*interval)
+                    let wait = after.map_or(*interval, |after| after.min(left).max(*interval));
+                    *next = now.plus(wait);
+                    Polled::Waits(wait)
                 })
             }
             Err(failure) => {

@@ -102,10 +102,12 @@ impl Shared {
             }
         };
         let asked = match state.alone_until.filter(|until| now < *until) {
-            Some(until) => Err(NotGranted::Unavailable(format!(
-                "the authorization server failed a moment ago; it is asked again in {} ms",
-                until.since(now).as_millis()
-            ))),
+            Some(until) => {
+                let after = until.since(now);
+                let reason =
+                    format!("the authorization server failed before; it is asked again in {} ms", after.as_millis());
+                Err(NotGranted::Unavailable { reason, after: Some(after) })
+            }
             None => self.tokens(case, form, setup.grant == Grant::ClientCredentials).await,
         };
         let failure = match asked {
@@ -124,7 +126,9 @@ impl Shared {
             return Err(case.login_needed(&format!("the authorization server refused to refresh: {why}")));
         }
         if state.alone_until.is_none_or(|until| until <= now) {
-            state.alone_until = Some(now.plus(Duration::from_secs(bound::OAUTH_RETRY_SECONDS)));
+            let least = Duration::from_secs(bound::OAUTH_RETRY_SECONDS);
+            let after = if let NotGranted::Unavailable { after: Some(after), .. } = &failure { *after } else { least };
+            state.alone_until = Some(now.plus(after.max(least)));
         }
         // It is good until it ends: whoever calls meanwhile need not notice.
         match state.tokens.as_ref().and_then(|tokens| tokens.usable(now)) {
@@ -223,13 +227,13 @@ impl Shared {
 
     /// Asks the token endpoint. `scoped`: the request names the scopes, for it is the first of its login.
     pub(super) async fn tokens(&self, case: &Case, form: Form<'_>, scoped: bool) -> Result<Granted, NotGranted> {
-        let failed = |refusal: Refusal| NotGranted::Unavailable(refusal.private);
+        let failed = |refusal: Refusal| NotGranted::unavailable(refusal.private);
         let setup = case.setup().map_err(failed)?;
         let scopes = setup.scopes.join(" ");
         let form = if scoped && !scopes.is_empty() { form.with("scope", scopes.as_bytes()) } else { form };
         let secret = self.client_secret(&case.connector).map_err(failed)?;
         let outgoing = form.outgoing(&setup.endpoints.token, setup, secret.as_ref()).map_err(failed)?;
-        answer::granted(self.upstream.send(&case.connector, outgoing).await?)
+        answer::granted(self.upstream.send(&case.connector, outgoing).await?, self.clock.now())
     }
 
     /// The client's own secret, where it has one.

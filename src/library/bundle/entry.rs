@@ -11,6 +11,7 @@ use crate::library::parse::{Format, Parsed, Section};
 use crate::library::passage::document_of;
 use crate::library::record::{DocumentRecord, SectionRecord};
 use crate::library::source::Found;
+use crate::library::web;
 
 /// What is said of a document; JSON in one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub(super) struct Head {
     /// Anchors that share another heading's section, with the byte where they stand.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) anchors: BTreeMap<String, u64>,
+    /// Where it was fetched from, if it is of a web site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<String>,
 }
 
 /// A section, from where the one before it ends.
@@ -53,13 +57,14 @@ pub(super) struct Entry {
     pub(super) found: Found,
     /// Of the source.
     hash: Hash,
+    url: Option<String>,
     pub(super) parsed: Parsed,
 }
 
 impl Entry {
     /// As it is stored, without what a profile adds.
     pub(super) fn record(&self) -> DocumentRecord {
-        document_of(&self.found, self.hash, &self.parsed)
+        DocumentRecord { url: self.url.clone(), ..document_of(&self.found, self.hash, &self.parsed) }
     }
 }
 
@@ -88,6 +93,7 @@ impl Head {
             sha256: Hex(sha256(&[markdown.as_bytes()])),
             sections: record.sections.iter().map(part).collect(),
             anchors: record.anchors.iter().cloned().collect(),
+            url: record.url.clone(),
         }
     }
 
@@ -98,6 +104,9 @@ impl Head {
         let wrong = |reason: &str| BundleError::Document { path: path.clone(), reason: reason.to_owned() };
         if !is_path(&path) {
             return Err(wrong("its path is no name below a folder"));
+        }
+        if self.url.as_deref().is_some_and(|url| !web::is_address(url)) {
+            return Err(wrong("its URL is none of a web page"));
         }
         if sha256(&[&markdown]) != self.sha256.0 {
             return Err(wrong("its text is not the one that was signed"));
@@ -126,7 +135,7 @@ impl Head {
             return Err(wrong("title, sections, anchors or facets do not fit its text"));
         }
         let found = Found { path: self.path, format: self.format, bytes: self.source_bytes, modified_ns: 0 };
-        Ok(Entry { found, hash: self.source_sha256.0, parsed })
+        Ok(Entry { found, hash: self.source_sha256.0, url: self.url, parsed })
     }
 }
 

@@ -8,7 +8,6 @@ use crate::library::change::{Also, Change, Rows};
 use crate::library::record::{self, DocumentRecord, LibraryRecord};
 use crate::library::report::SyncReport;
 use crate::library::{Libraries, LibraryError, page};
-use crate::store::codec;
 use crate::store::table::Table;
 
 impl Libraries {
@@ -84,7 +83,7 @@ fn stored(
     let missing = || LibraryError::Body(format!("{library}/{path}"));
     libraries.store.read(|snapshot| {
         let value = snapshot.get(Table::Documents, &key)?.ok_or_else(missing)?;
-        let document: DocumentRecord = codec::decode(&value)?;
+        let document = record::decode_document(&value)?;
         let markdown = page::body(snapshot, &key, document.body_bytes).ok_or_else(missing)?;
         Ok((document, value, markdown))
     })

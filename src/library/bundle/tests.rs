@@ -34,6 +34,7 @@ fn head(path: &str, text: &str) -> Head {
         sha256: Hex(sha256(&[text.as_bytes()])),
         sections: vec![Part { end: text.len() as u64, level: 1, anchor: "a".to_owned(), trail: vec!["A".to_owned()] }],
         anchors: [("b".to_owned(), 0)].into(),
+        url: Some("https://docs.example/a".to_owned()),
     }
 }
 
@@ -146,6 +147,15 @@ fn a_document_goes_through_a_line_and_back() {
     let record = entry.record();
     assert_eq!(Head::of("a.md", &record, text), head("a.md", text));
     assert_eq!(record.sections[0].end, text.len() as u64);
+    assert_eq!(record.url.as_deref(), Some("https://docs.example/a"));
+    for url in ["javascript:alert(1)", "https://user:word@docs.example/", "docs.example/a", "https://a.example/\n"] {
+        let head = Head { url: Some(url.to_owned()), ..head("a.md", text) };
+        assert!(head.checked(text.into()).is_err(), "{url}");
+    }
+    // As bundles were before URLs were kept.
+    let mut old = serde_json::to_value(head("a.md", text)).unwrap();
+    old.as_object_mut().unwrap().remove("url");
+    assert_eq!(serde_json::from_value::<Head>(old).unwrap().url, None);
 }
 
 #[test]

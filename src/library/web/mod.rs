@@ -147,6 +147,39 @@ pub trait Fetch: Send + Sync {
     }
 }
 
+/// URLs by the files that their pages are kept in, below the folder of a mirror.
+pub(super) fn addresses(folder: &Path) -> HashMap<String, String> {
+    match Folder::open(folder).and_then(|folder| folder.addresses()) {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(%error, mirror = %folder.display(), "the URLs of a mirror's pages cannot be read");
+            HashMap::new()
+        }
+    }
+}
+
+/// What an address of a page on the web, as it is asked for, may be kept as: the URLs that it can mean, and files below a
+/// mirror's folder. `None` if it is no such address.
+pub(super) fn kept_as(asked: &str) -> Option<(Vec<String>, Vec<String>)> {
+    if !is_address(asked) {
+        return None;
+    }
+    let mut url = Url::parse(asked).ok()?;
+    url.set_fragment(None);
+    url.set_query(None);
+    let urls = [Some(url.to_string()), name::other_of(&url).map(String::from)];
+    Some((urls.into_iter().flatten().collect(), name::files_of(&url)))
+}
+
+/// Whether this is an address of a page on the web, as a mirror asks for one.
+pub(super) fn is_address(text: &str) -> bool {
+    let is_page = |url: Url| {
+        let is_web = matches!(url.scheme(), "https" | "http") && url.has_host();
+        is_web && url.username().is_empty() && url.password().is_none()
+    };
+    text.len() <= limits::WEB_URL_BYTES_MAX && !text.contains(char::is_control) && Url::parse(text).is_ok_and(is_page)
+}
+
 /// What a crawl left aside.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {

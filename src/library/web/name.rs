@@ -100,6 +100,30 @@ pub(super) fn file_of(site: &Site, url: &Url, ending: &str) -> Option<String> {
     (is_short && path.len() <= crate::base::bound::DOCUMENT_PATH_BYTES_MAX).then_some(path)
 }
 
+/// Names under which a page with this URL may be kept, with a slash at its end or without, whatever its site has of hosts
+/// and whatever its server says that it is.
+pub(super) fn files_of(url: &Url) -> Vec<String> {
+    let mut found = Vec::new();
+    for url in [Some(url.clone()), other_of(url)].into_iter().flatten() {
+        for hosts in [1, 2] {
+            let site = Site { hosts: vec![String::new(); hosts], ..Site::default() };
+            found.extend(ENDINGS.iter().filter_map(|(ending, _)| file_of(&site, &url, ending)));
+        }
+    }
+    found
+}
+
+/// The URL with a slash at its end if it has none, or without.
+pub(super) fn other_of(url: &Url) -> Option<Url> {
+    let mut other = url.clone();
+    match url.path().strip_suffix('/') {
+        Some("") => return None,
+        Some(bare) => other.set_path(bare),
+        None => other.set_path(&format!("{}/", url.path())),
+    }
+    Some(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +190,21 @@ mod tests {
         assert_eq!(named("https://docs.example/guide/a.html", "txt"), "guide/a.html.txt");
         let url = Url::parse(&format!("https://docs.example/{}", "x".repeat(300))).unwrap();
         assert_eq!(file_of(&site(&["docs.example"]), &url, "html"), None);
+    }
+
+    #[test]
+    fn a_page_is_found_by_its_address_with_and_without_a_slash() {
+        let of = |url: &str| files_of(&Url::parse(url).unwrap());
+        for (asked, kept) in [
+            ("https://docs.example/guide/a", "guide/a.html"),
+            ("https://docs.example/guide/a", "guide/a/index.html"),
+            ("https://docs.example/guide/a/", "guide/a.html"),
+            ("https://docs.example/guide/a/", "docs.example/guide/a/index.md"),
+            ("https://docs.example:444/llms.txt", "docs.example-444/llms.txt"),
+            ("https://docs.example/", "index.html"),
+        ] {
+            assert!(of(asked).iter().any(|file| file == kept), "{asked} {kept}: {:?}", of(asked));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! All parts of it are bounded in bytes, so that what is written is never more than what is read back.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -130,20 +130,7 @@ impl Folder {
     /// What is remembered; nothing where the file is not there or is not ours: then all is fetched again. What is of
     /// another site is deleted: an `add` that was interrupted may have left it under this name.
     pub(super) fn state(&self, site: &Site) -> io::Result<State> {
-        let read = || -> io::Result<State> {
-            let file = File::open(self.0.join(FILE))?;
-            let found = file.metadata()?.len();
-            if found > bound::WEB_STATE_BYTES_MAX {
-                return Err(io::Error::other(format!(
-                    "it has {found} bytes, more than {}",
-                    bound::WEB_STATE_BYTES_MAX
-                )));
-            }
-            let mut bytes = Vec::new();
-            file.take(bound::WEB_STATE_BYTES_MAX).read_to_end(&mut bytes)?;
-            serde_json::from_slice(&bytes).map_err(io::Error::other)
-        };
-        let mut state = read().unwrap_or_else(|error| {
+        let mut state = self.read().unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 let mirror = self.0.display();
                 tracing::warn!(%error, %mirror, "what is known of a web site cannot be read: all its pages are asked for");
@@ -159,6 +146,22 @@ impl Folder {
         state.bytes = state.pages.iter().map(|(url, page)| page.weight(url)).sum();
         state.site = Some(site.clone());
         Ok(state)
+    }
+
+    fn read(&self) -> io::Result<State> {
+        let file = File::open(self.0.join(FILE))?;
+        let found = file.metadata()?.len();
+        if found > bound::WEB_STATE_BYTES_MAX {
+            return Err(io::Error::other(format!("it has {found} bytes, more than {}", bound::WEB_STATE_BYTES_MAX)));
+        }
+        let mut bytes = Vec::new();
+        file.take(bound::WEB_STATE_BYTES_MAX).read_to_end(&mut bytes)?;
+        serde_json::from_slice(&bytes).map_err(io::Error::other)
+    }
+
+    /// URLs by the files that their pages are kept in.
+    pub(super) fn addresses(&self) -> io::Result<HashMap<String, String>> {
+        Ok(self.read()?.pages.into_iter().map(|(url, page)| (page.file, url)).collect())
     }
 
     pub(super) fn save(&self, state: &State) -> io::Result<()> {
@@ -241,6 +244,7 @@ mod tests {
         assert_eq!(state.pages.keys().collect::<Vec<_>>(), ["u1"]);
         assert_eq!(state.bytes, page("a/b.html").weight("u1"));
         assert_eq!(state.crawl.unwrap().queue.len(), 1);
+        assert_eq!(folder.addresses().unwrap()["a/b.html"], "u1");
         folder.remove("a/b.html").unwrap();
         folder.remove("a/b.html").unwrap();
         fs::write(directory.path().join("site").join(FILE), "{").unwrap();

@@ -26,7 +26,7 @@ pub(super) struct OneOperation {
 
 impl OneOperation {
     pub(super) fn new(reach: Reach, connector: Arc<ConnectorRecord>, tool: Tool) -> Self {
-        let mut about = About::reading(Kind::Tool, &tool.name, &tool.title, &tool.description, input(&tool));
+        let mut about = About::reading(Kind::Tool, &tool.name, &tool.title, &tool.told(), input(&tool));
         about.output.clone_from(&tool.output);
         about.effect = effect(tool.class());
         about.action_group = action_group(tool.class());
@@ -51,7 +51,7 @@ impl OneOperation {
 
 /// The schema of the arguments, with what each means to whoever looks for attacks: parts of a path choose something on
 /// the other side, all else is data.
-fn input(tool: &Tool) -> Value {
+pub(super) fn input(tool: &Tool) -> Value {
     let mut input = tool.input.clone();
     input[field::ANNOTATION] = "free_text".into();
     for parameter in tool.parameters.iter().filter(|parameter| parameter.place == Place::Path) {

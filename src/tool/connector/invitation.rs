@@ -92,6 +92,7 @@ impl Operation for Step {
                 let back = Secret::new(answer.as_bytes());
                 answer.zeroize();
                 let connector = self.invited(cx, &ticket)?;
+                cx.meter.request()?;
                 self.desk.arrive(&connector, (&ticket, &login), &cx.principal.id, &back).await?;
                 json!({"name": connector.name})
             };

@@ -114,6 +114,8 @@ impl Operation for OneOfThree {
                 Verb::Status => self.told(&standing, None),
                 Verb::Logout if self.is_shared() => self.told(&standing, Some(self.not_yours("log it out"))),
                 Verb::Logout => {
+                    // The authorization server hears of it.
+                    cx.meter.request()?;
                     self.desk.logout(&self.connector, &whose).await?;
                     self.told(&self.desk.standing(&self.connector, &whose).await?, None)
                 }

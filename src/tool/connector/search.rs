@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{arguments, result_schema_of, schema_of, to_json};
+use super::call::input;
 use super::{Reach, action_group, argument_bytes_max, effect};
 use crate::auth::policy::ask::{Action, Resource};
 use crate::base::bound::connector as bound;
@@ -204,7 +205,7 @@ impl Shelf {
     fn describe(&self, cx: &Cx, name: &str) -> Result<Output, Refusal> {
         let (_, tool) = self.named(cx, name)?;
         let mut described = to_json(&row(tool))?;
-        described["description"] = tool.description.as_str().into();
+        described["description"] = tool.told().into();
         described["input"] = tool.input.clone();
         if let Some(output) = &tool.output {
             described["output"] = output.clone();
@@ -244,6 +245,15 @@ fn row(tool: &Tool) -> Row {
 impl Operation for OneOfThree {
     fn about(&self) -> &About {
         &self.about
+    }
+
+    /// As if the operation were a tool of its own: what is part of a path is looked at as such.
+    fn schema_for(&self, arguments: &Value) -> Option<Value> {
+        let name = arguments["operation"].as_str().filter(|_| matches!(self.verb, Verb::Call))?;
+        let tool = self.shelf.tools.iter().find(|tool| tool.name == name)?;
+        let mut schema = self.about.input.clone();
+        schema["properties"]["arguments"] = input(tool);
+        Some(schema)
     }
 
     fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {

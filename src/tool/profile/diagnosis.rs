@@ -82,7 +82,7 @@ impl Diagnose {
         let mut pages: Vec<Linked> = causes.iter().flat_map(|cause| cause.pages.iter().cloned()).collect();
         let best = hits.first().map_or(0.0, |hit| hit.score);
         for hit in hits {
-            let linked = Linked { url: self.desk.address(&hit.path), path: hit.path.clone() };
+            let linked = Linked { url: self.desk.address(hit.url.as_deref(), &hit.path), path: hit.path.clone() };
             if causes.len() < bound::CAUSES_MAX && searched_only {
                 let share = if best > 0.0 { hit.score / best } else { 0.0 };
                 causes.push(Cause {

@@ -62,16 +62,20 @@ pub(super) struct Example {
     run_url: Option<String>,
 }
 
+/// The page that code is from.
+#[derive(Clone, Copy)]
+pub(super) struct PageOfCode<'a> {
+    pub(super) library: &'a str,
+    pub(super) path: &'a str,
+    pub(super) title: &'a str,
+    /// Where it was fetched from.
+    pub(super) url: Option<&'a str>,
+}
+
 impl Desk {
     /// A code block as an answer shows it.
-    pub(super) fn example(
-        &self,
-        library: &str,
-        path: &str,
-        title: &str,
-        package: Option<&str>,
-        block: &CodeBlock,
-    ) -> Example {
+    pub(super) fn example(&self, page: &PageOfCode<'_>, package: Option<&str>, block: &CodeBlock) -> Example {
+        let PageOfCode { library, path, title, url } = *page;
         let mut code = block.code.clone();
         code.truncate(code.floor_char_boundary(bound::EXAMPLE_BYTES_MAX));
         let complete = block.is_whole() && code.len() == block.code.len();
@@ -90,7 +94,7 @@ impl Desk {
             complete,
             library: library.to_owned(),
             path: path.to_owned(),
-            url: self.address(path),
+            url: self.address(url, path),
             run_url: link.filter(|link| link.len() <= bound::PLAYGROUND_URL_BYTES_MAX),
             code,
         }
@@ -114,11 +118,13 @@ impl Desk {
             let (document, markdown) = document_of(cx, &self.libraries, &hit.library, &hit.path).await?;
             let package = document.facets.iter().find(|(name, _)| Some(name) == package_key.as_ref());
             let package = package.map(|(_, value)| value.as_str());
+            let url = hit.url.as_deref();
+            let page = PageOfCode { library: &hit.library, path: &hit.path, title: &hit.title, url };
             let (words, fences) = (words.clone(), fences.to_vec());
             // A page has up to 32 MiB: what serves others does not wait for them.
             let look = tokio::task::spawn_blocking(move || best(&words, &fences, &markdown, rank));
             for (weight, block) in look.await.map_err(Refusal::internal)? {
-                found.push((weight, self.example(&hit.library, &hit.path, &hit.title, package, &block)));
+                found.push((weight, self.example(&page, package, &block)));
             }
         }
         found.sort_by(|one, other| other.0.total_cmp(&one.0));

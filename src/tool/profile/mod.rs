@@ -176,9 +176,9 @@ impl Desk {
         about
     }
 
-    /// The address of a document on the web.
-    fn address(&self, path: &str) -> Option<String> {
-        page::address(&self.profile.manifest.sites, path)
+    /// The address of a document on the web: where it was fetched from, or else what the profile says of its path.
+    fn address(&self, url: Option<&str>, path: &str) -> Option<String> {
+        url.map(str::to_owned).or_else(|| page::address(&self.profile.manifest.sites, path))
     }
 
     /// Values that `platform` of a tool can have.
@@ -238,7 +238,7 @@ fn named_pages(desk: &Desk, paths: &[String]) -> Vec<Linked> {
     paths
         .iter()
         .take(bound::PROFILE_PAGES_MAX)
-        .map(|path| Linked { path: path.clone(), url: desk.address(path) })
+        .map(|path| Linked { path: path.clone(), url: desk.address(None, path) })
         .collect()
 }
 

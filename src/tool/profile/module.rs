@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::example::Example;
+use super::example::{Example, PageOfCode};
 use super::{Desk, fields, input, version_schema};
 use crate::base::bound::{self, profile as profile_bound};
 use crate::base::refusal::{Code, Refusal};
@@ -98,8 +98,19 @@ impl Desk {
         modules: &Modules,
         version: &str,
     ) -> Result<Vec<(PageOf, DocumentRecord)>, Refusal> {
-        let folder = modules.folder_of(version).unwrap_or_default();
-        let folders: Vec<String> = modules.folders.iter().map(|it| it.replace("{version}", &folder)).collect();
+        let mut of_versions = modules.folders_of(version);
+        if of_versions.is_empty() {
+            of_versions.push(String::new());
+        }
+        let mut folders: Vec<String> = Vec::new();
+        for of_version in &of_versions {
+            for folder in modules.folders.iter().map(|it| it.replace("{version}", of_version)) {
+                // Not all have the version in their names.
+                if !folders.contains(&folder) {
+                    folders.push(folder);
+                }
+            }
+        }
         let (view, libraries, path_of) = (self.view(cx), self.library_names(cx)?, modules.path.clone());
         let look = move || {
             let mut found = Vec::new();
@@ -140,7 +151,12 @@ impl Desk {
             } else if modules.plain(&document.title) == wanted {
                 Some(3)
             } else {
-                alias.is_some_and(|fact| package.as_deref() == Some(fact.package.as_str())).then_some(4)
+                // A page may not say which package it is about.
+                let is_of = |fact: &ModuleFact| match &package {
+                    Some(package) => *package == fact.package,
+                    None => modules.plain(&page.module) == modules.plain(&fact.package),
+                };
+                alias.is_some_and(is_of).then_some(4)
             }
         };
         let nearest = nearest(&wanted, modules, &pages);
@@ -158,7 +174,8 @@ impl Desk {
     }
 
     fn tell(&self, modules: &Modules, page: PageOf, document: DocumentRecord, markdown: &str) -> ModuleAnswer {
-        let package = first(&document, modules.package.as_ref());
+        let named = first(&document, modules.package.as_ref());
+        let package = named.or_else(|| modules.installed(markdown).map(str::to_owned));
         let fact = package.as_deref().and_then(|package| self.profile.modules.of(package));
         // The plugin's configuration is JSON.
         let blocks = code::blocks(markdown, |it| it == "json" || modules.languages.iter().any(|known| known == it));
@@ -167,8 +184,9 @@ impl Desk {
         let version = self.profile.manifest.version_facet.as_ref().and_then(|name| facets.get(name)?.first().cloned());
         let is_example = |block: &&CodeBlock| modules.languages.contains(&block.language);
         let examples = blocks.iter().filter(is_example).take(profile_bound::MODULE_EXAMPLES_MAX);
-        let examples =
-            examples.map(|block| self.example(&page.library, &page.path, &document.title, package.as_deref(), block));
+        let url = document.url.as_deref();
+        let of = PageOfCode { library: &page.library, path: &page.path, title: &document.title, url };
+        let examples = examples.map(|block| self.example(&of, package.as_deref(), block));
         ModuleAnswer {
             examples: examples.collect(),
             install_command: package.as_ref().and_then(|it| Some(modules.install.as_ref()?.replace("{package}", it))),
@@ -176,7 +194,7 @@ impl Desk {
             permissions: permissions(modules, fact, markdown),
             config_plugin: plugin(modules, fact, package.as_deref(), &blocks),
             notes: fact.map(|fact| fact.notes.clone()).unwrap_or_default(),
-            url: self.address(&page.path),
+            url: self.address(url, &page.path),
             uri: uri::of_document(&page.library, &page.path),
             module: page.module,
             title: document.title,

@@ -81,7 +81,7 @@ impl Operation for Ask {
                 let text: String = self.fill(search, &value).chars().take(QUERY_CHARS_MAX).collect();
                 let wanted = Wanted { text, pages: PASSAGES, ..Wanted::default() };
                 for hit in self.desk.find(cx, &wanted).await?.hits {
-                    let address = self.desk.address(&hit.path).unwrap_or_else(|| hit.path.clone());
+                    let address = self.desk.address(hit.url.as_deref(), &hit.path).unwrap_or_else(|| hit.path.clone());
                     let text = format!("{}\n{address}\n\n{}", heading(&hit.title, &hit.trail), hit.snippet);
                     let uri = uri::of_document(&hit.library, &hit.path);
                     let content = Content { uri, media_type: "text/markdown".into(), body: Body::Text(text) };

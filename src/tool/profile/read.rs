@@ -89,9 +89,14 @@ impl Desk {
                 candidates.extend(libraries.iter().map(|library| (library.clone(), path.clone())));
             }
         }
-        let view = self.view(cx);
+        let (view, address) = (self.view(cx), asked.to_owned());
         let known = tokio::task::spawn_blocking(move || {
-            candidates.into_iter().find(|(library, path)| {
+            // What was fetched from just there goes before what the profile makes of the address.
+            let fetched = libraries.into_iter().find_map(|library| {
+                let path = view.path_of(&library, &address).ok()??;
+                Some((library, path))
+            });
+            fetched.into_iter().chain(candidates).find(|(library, path)| {
                 let first = view.documents(library, path, None, 1).unwrap_or_default();
                 first.first().is_some_and(|(found, _)| found == path)
             })
@@ -173,7 +178,7 @@ impl Read {
         Ok(Answer {
             front_matter: self.desk.front_matter(&document),
             table_of_contents: if asked.cursor.is_none() { contents(&document) } else { Vec::new() },
-            canonical_url: self.desk.address(&path),
+            canonical_url: self.desk.address(document.url.as_deref(), &path),
             version: of(&manifest.version_facet).into_iter().next(),
             platforms: of(&manifest.platform_facet),
             uri: uri::of_document(&library, &path),

@@ -123,7 +123,7 @@ impl Recommend {
                     sources.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(" and ")
                 );
                 let page = Found {
-                    url: self.desk.address(&path),
+                    url: self.desk.address(document.url.as_deref(), &path),
                     uri: uri::of_document(&library, &path),
                     snippet: document.description.clone().unwrap_or_default(),
                     title: document.title.clone(),

@@ -15,7 +15,7 @@ use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Operation, Outcome, Output};
 use crate::profile::manifest::ToolText;
 use crate::search::{Counts, Hit};
-use crate::tool::search::heading;
+use crate::tool::search::{at_anchor, heading};
 use crate::tool::{arguments, result_schema_of, to_json, uri};
 
 #[derive(Debug)]
@@ -73,9 +73,9 @@ impl Desk {
                 facets.entry(name).or_default().push(value);
             }
         }
-        let anchor = if hit.anchor.is_empty() { String::new() } else { format!("#{}", hit.anchor) };
+        let address = self.address(hit.url.as_deref(), &hit.path);
         Found {
-            url: self.address(&hit.path).map(|address| format!("{address}{anchor}")),
+            url: address.map(|address| at_anchor(&address, &hit.anchor)),
             uri: uri::of_document(&hit.library, &hit.path),
             title: hit.title,
             trail: hit.trail,
