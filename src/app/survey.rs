@@ -29,13 +29,14 @@ impl Survey for Facts {
                 Ok(keys) => (keys, None),
                 Err(error) => (Vec::new(), Some(format!("upkeep.advisories_vkey: {error}"))),
             };
-            let gathering = tokio::task::spawn_blocking(move || gather::machine(&places, &config, &keys));
+            let now = self.audit.now();
+            let gathering = tokio::task::spawn_blocking(move || gather::machine(&places, &config, &keys, now));
             let mut machine = gathering.await.map_err(Refusal::internal)?;
             if let (Some(wrong), Advisories::Broken(_)) = (wrong, &machine.advisories) {
                 machine.advisories = Advisories::Broken(wrong);
             }
             Ok(facts::Facts {
-                now: self.audit.now(),
+                now,
                 places: self.places.clone(),
                 config: Arc::clone(&self.config),
                 machine,

@@ -101,8 +101,13 @@ pub fn answered(name: Name, found: &[Finding]) -> Checklist {
 }
 
 fn answer(item: Item, found: &[Finding]) -> Answered {
+    // A statement about one thing is false as soon as a check of it finds anything; the whole may have what is low.
     let is_asked = |finding: &&Finding| {
-        finding.severity > Severity::Low && item.checks.iter().any(|check| check == "*" || *check == finding.check)
+        let is_asked = |check: &String| match check.as_str() {
+            "*" => finding.severity > Severity::Low,
+            check => finding.severity > Severity::Info && check == finding.check,
+        };
+        item.checks.iter().any(is_asked)
     };
     let findings: Vec<Finding> = found.iter().filter(is_asked).cloned().collect();
     // A check that had nothing to look at has not said that all is well.
@@ -169,7 +174,12 @@ mod tests {
         };
         assert_eq!(standing(&[], "Certificates"), Standing::Done);
         assert_eq!(standing(&[finding("tls.expiry", Severity::Medium)], "Certificates"), Standing::Open);
-        assert_eq!(standing(&[finding("tokens.endless", Severity::Low)], "Tokens"), Standing::Done);
+        assert_eq!(standing(&[finding("tokens.endless", Severity::Medium)], "Tokens that"), Standing::Done);
+        assert_eq!(standing(&[finding("tokens.spent", Severity::Info)], "Tokens that"), Standing::Done);
+        assert_eq!(standing(&[finding("accounts.unused", Severity::Low)], "Accounts"), Standing::Open);
+        assert_eq!(standing(&[finding("audit.checkpoints", Severity::Low)], "Signed checkpoints"), Standing::Open);
+        assert_eq!(standing(&[finding("backups.verified", Severity::Info)], "A backup"), Standing::ByHand);
+        assert_eq!(standing(&[finding("files.logs", Severity::Low)], "The installation's own"), Standing::Done);
         assert_eq!(standing(&[finding("dependencies.advisories", Severity::Info)], "Dependencies"), Standing::ByHand);
         assert_eq!(standing(&[], "The system that"), Standing::ByHand);
         assert_eq!(standing(&[finding("files.logs", Severity::Medium)], "The installation's own"), Standing::Open);

@@ -65,5 +65,7 @@ fn finding(advisory: &Advisory, own: &Crate) -> Finding {
             own.name, own.name
         )
     };
-    Finding::new(severity, format!("the crate {} {}", own.name, own.version), why, mend)
+    // A crate may have several: each is a finding of its own.
+    let place = format!("the crate {} {}, {}", own.name, own.version, advisory.id);
+    Finding::new(severity, place, why, mend)
 }

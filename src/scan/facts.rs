@@ -100,7 +100,11 @@ pub struct Backups {
     /// Why the folder could not be read.
     pub error: Option<String>,
     pub newest: Option<(Timestamp, PathBuf)>,
+    /// One whose name says that it is not made yet.
+    pub future: Option<PathBuf>,
     pub is_on_same_disk: bool,
+    /// Of their own disk; `None` where it does not say.
+    pub disk: Option<Disk>,
 }
 
 /// Where signed checkpoints go.

@@ -1,5 +1,7 @@
 //! Gathers what the machine says: modes of files, the certificate, units of systemd, room on the disk. It only reads.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,7 +20,7 @@ use crate::crypto::sign::VerifyingKey;
 use crate::crypto::tls::Material;
 
 /// Looks at the machine. `keys` are those whose signature under the database of advisories counts.
-pub fn machine(places: &Places, config: &Config, keys: &[VerifyingKey]) -> Machine {
+pub fn machine(places: &Places, config: &Config, keys: &[VerifyingKey], now: Timestamp) -> Machine {
     let data = device(&places.data);
     let beside = |path: &Path| data.is_some() && device(path) == data;
     let checkpoints = config.audit.checkpoint_file.clone().unwrap_or_else(|| places.checkpoints());
@@ -35,7 +37,7 @@ pub fn machine(places: &Places, config: &Config, keys: &[VerifyingKey]) -> Machi
         has_systemd: Path::new("/run/systemd/system").is_dir(),
         units: units(places),
         key_beside: Some(key_file).filter(|file| file.starts_with(&places.data) && file.exists()),
-        backups: config.backup.directory.as_deref().map(|directory| backups(directory, beside(directory))),
+        backups: config.backup.directory.as_deref().map(|directory| backups(directory, beside(directory), now)),
         checkpoints: Checkpoints { is_on_same_disk: beside(&checkpoints), file: checkpoints },
         disk: disk(&places.data),
         advisories: match keep::read(&places.advisories(), keys) {
@@ -146,31 +148,35 @@ fn units(places: &Places) -> Vec<Unit> {
     }
     folders.extend(places.units.iter().map(|folder| (folder.clone(), false)));
     let mut found: Vec<Unit> = Vec::new();
+    let mut seen = BTreeSet::new();
     for (folder, is_of_user) in &folders {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_ours = name.starts_with("sekisho") && name.ends_with(".service");
-            let is_hidden = |unit: &&Unit| {
-                unit.is_of_user == *is_of_user && unit.path.file_name() == Some(entry.file_name().as_os_str())
-            };
-            if !is_ours || found.iter().any(|unit| is_hidden(&unit)) {
+            if !is_ours || !seen.insert((name.clone(), *is_of_user)) || is_masked(&entry.path()) {
                 continue;
             }
             let mut directives = service_section(&read_unit(&entry.path()));
-            let mut drop_ins: Vec<PathBuf> = folders
-                .iter()
-                .filter(|(_, of_user)| of_user == is_of_user)
-                .flat_map(|(folder, _)| fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten())
-                .map(|entry| entry.path())
-                .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
-                .collect();
-            // systemd sorts them by name, wherever they lie.
-            drop_ins.sort_by_key(|path| path.file_name().map(ToOwned::to_owned));
-            directives.extend(drop_ins.iter().flat_map(|path| service_section(&read_unit(path))));
+            // systemd sorts them by name, wherever they lie; of those with one name the first folder's is in force.
+            let mut drop_ins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+            for (folder, _) in folders.iter().filter(|(_, of_user)| of_user == is_of_user) {
+                for entry in fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten() {
+                    let path = entry.path();
+                    if path.extension().is_some_and(|extension| extension == "conf") {
+                        drop_ins.entry(entry.file_name()).or_insert(path);
+                    }
+                }
+            }
+            directives.extend(drop_ins.values().flat_map(|path| service_section(&read_unit(path))));
             found.push(Unit { path: entry.path(), directives, is_of_user: *is_of_user });
         }
     }
     found
+}
+
+/// A unit that is empty or leads to `/dev/null` cannot be started, and hides those of its name behind it.
+fn is_masked(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|unit| unit.len() == 0) // a device has no length either
 }
 
 fn read_unit(path: &Path) -> String {
@@ -181,7 +187,7 @@ fn read_unit(path: &Path) -> String {
 }
 
 /// The directives of `[Service]`, with continued lines joined (systemd.syntax(7)).
-fn service_section(text: &str) -> Vec<(String, String)> {
+pub(super) fn service_section(text: &str) -> Vec<(String, String)> {
     let joined = text.replace("\\\n", " ");
     let mut is_service = false;
     let mut found = Vec::new();
@@ -198,18 +204,23 @@ fn service_section(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Scheduled backups are named by the time at which they were made.
-fn backups(directory: &Path, is_on_same_disk: bool) -> Backups {
-    let mut backups = Backups { directory: directory.to_owned(), error: None, newest: None, is_on_same_disk };
-    match fs::read_dir(directory) {
+/// Scheduled backups are named by the time at which they were made. What is empty or no file is none.
+fn backups(directory: &Path, is_on_same_disk: bool, now: Timestamp) -> Backups {
+    let (directory, disk) = (directory.to_owned(), disk(directory));
+    let mut backups = Backups { directory, error: None, newest: None, future: None, is_on_same_disk, disk };
+    match fs::read_dir(&backups.directory) {
         Err(error) => backups.error = Some(error.to_string()),
         Ok(entries) => {
             let made = |entry: fs::DirEntry| {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let made = name.strip_prefix("sekisho-")?.strip_suffix(".backup")?.parse().ok()?;
-                Some((Timestamp(made), entry.path()))
+                let is_one = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+                is_one.then(|| (Timestamp(made), entry.path()))
             };
-            backups.newest = entries.flatten().filter_map(made).max();
+            let (future, past): (Vec<_>, Vec<_>) =
+                entries.flatten().filter_map(made).partition(|(made, _)| *made > now);
+            backups.newest = past.into_iter().max();
+            backups.future = future.into_iter().max().map(|(_, path)| path);
         }
     }
     backups
@@ -249,9 +260,40 @@ mod tests {
         for name in ["sekisho-5.backup", "sekisho-40.backup", "sekisho-x.backup", "other-99.backup"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
-        let found = backups(folder.path(), false);
+        fs::write(folder.path().join("sekisho-50.backup"), "").unwrap();
+        fs::create_dir(folder.path().join("sekisho-60.backup")).unwrap();
+        let found = backups(folder.path(), false, Timestamp(70));
         assert_eq!(found.newest, Some((Timestamp(40), folder.path().join("sekisho-40.backup"))));
-        assert!(backups(&folder.path().join("nowhere"), false).error.is_some());
+        assert_eq!(found.future, None);
+        let found = backups(folder.path(), false, Timestamp(39));
+        assert_eq!(found.newest, Some((Timestamp(5), folder.path().join("sekisho-5.backup"))));
+        assert_eq!(found.future, Some(folder.path().join("sekisho-40.backup")));
+        assert!(backups(&folder.path().join("nowhere"), false, Timestamp(70)).error.is_some());
+    }
+
+    #[test]
+    fn what_hides_a_unit_or_a_drop_in_is_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let [etc, usr] = ["etc", "usr"].map(|name| folder.path().join(name));
+        for (path, text) in [
+            (usr.join("sekisho.service"), "[Service]\nUser=a\n"),
+            (usr.join("sekisho.service.d/10-user.conf"), "[Service]\nUser=root\n"),
+            (etc.join("sekisho.service.d/10-user.conf"), "[Service]\nUser=b\n"),
+            (usr.join("sekisho-backup.service"), "[Service]\nUser=root\n"),
+            (usr.join("sekisho-old.service"), "[Service]\nUser=root\n"),
+            (etc.join("sekisho-old.service"), ""),
+        ] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/null", etc.join("sekisho-backup.service")).unwrap();
+        let environment = crate::config::env::Environment::default();
+        let mut places = Places::find(Some(folder.path()), None, &environment).unwrap();
+        places.home = None;
+        places.units = vec![etc, usr.clone()];
+        let found = units(&places);
+        assert_eq!(found.iter().map(|unit| unit.path.clone()).collect::<Vec<_>>(), [usr.join("sekisho.service")]);
+        assert_eq!(found[0].get("User"), Some("b"), "the first folder's drop-in hides the other of its name");
     }
 
     proptest! {

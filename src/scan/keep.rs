@@ -1,6 +1,8 @@
 //! Checks of what has to outlive a bad day: the vault's secret, backups, checkpoints, the audit log, room on the disk.
 
-use super::facts::{Facts, days};
+use std::path::Path;
+
+use super::facts::{Disk, Facts, Verification, days};
 use super::finding::{Finding, Severity};
 use super::mend;
 use crate::base::bound::scan as bound;
@@ -39,6 +41,12 @@ pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
     }
     let late = facts.config.backup.every * bound::BACKUP_INTERVALS_MAX;
     let mut found = Vec::new();
+    if let Some(path) = &backups.future {
+        let why =
+            "its name says that it was made in the future: the clock was wrong then, or is now; it is not counted";
+        let mend = format!("mv {0} {0}.wrong-clock", mend::path(path));
+        found.push(Finding::new(Severity::Medium, path.display().to_string(), why, mend));
+    }
     match &backups.newest {
         None => {
             found.push(Finding::new(Severity::Medium, place.clone(), "there is no scheduled backup in it yet", now));
@@ -58,20 +66,35 @@ pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn backups_verified(facts: &Facts) -> Vec<Finding> {
-    let newest = facts.machine.backups.as_ref().and_then(|backups| backups.newest.as_ref());
-    let Some((made, path)) = newest else { return Vec::new() };
+    let backups = facts.machine.backups.as_ref();
+    let Some((backups, (made, path))) = backups.and_then(|backups| Some((backups, backups.newest.as_ref()?))) else {
+        let why = "there is no scheduled backup that could be opened and checked";
+        let mend = mend::sekisho(facts, "backup --verify FILE");
+        return vec![Finding::new(Severity::Info, "scheduled backups", why, mend)];
+    };
+    // Not the file: the next backup has another name, and would be another finding.
+    let place = format!("backups in {}", backups.directory.display());
     let mend = mend::sekisho(facts, &format!("backup --verify {}", mend::path(path)));
-    let last = facts.inside.backup.as_ref();
-    if let Some((what, fault)) = last.and_then(|last| Some((&last.what, last.fault.as_ref()?))) {
-        let why = format!("it was opened and is not good: {fault}");
-        return vec![Finding::new(Severity::High, what.clone(), why, mend)];
+    match &facts.inside.backup {
+        Some(Verification { what, fault: Some(fault), .. }) => {
+            let why = format!("it was opened and is not good: {fault}");
+            vec![Finding::new(Severity::High, what.clone(), why, mend)]
+        }
+        // That a newer one was made says nothing: reading back what was just written is no restore.
+        Some(last) => old(facts, last.at).map_or_else(Vec::new, |days| {
+            let why = format!("no backup was opened and checked for {days} days");
+            vec![Finding::new(Severity::Medium, place, why, mend)]
+        }),
+        None => {
+            let every = facts.config.upkeep.backup_verify;
+            let (severity, why) = match every {
+                None => (Severity::Low, "no backup was ever opened and checked, and none will be by itself"),
+                Some(every) if facts.age(*made) > every => (Severity::Low, "no backup was ever opened and checked"),
+                Some(_) => (Severity::Info, "no backup was opened and checked yet; a running server will do it"),
+            };
+            vec![Finding::new(severity, place, why, mend)]
+        }
     }
-    // A backup is read back when it is made.
-    let verified = last.map_or(*made, |last| last.at.max(*made));
-    old(facts, verified).map_or_else(Vec::new, |days| {
-        let why = format!("no backup was opened and checked for {days} days");
-        vec![Finding::new(Severity::Medium, path.display().to_string(), why, mend)]
-    })
 }
 
 pub(super) fn checkpoints(facts: &Facts) -> Vec<Finding> {
@@ -122,10 +145,21 @@ fn old(facts: &Facts, then: Timestamp) -> Option<u64> {
 }
 
 pub(super) fn disk(facts: &Facts) -> Vec<Finding> {
-    let Some(disk) = facts.machine.disk else { return Vec::new() };
-    let Some(why) = facts.config.upkeep.is_short(disk.free_bytes, disk.total_bytes) else { return Vec::new() };
-    let place = format!("the disk of {}", facts.places.data.display());
-    vec![Finding::new(Severity::Medium, place, why, mend::sekisho(facts, "prune"))]
+    let short =
+        |disk: Option<Disk>| disk.and_then(|disk| facts.config.upkeep.is_short(disk.free_bytes, disk.total_bytes));
+    let place = |folder: &Path| format!("the disk of {}", folder.display());
+    let mut found = Vec::new();
+    if let Some(why) = short(facts.machine.disk) {
+        let mend = mend::sekisho(facts, "prune");
+        found.push(Finding::new(Severity::Medium, place(&facts.places.data), why, mend));
+    }
+    if let Some(backups) = facts.machine.backups.as_ref().filter(|backups| !backups.is_on_same_disk)
+        && let Some(why) = short(backups.disk)
+    {
+        let mend = mend::set(&facts.config, "backup.keep", "3");
+        found.push(Finding::new(Severity::Medium, place(&backups.directory), why, mend));
+    }
+    found
 }
 
 pub(super) fn policies(facts: &Facts) -> Vec<Finding> {

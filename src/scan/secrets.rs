@@ -8,9 +8,9 @@ pub(super) fn configuration(facts: &Facts) -> Vec<Finding> {
     let file = facts.config.origins.file();
     let one = |line: &usize| {
         let why = "what looks like a secret stands in the file: copies and repositories of it carry the secret along";
-        // The line goes once its value is in the vault.
+        // The line is emptied once its value is in the vault: were it to go, the numbers of those below it would change.
         let keep = mend::sekisho(facts, "credential set NAME");
-        let mend = format!("{keep} && sed -i {line}d {}", mend::path(file));
+        let mend = format!("{keep} && sed -i '{line}s/.*//' {}", mend::path(file));
         Finding::new(Severity::High, format!("{}:{line}", file.display()), why, mend)
     };
     facts.machine.secret_lines.iter().map(one).collect()

@@ -50,7 +50,9 @@ pub(super) fn facts_with(configuration: &str) -> Facts {
             directory: "/mnt/backup".into(),
             error: None,
             newest: Some((NOW, PathBuf::from("/mnt/backup/sekisho-1.backup"))),
+            future: None,
             is_on_same_disk: false,
+            disk: Some(Disk { free_bytes: 50 << 30, total_bytes: 100 << 30 }),
         }),
         checkpoints: Checkpoints { file: "/mnt/checkpoints.log".into(), is_on_same_disk: false },
         disk: Some(Disk { free_bytes: 50 << 30, total_bytes: 100 << 30 }),
@@ -257,10 +259,19 @@ fn faults_of_what_is_kept_are_found() {
     check_fault("backups.verified", Severity::High, "", |facts| {
         facts.inside.backup.as_mut().unwrap().fault = Some("it does not open".into());
     });
-    check_fault("backups.verified", Severity::Medium, "[backup]\nevery_hours = 8760\n", |facts| {
-        facts.machine.backups.as_mut().unwrap().newest.as_mut().unwrap().0 = days_ago(40);
+    check_fault("backups.made", Severity::Medium, "", backups(|backups| backups.future = Some("/mnt/backup/x".into())));
+    // A new backup is none that was verified.
+    check_fault("backups.verified", Severity::Medium, "", |facts| {
+        facts.inside.backup.as_mut().unwrap().at = days_ago(40);
+    });
+    let never = |facts: &mut Facts| facts.inside.backup = None;
+    check_fault("backups.verified", Severity::Info, "", never);
+    check_fault("backups.verified", Severity::Low, "[upkeep]\nbackup_verify_hours = 0\n", never);
+    check_fault("backups.verified", Severity::Low, "[backup]\nevery_hours = 8760\n", |facts| {
+        facts.machine.backups.as_mut().unwrap().newest.as_mut().unwrap().0 = days_ago(8);
         facts.inside.backup = None;
     });
+    check_fault("backups.verified", Severity::Info, "", |facts| facts.machine.backups = None);
     check_fault("audit.checkpoints", Severity::Low, "", |facts| facts.machine.checkpoints.is_on_same_disk = true);
     check_fault("audit.sound", Severity::Critical, "", |facts| facts.inside.alarm = Some("it is older".into()));
     check_fault("audit.sound", Severity::Critical, "", |facts| {
@@ -270,6 +281,12 @@ fn faults_of_what_is_kept_are_found() {
     check_fault("audit.sound", Severity::Info, "", |facts| facts.inside.audit = None);
     check_fault("policy.loaded", Severity::Medium, "", |facts| facts.inside.policy_error = Some("line 3".into()));
     check_fault("disk.space", Severity::Medium, "", |facts| facts.machine.disk.as_mut().unwrap().free_bytes = 1 << 20);
+    check_fault(
+        "disk.space",
+        Severity::Medium,
+        "",
+        backups(|backups| backups.disk.as_mut().unwrap().free_bytes = 1 << 20),
+    );
 }
 
 #[test]
@@ -288,6 +305,13 @@ fn faults_of_units_and_the_process_are_found() {
     );
     check_fault("unit.hardening", Severity::Info, "", |facts| facts.machine.units.clear());
     check_fault("unit.user", Severity::High, "", without("User"));
+    // What a person's own service needs to see is not hidden from it.
+    let mut facts = facts_with("");
+    without("ProtectHome")(&mut facts);
+    assert_eq!(run(&facts).len(), 1);
+    facts.places.data = "/home/ann/.local/share/sekisho".into();
+    facts.machine.files.clear();
+    assert_eq!(run(&facts), []);
     check_fault("unit.user", Severity::Low, "", |facts| {
         facts.machine.user = 0;
         // What root runs is root's.
@@ -298,6 +322,52 @@ fn faults_of_units_and_the_process_are_found() {
     without("User")(&mut facts);
     facts.machine.units[0].directives.push(("DynamicUser".into(), "yes".into()));
     assert_eq!(run(&facts), []);
+}
+
+#[test]
+fn the_units_that_we_ship_lack_nothing() {
+    for (text, is_of_user) in [
+        (include_str!("../../packaging/systemd/sekisho.service"), false),
+        (include_str!("../../packaging/systemd/sekisho-backup.service"), false),
+        (include_str!("../../packaging/systemd/sekisho-audit-verify.service"), false),
+        (include_str!("../../packaging/systemd/user/sekisho.service"), true),
+    ] {
+        let mut facts = facts_with("");
+        let directives = super::gather::service_section(text);
+        facts.machine.units = vec![Unit { path: "/x/sekisho.service".into(), directives, is_of_user }];
+        assert_eq!(run(&facts), [], "{text}");
+    }
+}
+
+#[test]
+fn two_mends_of_one_unit_do_not_undo_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut facts = facts_with("");
+    facts.machine.units[0].path = folder.path().join("sekisho.service");
+    facts.machine.units[0].directives.retain(|(name, _)| !["User", "PrivateTmp", "ProtectSystem"].contains(&&**name));
+    for finding in run(&facts) {
+        let command = finding.mend.replace(" && systemctl daemon-reload", "");
+        assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success(), "{command}");
+    }
+    let text = std::fs::read_to_string(folder.path().join("sekisho.service.d/hardening.conf")).unwrap();
+    facts.machine.units[0].directives.extend(super::gather::service_section(&text));
+    assert_eq!(run(&facts), [], "{text}");
+    assert!(text.contains("ReadWritePaths=/data\n"), "{text}");
+}
+
+#[test]
+fn lines_with_secrets_are_mended_in_any_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sekisho.toml");
+    std::fs::write(&file, "a\nsecret\nb\nsecret\nc\n").unwrap();
+    let mut facts = facts_with("");
+    facts.config = Arc::new(file::parse("", &file, &Environment::default()).unwrap());
+    facts.machine.secret_lines = vec![2, 4];
+    for finding in run(&facts) {
+        let (_, command) = finding.mend.split_once(" && ").unwrap();
+        assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "a\n\nb\n\nc\n");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Checks of how the program is run: units of systemd, the user, core dumps.
 
+use std::path::Path;
+
 use super::facts::{Facts, Unit};
 use super::finding::{Finding, Severity};
 use super::mend;
@@ -20,7 +22,12 @@ const HARDENING: [(&str, &[&str], Severity); 12] = [
     ("SystemCallFilter", &[], Severity::Low),
 ];
 
-/// A folder of drop-ins takes what is missing; the unit itself belongs to its package.
+/// What a person's own systemd can take away: the rest needs root, and a service that asks for it does not start.
+const OF_USER: [&str; 5] =
+    ["NoNewPrivileges", "MemoryDenyWriteExecute", "LockPersonality", "RestrictAddressFamilies", "SystemCallFilter"];
+
+/// A folder of drop-ins takes what is missing; the unit itself belongs to its package. Behind what is there already:
+/// another finding of the same unit is mended there, too.
 fn drop_in(unit: &Unit, lines: &[String]) -> String {
     let folder = format!("{}.d", unit.path.display());
     // A unit below /usr/lib is a package's.
@@ -28,13 +35,16 @@ fn drop_in(unit: &Unit, lines: &[String]) -> String {
     let content = format!("[Service]\\n{}\\n", lines.join("\\n"));
     let reload = if unit.is_of_user { "systemctl --user daemon-reload" } else { "systemctl daemon-reload" };
     let (folder, file) = (mend::quoted(&folder), mend::quoted(&format!("{folder}/hardening.conf")));
-    format!("mkdir -p {folder} && printf '{content}' > {file} && {reload}")
+    format!("mkdir -p {folder} && printf '{content}' >> {file} && {reload}")
 }
 
 pub(super) fn hardening(facts: &Facts) -> Vec<Finding> {
     let mut found = absent(facts);
     for unit in &facts.machine.units {
         let lacks = |(name, good, _): &&(&str, &[&str], Severity)| match unit.get(name) {
+            _ if unit.is_of_user && !OF_USER.contains(name) => false,
+            // It would hide the data from the service.
+            _ if *name == "ProtectHome" && is_at_home(&facts.places.data) => false,
             None => true,
             Some(value) => !good.is_empty() && !good.contains(&value.to_ascii_lowercase().as_str()),
         };
@@ -46,6 +56,10 @@ pub(super) fn hardening(facts: &Facts) -> Vec<Finding> {
             .map(|(name, good, _)| match *name {
                 "RestrictAddressFamilies" => "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6".to_owned(),
                 "SystemCallFilter" => "SystemCallFilter=@system-service @sandbox".to_owned(),
+                // Then all but this is read-only.
+                "ProtectSystem" if is_plain(&facts.places.data) => {
+                    format!("ProtectSystem=strict\\nReadWritePaths={}", facts.places.data.display())
+                }
                 _ => format!("{name}={}", good.first().unwrap_or(&"yes")),
             })
             .collect();
@@ -53,6 +67,16 @@ pub(super) fn hardening(facts: &Facts) -> Vec<Finding> {
         found.push(Finding::new(severity, unit.path.display().to_string(), why, drop_in(unit, &lines)));
     }
     found
+}
+
+/// Whether the data lies below what `ProtectHome=` hides.
+fn is_at_home(data: &Path) -> bool {
+    ["/home", "/root", "/run/user"].iter().any(|hidden| data.starts_with(hidden))
+}
+
+/// Whether neither a shell nor systemd nor printf(1) reads it otherwise than it is.
+fn is_plain(path: &Path) -> bool {
+    mend::path(path) == path.display().to_string()
 }
 
 pub(super) fn user(facts: &Facts) -> Vec<Finding> {
