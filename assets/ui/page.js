@@ -27,10 +27,9 @@ if (feed && window.EventSource) {
     cell(row, 0, entry.sequence).firstElementChild.href = `/ui/audit/entry?number=${entry.sequence}`;
     const time = cell(row, 1, entry.at.slice(0, 19).replace("T", " ")).firstElementChild;
     time.dateTime = entry.at;
-    row.children[2].textContent = words[entry.event] ?? entry.event;
-    const outcome = cell(row, 3, words[entry.outcome] ?? entry.outcome).firstElementChild;
-    const bad = ["refused", "failed"].includes(entry.outcome);
-    outcome.className = `tag ${bad ? "bad" : entry.outcome === "done" ? "good" : "plain"}`;
+    row.children[2].textContent = words[entry.event]?.textContent ?? entry.event;
+    const outcome = cell(row, 3, words[entry.outcome]?.textContent ?? entry.outcome).firstElementChild;
+    outcome.className = `tag ${words[entry.outcome]?.dataset.tone ?? "plain"}`;
     const code = document.createElement("code");
     code.textContent = entry.operation ?? "";
     const target = document.createElement("span");
@@ -45,14 +44,16 @@ if (feed && window.EventSource) {
   };
 
   const words = {};
-  for (const row of body.rows) {
-    const tag = row.children[3].firstElementChild;
-    words[tag.dataset.word] = tag.textContent;
-    words[row.children[2].dataset.word] = row.children[2].textContent;
-  }
+  for (const word of document.getElementById("feed-words").children) words[word.dataset.word] = word;
   const source = new EventSource(feed.dataset.feed);
-  source.onopen = () => { if (!paused) tell("on"); };
-  source.onerror = () => tell("off");
+  // What became of the stream is told even in a pause: nothing is held back behind one that is over.
+  const tellState = () => {
+    if (source.readyState === EventSource.CLOSED) tell("over");
+    else if (paused) tell("paused");
+    else tell(source.readyState === EventSource.OPEN ? "on" : "off");
+  };
+  source.onopen = tellState;
+  source.onerror = tellState;
   source.onmessage = (message) => {
     const entry = JSON.parse(message.data);
     if (!paused) return add(entry);
@@ -64,7 +65,7 @@ if (feed && window.EventSource) {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
     pause.textContent = paused ? pause.dataset.go : pause.dataset.pause;
-    tell(paused ? "paused" : "on");
+    tellState();
     if (!paused) held.splice(0).forEach(add);
   });
   addEventListener("pagehide", () => source.close());
@@ -96,7 +97,7 @@ for (const form of document.querySelectorAll("form[data-progress]")) {
         body: new URLSearchParams(new FormData(form)),
         redirect: "error",
       });
-      if (!answer.ok || !answer.body) return form.submit();
+      if (!answer.ok || !answer.body) return end(form.dataset.failed, true);
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
       for (;;) {
@@ -118,8 +119,10 @@ for (const form of document.querySelectorAll("form[data-progress]")) {
           }
         }
       }
+      if (bar.isConnected) end(form.dataset.failed, true);
     } catch {
-      form.submit();
+      // It may have begun: sent again it would begin once more.
+      end(form.dataset.failed, true);
     }
   });
 }

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::request::{Request, about, parse};
@@ -21,14 +22,20 @@ use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Out
 use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
-    let (log, keeper) = (audit.clone(), Arc::clone(custody));
+    let (log, keeper, alone) = (audit.clone(), Arc::clone(custody), Arc::new(Semaphore::new(1)));
     let mut verify = about::<VerifyArguments>("audit.verify", "Verify the audit log", Effect::ReadOnly)
         .in_group(ActionGroup::AuditRead);
     verify.urgent = true;
     verify.argument_bytes_max = bound::VERIFY_ARGUMENT_BYTES_MAX;
-    catalog.add(Arc::new(Request::new(verify, move |_, arguments| {
-        let (audit, custody) = (log.clone(), Arc::clone(&keeper));
+    catalog.add(Arc::new(Request::new(verify, move |cx, arguments| {
+        let (audit, custody, cancel) = (log.clone(), Arc::clone(&keeper), cx.cancel.clone());
+        // It reads the whole log: whoever asks again and again must not make the disk read it as often at once.
+        let place = Arc::clone(&alone).try_acquire_owned();
         Box::pin(async move {
+            let place = place.map_err(|_| {
+                let public = "The log is being verified for somebody else. Ask again when that is done.";
+                Refusal::new(Code::Busy, public).with_retry_after(Duration::from_secs(bound::ui::VERIFY_RETRY_SECONDS))
+            })?;
             let VerifyArguments { keys, mut checkpoints } = parse(arguments)?;
             let keys = keys.iter().map(|key| VerifyingKey::parse(key)).collect::<Result<Vec<_>, _>>();
             let keys = keys.map_err(|error| Refusal::new(Code::Invalid, format!("{error}.")))?;
@@ -36,10 +43,12 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
                 checkpoints = custody.keeper().outside();
             }
             let against = Against { keys, checkpoints };
-            let verdict = tokio::task::spawn_blocking(move || audit.verify(&against))
-                .await
-                .map_err(Refusal::internal)?
-                .map_err(refused)?;
+            let work = move || {
+                // Held until it ends: that is not when its caller leaves.
+                let _place = place;
+                audit.verify_until(&against, &|| cancel.is_cancelled())
+            };
+            let verdict = tokio::task::spawn_blocking(work).await.map_err(Refusal::internal)?.map_err(refused)?;
             Ok(verdict.to_json())
         })
     })))?;
@@ -101,6 +110,9 @@ struct TailArguments {
     #[serde(default = "ten")]
     #[schemars(range(max = 1000))]
     entries: usize,
+    /// Of these only what came behind the entry of this number.
+    #[serde(default)]
+    after: Option<u64>,
     /// Go on with entries as they come, until the caller leaves.
     #[serde(default)]
     follow: bool,
@@ -153,9 +165,11 @@ impl Operation for Tail {
 
     fn run<'a>(&'a self, cx: &'a Cx, arguments: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async move {
-            let TailArguments { entries, follow } = serde_json::from_value(arguments).map_err(Refusal::internal)?;
+            let TailArguments { entries, after, follow } =
+                serde_json::from_value(arguments).map_err(Refusal::internal)?;
             let size = self.audit.size().map_err(refused)?;
-            let first = size.saturating_sub(entries as u64);
+            let first =
+                size.saturating_sub(entries as u64).max(after.map_or(0, |after| after.saturating_add(1))).min(size);
             let last = self.audit.read(first, entries).map_err(refused)?;
             let shown = last.len();
             self.tell(cx, last).await;

@@ -37,6 +37,10 @@ pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), 
                 "directory": listed.directory.map(|directory| directory.display().to_string()),
                 "every_hours": listed.every.as_secs() / 3600,
                 "keep": listed.keep,
+                "verified": listed.verified.map(|it| {
+                    let file = Path::new(&it.what).file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    json!({"at": it.at.rfc3339(), "file": file, "fault": it.fault})
+                }),
                 "items": listed.items.iter().map(item).collect::<Vec<_>>(),
             })
         });

@@ -146,13 +146,13 @@ fn change(catalog: &Catalog, connectors: &Arc<Connectors>, desk: &Desk) -> Resul
         })
     })))?;
     let keeper = Arc::clone(connectors);
-    let reject = about::<Named>("connector.reject", "Give a connector's change up", Effect::Changes);
+    let reject = about::<Reject>("connector.reject", "Give a connector's change up", Effect::Changes);
     catalog.add(Arc::new(Request::new(reject, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let name = named(arguments)?;
+            let Reject { name, digest } = parse(arguments)?;
             seen(cx, &keeper, &name)?;
-            Ok(json!({"connector": facts(&keeper.reject(&name).await?)}))
+            Ok(json!({"connector": facts(&keeper.reject(&name, digest.as_deref()).await?)}))
         })
     })))?;
     for (name, title, on) in [
@@ -284,6 +284,17 @@ struct Approve {
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-sekisho-field" = "other"))]
     accept: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Reject {
+    #[schemars(length(max = 64))]
+    name: String,
+    /// As in `connector.approve`. None gives up whatever waits.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    digest: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -85,6 +85,18 @@ impl Look for Store {
     }
 }
 
+/// A store until nobody waits for what is read in it.
+pub(super) struct Until<'a> {
+    pub(super) store: &'a Store,
+    pub(super) is_over: &'a dyn Fn() -> bool,
+}
+
+impl Look for Until<'_> {
+    fn look<T>(&self, look: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if (self.is_over)() { Err(StoreError::Closed) } else { self.store.read(look) }
+    }
+}
+
 impl Look for Opened {
     fn look<T>(&self, look: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.read(look)

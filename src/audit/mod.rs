@@ -338,6 +338,11 @@ impl Audit {
         Ok(verify::verify(&self.store, against)?)
     }
 
+    /// The same, until `is_over`: from then on nothing is read, and what comes of it is an error.
+    pub fn verify_until(&self, against: &Against, is_over: &dyn Fn() -> bool) -> Result<Verdict, AuditError> {
+        Ok(verify::verify(&log::Until { store: &self.store, is_over }, against)?)
+    }
+
     /// Destroys the keys of a subject: what is personal in its entries cannot be read any more, by anybody, and the
     /// leaves stay as they are. `name` is a principal, `peer:ADDRESS`, or a pseudonym. Gives the pseudonyms erased.
     pub async fn erase(&self, name: &str, draft: Draft) -> Result<Vec<String>, AuditError> {

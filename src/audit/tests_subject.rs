@@ -164,4 +164,8 @@ async fn a_prune_keeps_whole_tiles_and_the_log_sound() {
     assert!(rig.audit.verify(&Against::default()).unwrap().is_sound());
     let again = rig.audit.prune_before(590, rig.draft("root")).await.unwrap();
     assert_eq!(again.entries, 0);
+    let looks = std::cell::Cell::new(0);
+    let stopped = rig.audit.verify_until(&Against::default(), &|| looks.replace(looks.get() + 1) >= 2);
+    assert!(stopped.is_err() && looks.get() == 3, "nobody waits for it any more, so nothing is read: {stopped:?}");
+    assert!(rig.audit.verify_until(&Against::default(), &|| false).unwrap().is_sound());
 }

@@ -337,10 +337,7 @@ impl Connectors {
     pub async fn approve(&self, name: &str, digest: &str, accepted: &[String]) -> Result<Change, ConnectorError> {
         let _busy = self.occupy(name)?;
         let mut change = self.waiting(name)?;
-        if change.digest != digest {
-            let (connector, named) = (name.to_owned(), digest.chars().take(64).collect());
-            return Err(ConnectorError::OtherChange { connector, found: change.digest, named });
-        }
+        is_the_one(&change, name, digest)?;
         check_accepted(&change.findings, accepted)?;
         if let Some(pending) = change.record.pending.take() {
             change.record.generation = pending.generation;
@@ -353,10 +350,13 @@ impl Connectors {
         Ok(change)
     }
 
-    /// Gives the change that waits up.
-    pub async fn reject(&self, name: &str) -> Result<ConnectorRecord, ConnectorError> {
+    /// Gives the change that waits up: with a `digest` that one only, whatever came meanwhile.
+    pub async fn reject(&self, name: &str, digest: Option<&str>) -> Result<ConnectorRecord, ConnectorError> {
         let _busy = self.occupy(name)?;
         let mut record = self.get(name)?;
+        if let Some(digest) = digest {
+            is_the_one(&self.waiting(name)?, name, digest)?;
+        }
         if record.pending.take().is_none() {
             return Err(ConnectorError::NothingPending(name.into()));
         }
@@ -445,6 +445,15 @@ impl Connectors {
             Err(ConnectorError::Busy(name.into()))
         }
     }
+}
+
+/// Whether the change that waits is the one that was looked at.
+fn is_the_one(change: &Change, connector: &str, digest: &str) -> Result<(), ConnectorError> {
+    if change.digest == digest {
+        return Ok(());
+    }
+    let (connector, named) = (connector.to_owned(), digest.chars().take(64).collect());
+    Err(ConnectorError::OtherChange { connector, found: change.digest.clone(), named })
 }
 
 pub(super) fn row(record: &ConnectorRecord) -> Result<Put, StoreError> {

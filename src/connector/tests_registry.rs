@@ -128,7 +128,12 @@ async fn a_changed_document_waits_and_what_is_in_force_stays() {
     assert_eq!((rows(&world), connectors.lock("zoo").unwrap().1), (before, waiting.digest));
 
     connectors.update("zoo", document("Three", &["/b"])).await.unwrap();
-    connectors.reject("zoo").await.unwrap();
+    let other = connectors.reject("zoo", Some(&"0".repeat(64))).await;
+    assert!(
+        matches!(other, Err(ConnectorError::OtherChange { .. })),
+        "another change than the one looked at: {other:?}"
+    );
+    connectors.reject("zoo", Some(&connectors.waiting("zoo").unwrap().digest)).await.unwrap();
     assert_eq!(rows(&world), before);
     assert!(connectors.get("zoo").unwrap().pending.is_none());
 }

@@ -23,6 +23,7 @@ use crate::base::id::{hex, random_bytes};
 use crate::config;
 use crate::crypto::digest::Hasher;
 use crate::crypto::stream::{self, StreamKey};
+use crate::scan::facts::Verification;
 use crate::store::{Store, migrate, table};
 use crate::vault::{Open, Sealed};
 
@@ -148,7 +149,8 @@ impl Custody {
             // Whoever removes one meanwhile is no error.
             bytes: fs::metadata(path).map(|metadata| metadata.len()).unwrap_or_default(),
         };
-        Ok(Shelf { items: there.iter().rev().map(item).collect(), directory, every, keep })
+        let verified = self.store().read(super::verified::of_backup)?;
+        Ok(Shelf { verified, items: there.iter().rev().map(item).collect(), directory, every, keep })
     }
 }
 
@@ -160,6 +162,8 @@ pub struct Shelf {
     /// How many are kept.
     pub keep: usize,
     pub items: Vec<Listed>,
+    /// The last time that one of them was opened and checked.
+    pub verified: Option<Verification>,
 }
 
 /// One of them.

@@ -62,7 +62,7 @@ impl Site {
             guard: Guard::new(&config.http),
             cors,
             connect: Connect::default(),
-            ui: Ui::new(Arc::clone(pipeline.clock())),
+            ui: Ui::new(Arc::clone(pipeline.clock()), &config.session),
             pipeline,
             proxies,
         })

@@ -7,12 +7,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
+use super::identify::Known;
 use super::request::Asked;
 use crate::auth::policy::ask::ActionGroup;
+use crate::auth::standing::Standing;
 use crate::base::bound::incident as bound;
 use crate::base::clock::Timestamp;
 use crate::base::refusal::{Code, Refusal};
-use crate::operation::About;
+use crate::operation::{About, Kind};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Store, StoreError};
 
@@ -94,8 +96,23 @@ impl Pipeline {
     /// Whether what is asked for goes on while everything is frozen. Nobody is exempt, not even at this machine.
     pub(super) fn is_thawed_for(&self, asked: &Asked) -> Result<(), Refusal> {
         let Some(frozen) = self.frozen() else { return Ok(()) };
-        let registered = self.catalog.get(asked.kind, &asked.name);
-        if registered.is_some_and(|registered| goes_on(&registered.about)) { Ok(()) } else { Err(refusal(&frozen)) }
+        if self.goes_on(asked.kind, &asked.name) { Ok(()) } else { Err(refusal(&frozen)) }
+    }
+
+    /// Whether nothing is frozen, or this goes on.
+    fn goes_on(&self, kind: Kind, name: &str) -> bool {
+        let is_exempt = || self.catalog.get(kind, name).is_some_and(|registered| goes_on(&registered.about));
+        self.frozen().is_none() || is_exempt()
+    }
+
+    /// Whether somebody who was recognised once would be let in now: of streams that live longer than their request.
+    pub fn holds(&self, known: &Known, standing: &mut Standing) -> bool {
+        self.frozen().is_none() && self.stands(known, standing)
+    }
+
+    /// The same of whoever asked for this operation, which may be one that goes on in a freeze.
+    pub fn holds_for(&self, known: &Known, kind: Kind, name: &str, standing: &mut Standing) -> bool {
+        self.goes_on(kind, name) && self.stands(known, standing)
     }
 
     /// The same, of all that agents ask for.

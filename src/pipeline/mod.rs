@@ -195,15 +195,14 @@ impl Pipeline {
         Ok(known)
     }
 
-    /// Whether somebody who was recognised once would be let in now: of streams that live longer than their request.
-    pub fn holds(&self, known: &Known, standing: &mut Standing) -> bool {
+    /// Whether somebody who was recognised once would be let in now, apart from a freeze: see [`Pipeline::holds`].
+    pub fn stands(&self, known: &Known, standing: &mut Standing) -> bool {
         let Gate { sessions, bans, .. } = &self.gate;
         let (principal, via) = (known.principal(), known.via());
         let is_banned = !via.is_at_this_machine()
             && (bans.of_principal(principal).is_some() || via.address().and_then(|at| bans.of_address(at)).is_some());
         // A store that cannot be read vouches for nobody.
         !is_banned
-            && self.frozen().is_none()
             && !sessions.is_denied(&principal.credential)
             && self.authenticator.still_holds(principal, standing).unwrap_or(false)
     }

@@ -49,10 +49,10 @@ pub(super) fn run_as(
     let cancel = CancellationToken::new();
     let guard = cancel.clone().drop_guard();
     tokio::spawn(async move {
-        let mut asked = Asked::new(kind, name, arguments, Handle::Credential);
+        let mut asked = Asked::new(kind, &name, arguments, Handle::Credential);
         asked.caller = Arc::new(LineCaller { lines: lines.clone() });
         asked.cancel = cancel.clone();
-        let watch = end_with_credential(&pipeline, known.clone(), cancel);
+        let watch = end_with_credential(&pipeline, known.clone(), (kind, name), cancel);
         let recorded = tokio::select! {
             recorded = pipeline.run(known, asked) => recorded,
             never = watch => match never {},
@@ -76,13 +76,18 @@ pub(super) fn run_as(
 }
 
 /// Cancels what is under way when its caller would not be let in any more: somebody may follow the log for hours.
-async fn end_with_credential(pipeline: &Pipeline, known: Known, cancel: CancellationToken) -> Infallible {
+async fn end_with_credential(
+    pipeline: &Pipeline,
+    known: Known,
+    (kind, name): (Kind, String),
+    cancel: CancellationToken,
+) -> Infallible {
     let mut standing = Standing::default();
     let span = Duration::from_secs(bound::STREAM_LOOK_SECONDS);
     let mut looks = tokio::time::interval_at(Instant::now() + span, span);
     loop {
         looks.tick().await;
-        if !known.via().is_at_this_machine() && !pipeline.holds(&known, &mut standing) {
+        if !known.via().is_at_this_machine() && !pipeline.holds_for(&known, kind, &name, &mut standing) {
             cancel.cancel();
             return std::future::pending().await;
         }

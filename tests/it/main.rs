@@ -85,6 +85,7 @@ mod tamper;
 mod timed;
 mod transport;
 mod ui;
+mod ui_unusual;
 mod upload;
 mod upstream;
 mod vault;

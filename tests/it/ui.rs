@@ -32,7 +32,13 @@ impl Browser {
         self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    fn go(&mut self, server: &Server, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Reply {
+    /// As a browser that was given these.
+    pub(crate) fn keep(&mut self, cookie: &str) {
+        let (name, value) = cookie.split_once('=').unwrap();
+        self.cookies.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn go(&mut self, server: &Server, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Reply {
         let cookie = self.cookie();
         let mut headers = vec![("Host", "localhost"), ("Cookie", cookie.as_str())];
         headers.extend(more);
@@ -85,7 +91,7 @@ impl Browser {
     }
 }
 
-fn house(roles: &[&str]) -> (Installation, Server) {
+pub(crate) fn house(roles: &[&str]) -> (Installation, Server) {
     let installation = Installation::new();
     for role in roles {
         // Each has the name of its role.

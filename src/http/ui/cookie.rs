@@ -1,4 +1,8 @@
-//! The dashboard's cookies: one that stands for a session, and two for how pages look.
+//! The dashboard's cookies: one that stands for a session, one that is good for sending the form of a login and for nothing
+//! else, and two for how pages look.
+//!
+//! The first two have names of their own: a browser withholds them where another site's link led it here, and the form
+//! that it is shown then must not put a stranger's cookie in the place of its session.
 
 use ::http::{HeaderMap, HeaderValue, Response, header};
 
@@ -8,14 +12,28 @@ use crate::crypto::digest::sha256;
 use crate::web::Answer;
 use crate::web::ui::look::{self, Look};
 
-/// With the prefix no other host and no cleartext page can set it (RFC 6265bis, section 4.1.3).
-fn name(is_tls: bool) -> &'static str {
-    if is_tls { "__Host-sekisho-ui" } else { "sekisho-ui" }
+/// What a cookie of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum For {
+    Session,
+    Form,
+}
+
+impl For {
+    /// With the prefix no other host and no cleartext page can set it (RFC 6265bis, section 4.1.3).
+    fn name(self, is_tls: bool) -> &'static str {
+        match (self, is_tls) {
+            (Self::Session, true) => "__Host-sekisho-ui",
+            (Self::Session, false) => "sekisho-ui",
+            (Self::Form, true) => "__Host-sekisho-ui-form",
+            (Self::Form, false) => "sekisho-ui-form",
+        }
+    }
 }
 
 /// The value of the browser's cookie, if it has the form of one of ours.
-pub(super) fn cookie(headers: &HeaderMap, is_tls: bool) -> Option<String> {
-    let value = look::cookie_named(headers, name(is_tls))?;
+pub(super) fn cookie(headers: &HeaderMap, what: For, is_tls: bool) -> Option<String> {
+    let value = look::cookie_named(headers, what.name(is_tls))?;
     (value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| value.to_owned())
 }
 
@@ -24,9 +42,10 @@ pub(super) fn proof_of(cookie: &str) -> String {
     hex(&sha256(&[b"dashboard form", cookie.as_bytes()]))
 }
 
-/// It comes along only where one of our own pages asks. Empty: it is over.
-pub(super) fn set_cookie(response: &mut Response<Answer>, value: &str, is_tls: bool) {
-    let name = name(is_tls);
+/// It comes along only where one of our own pages asks. It lives as long as a session may at the most; an empty one is
+/// over.
+pub(super) fn set_cookie(response: &mut Response<Answer>, what: For, value: &str, is_tls: bool) {
+    let name = what.name(is_tls);
     let secure = if is_tls { "; Secure" } else { "" };
     let age = if value.is_empty() { 0 } else { bound::UI_SESSION_SECONDS };
     add(response, &format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"));

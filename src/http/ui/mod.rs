@@ -26,7 +26,10 @@ use crate::base::clock::Clock;
 use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
+use crate::config::Session;
+use crate::config::raw::AuthScheme;
 use crate::mcp::http::{read, user_agent};
+use crate::operation::Kind;
 use crate::pipeline::identify::Known;
 use crate::pipeline::request::Via;
 use crate::web::rest;
@@ -34,7 +37,7 @@ use crate::web::ui::form::Form;
 use crate::web::ui::look::Look;
 use crate::web::ui::{self as pages, Visit};
 use crate::web::{Answer, Web};
-use cookie::{cookie, proof_of, set_cookie, set_look};
+use cookie::{For, cookie, proof_of, set_cookie, set_look};
 use table::{Table, Whose};
 
 /// The dashboard's sessions.
@@ -63,8 +66,8 @@ struct Came<'a> {
 type Stopped = (Refusal, Option<Known>);
 
 impl Ui {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { table: Arc::new(Table::new(clock)) }
+    pub(super) fn new(clock: Arc<dyn Clock>, session: &Session) -> Self {
+        Self { table: Arc::new(Table::new(clock, session)) }
     }
 
     /// `client` is who asks: another than `peer` where a trusted proxy is between.
@@ -134,16 +137,21 @@ impl Ui {
     /// The form, with a cookie that is good for sending it and for nothing else.
     fn login_page(&self, came: &Came<'_>) -> Result<Response<Answer>, Stopped> {
         came.web.pipeline.metrics().passed();
-        if came.cookie().is_some_and(|cookie| self.table.find(&cookie, false).is_some()) {
+        if came.cookie(For::Session).is_some_and(|cookie| self.table.find(&cookie, false).is_some()) {
             return Ok(pages::redirect("/ui/"));
         }
-        came.login_form(StatusCode::OK, None)
+        came.login_form(StatusCode::OK, None, "")
     }
 
     async fn login(&self, came: &Came<'_>, form: &Form) -> Result<Response<Answer>, Stopped> {
         let plain = |refusal| (refusal, None);
-        came.check_proof(form).map_err(plain)?;
+        came.check_proof(For::Form, form).map_err(plain)?;
         let name = form.text("name").trim().to_owned();
+        if !came.has_passwords() {
+            // No try at a password: none is taken.
+            came.web.pipeline.metrics().passed();
+            return came.login_form(StatusCode::FORBIDDEN, None, &name);
+        }
         // Before the password is looked at: what is changed meanwhile ends the session.
         let stamp = came.web.pipeline.stamp_of(&name).map_err(plain)?;
         let evidence = Evidence::Http {
@@ -156,7 +164,7 @@ impl Ui {
             Ok(known) => known,
             // These write their own entries.
             Err(refusal) if refusal.code == Code::Unauthenticated => {
-                return came.login_form(StatusCode::FORBIDDEN, Some("login.wrong"));
+                return came.login_form(StatusCode::FORBIDDEN, Some("login.wrong"), &name);
             }
             Err(refusal) => return Ok(pages::refused(came.web, came.look, &refusal)),
         };
@@ -169,13 +177,14 @@ impl Ui {
         };
         came.web.pipeline.record_browser(&known, "ui.login", "a browser logged in").await.map_err(plain)?;
         // What stood in this browser before is worth nothing any more, whoever put it there.
-        if let Some(before) = came.cookie() {
+        if let Some(before) = came.cookie(For::Session) {
             self.table.end(&before);
         }
         let whose = Whose { account: name.into(), stamp };
         let fresh = self.table.begin(whose).map_err(|error| plain(Refusal::internal(error)))?;
         let mut response = pages::redirect("/ui/");
-        set_cookie(&mut response, &fresh, came.peer.is_tls);
+        set_cookie(&mut response, For::Session, &fresh, came.peer.is_tls);
+        set_cookie(&mut response, For::Form, "", came.peer.is_tls);
         Ok(response)
     }
 
@@ -183,11 +192,16 @@ impl Ui {
     async fn inside(&self, came: &Came<'_>, path: String, form: Form) -> Result<Response<Answer>, Stopped> {
         let is_post = came.parts.method == Method::POST;
         let is_feed = path == "live/feed";
-        let cookie = came.cookie();
+        let cookie = came.cookie(For::Session);
         let found = cookie.as_ref().and_then(|cookie| Some((cookie, self.table.find(cookie, !is_feed)?)));
         let Some((cookie, whose)) = found else {
             came.web.pipeline.metrics().passed();
-            return if is_feed { Ok(pages::gone()) } else { Ok(pages::redirect("/ui/login")) };
+            return Ok(match &came.parts.uri.path_and_query() {
+                _ if is_feed => pages::gone(),
+                // The browser was told to show no session to links of other sites. Our own page's link it does.
+                Some(here) if !is_post && came.is_led_here() => pages::on(came.web, came.look, here.as_str()),
+                _ => pages::redirect("/ui/login"),
+            });
         };
         let evidence = Evidence::Browser { account: Arc::clone(&whose.account), stamp: whose.stamp };
         let known = match came.web.pipeline.identify(&evidence, &came.via).await {
@@ -197,12 +211,14 @@ impl Ui {
                 return if is_feed {
                     Ok(pages::gone())
                 } else {
-                    came.login_form(StatusCode::FORBIDDEN, Some("login.changed"))
+                    let mut response = came.login_form(StatusCode::FORBIDDEN, Some("login.changed"), "")?;
+                    set_cookie(&mut response, For::Session, "", came.peer.is_tls);
+                    Ok(response)
                 };
             }
             Err(refusal) => return Ok(pages::refused(came.web, came.look, &refusal)),
         };
-        if is_post && let Err(refusal) = came.check_proof(&form) {
+        if is_post && let Err(refusal) = came.check_proof(For::Session, &form) {
             return Err((refusal, Some(known)));
         }
         if is_post && path == "logout" {
@@ -214,7 +230,7 @@ impl Ui {
                 .map_err(|refusal| (refusal, None))?;
             self.table.end(cookie);
             let mut response = pages::redirect("/ui/login");
-            set_cookie(&mut response, "", came.peer.is_tls);
+            set_cookie(&mut response, For::Session, "", came.peer.is_tls);
             return Ok(response);
         }
         let known = match came.web.pipeline.meter(known, &Handle::Credential).await {
@@ -249,10 +265,12 @@ impl Ui {
         let (table, web, own) = (Arc::clone(&self.table), Arc::clone(came.web), known.clone());
         let (cookie, whose) = (cookie.to_owned(), whose.clone());
         let mut standing = Standing::default();
-        pages::live::feed(Arc::clone(came.web), known, move || {
+        let after = pages::live::after(came.header("last-event-id"), came.parts.uri.query());
+        pages::live::feed(Arc::clone(came.web), known, after, move || {
             let _place = &place;
             let is_same = || web.pipeline.stamp_of(&whose.account).is_ok_and(|stamp| stamp == Some(whose.stamp));
-            table.find(&cookie, false).is_some() && is_same() && web.pipeline.holds(&own, &mut standing)
+            let mut holds = || web.pipeline.holds_for(&own, Kind::Admin, pages::live::OPERATION, &mut standing);
+            table.find(&cookie, false).is_some() && is_same() && holds()
         })
     }
 }
@@ -272,8 +290,18 @@ impl Came<'_> {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
-    fn cookie(&self) -> Option<String> {
-        cookie(&self.parts.headers, self.peer.is_tls)
+    fn cookie(&self, what: For) -> Option<String> {
+        cookie(&self.parts.headers, what, self.peer.is_tls)
+    }
+
+    /// Whether a link of another site led a person here.
+    fn is_led_here(&self) -> bool {
+        self.header("sec-fetch-site") == Some("cross-site") && self.header("sec-fetch-mode") == Some("navigate")
+    }
+
+    /// Whether the gate takes names and passwords at all: without them nobody can log in here.
+    fn has_passwords(&self) -> bool {
+        self.web.config().auth.schemes.contains(&AuthScheme::Basic)
     }
 
     /// Whether one of our pages sent this, as the browser says. One that says neither is too old to be trusted with it.
@@ -301,8 +329,8 @@ impl Came<'_> {
     }
 
     /// Another site's page can neither read nor set what stands in both the cookie and the form.
-    fn check_proof(&self, form: &Form) -> Result<(), Refusal> {
-        let expected = self.cookie().map(|cookie| Secret::new(proof_of(&cookie)));
+    fn check_proof(&self, what: For, form: &Form) -> Result<(), Refusal> {
+        let expected = self.cookie(what).map(|cookie| Secret::new(proof_of(&cookie)));
         if expected.is_some_and(|expected| expected == Secret::new(form.text("proof"))) {
             return Ok(());
         }
@@ -310,16 +338,27 @@ impl Came<'_> {
         Err(Refusal::new(Code::Forbidden, public).with_private("a form without the token of its session"))
     }
 
-    fn login_form(&self, status: StatusCode, problem: Option<&'static str>) -> Result<Response<Answer>, Stopped> {
-        let fresh = random_bytes::<32>().map_err(|error| (Refusal::internal(error), None))?;
-        let fresh = hex(&fresh);
-        let mut response = pages::login(self.web, self.look, status, &proof_of(&fresh), problem);
-        set_cookie(&mut response, &fresh, self.peer.is_tls);
+    /// The form of a login, with the name that was typed into it before.
+    fn login_form(
+        &self,
+        status: StatusCode,
+        problem: Option<&'static str>,
+        name: &str,
+    ) -> Result<Response<Answer>, Stopped> {
+        // One that is open in another tab stays good. It is no session's cookie, so nothing hangs on who made it.
+        let cookie = match self.cookie(For::Form) {
+            Some(cookie) => cookie,
+            None => hex(&random_bytes::<32>().map_err(|error| (Refusal::internal(error), None))?),
+        };
+        let problem = if self.has_passwords() { problem } else { Some("login.no_passwords") };
+        let asks = pages::Asks { problem, name, is_closed: !self.has_passwords() };
+        let mut response = pages::login(self.web, self.look, status, &proof_of(&cookie), &asks);
+        set_cookie(&mut response, For::Form, &cookie, self.peer.is_tls);
         Ok(response)
     }
 
     fn change_look(&self, form: &Form) -> Result<Response<Answer>, Refusal> {
-        self.check_proof(form)?;
+        self.check_proof(For::Session, form).or_else(|_| self.check_proof(For::Form, form))?;
         self.web.pipeline.metrics().passed();
         let back = form.text("back");
         // Nowhere else than to a page of ours.

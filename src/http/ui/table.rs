@@ -10,11 +10,17 @@ use crate::auth::browser::Stamp;
 use crate::base::bound::ui as bound;
 use crate::base::clock::Clock;
 use crate::base::id::{NoEntropy, hex, random_bytes};
+use crate::config::Session;
 use crate::crypto::digest::{Hash, sha256};
 
 /// All of them, by the digest of their cookie: what is in memory opens nothing.
 pub(super) struct Table {
     clock: Arc<dyn Clock>,
+    /// How long a session lives, however busy it is.
+    life: Duration,
+    /// How long it lives without a page that somebody asked for.
+    idle: Duration,
+    of_account_max: usize,
     /// Held for a look-up, never across an await.
     open: Mutex<HashMap<Hash, Open>>,
 }
@@ -41,8 +47,16 @@ pub(super) struct Whose {
 }
 
 impl Table {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, open: Mutex::default() }
+    /// What is configured of sessions holds for these as well, and our own bounds where those are narrower.
+    pub(super) fn new(clock: Arc<dyn Clock>, session: &Session) -> Self {
+        let of_account = session.concurrent_max.unwrap_or(bound::UI_SESSIONS_PER_ACCOUNT_MAX);
+        Self {
+            clock,
+            life: session.timeout.min(Duration::from_secs(bound::UI_SESSION_SECONDS)),
+            idle: session.idle_timeout.min(Duration::from_secs(bound::UI_IDLE_SECONDS)),
+            of_account_max: of_account.clamp(1, bound::UI_SESSIONS_PER_ACCOUNT_MAX),
+            open: Mutex::default(),
+        }
     }
 
     /// Begins a session and gives its cookie. Where there are too many, the one that was quiet longest ends.
@@ -50,9 +64,9 @@ impl Table {
         let cookie = hex(&random_bytes::<32>()?);
         let now = self.clock.monotonic();
         let mut open = self.lock();
-        open.retain(|_, session| !session.is_over(now));
+        open.retain(|_, session| !self.is_over(session, now));
         let of_account = |session: &Open| session.whose.account == whose.account;
-        if open.values().filter(|session| of_account(session)).count() >= bound::UI_SESSIONS_PER_ACCOUNT_MAX {
+        if open.values().filter(|session| of_account(session)).count() >= self.of_account_max {
             remove_quietest(&mut open, of_account);
         }
         if open.len() >= bound::UI_SESSIONS_MAX {
@@ -69,7 +83,7 @@ impl Table {
         let mut open = self.lock();
         let key = key_of(cookie);
         let session = open.get_mut(&key)?;
-        if session.is_over(now) {
+        if self.is_over(session, now) {
             open.remove(&key);
             return None;
         }
@@ -89,15 +103,12 @@ impl Table {
         self.lock().remove(&key_of(cookie));
     }
 
+    fn is_over(&self, session: &Open, now: Duration) -> bool {
+        now.saturating_sub(session.began) >= self.life || now.saturating_sub(session.seen) >= self.idle
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Open {
-    fn is_over(&self, now: Duration) -> bool {
-        now.saturating_sub(self.began) >= Duration::from_secs(bound::UI_SESSION_SECONDS)
-            || now.saturating_sub(self.seen) >= Duration::from_secs(bound::UI_IDLE_SECONDS)
     }
 }
 
@@ -116,11 +127,25 @@ fn key_of(cookie: &str) -> Hash {
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, Timestamp};
+    use crate::config::raw::{Bind, WhenFull};
 
-    fn table() -> (Arc<ManualClock>, Table) {
+    fn table_with(idle_minutes: u64, life_minutes: u64, concurrent_max: Option<usize>) -> (Arc<ManualClock>, Table) {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        let table = Table::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let session = Session {
+            timeout: Duration::from_mins(life_minutes),
+            idle_timeout: Duration::from_mins(idle_minutes),
+            concurrent_max,
+            when_full: WhenFull::EndOldestIdle,
+            rotation: None,
+            bind: Bind::Principal,
+        };
+        let table = Table::new(Arc::clone(&clock) as Arc<dyn Clock>, &session);
         (clock, table)
+    }
+
+    /// As wide as it may be.
+    fn table() -> (Arc<ManualClock>, Table) {
+        table_with(10_080, 10_080, None)
     }
 
     fn whose(account: &str) -> Whose {
@@ -148,6 +173,22 @@ mod tests {
         }
         clock.advance(idle / 2);
         assert_eq!(table.find(&cookie, true), None, "however busy it was");
+    }
+
+    #[test]
+    fn what_is_configured_of_sessions_holds_for_browsers_too() {
+        let (clock, table) = table_with(15, 60, Some(2));
+        let cookies: Vec<String> = (0..3).map(|_| table.begin(whose("ann")).unwrap()).collect();
+        assert_eq!(cookies.iter().filter(|cookie| table.find(cookie, false).is_some()).count(), 2);
+        clock.advance(Duration::from_mins(15));
+        assert!(cookies.iter().all(|cookie| table.find(cookie, true).is_none()), "idle for fifteen minutes");
+        let cookie = table.begin(whose("ann")).unwrap();
+        for _ in 0..5 {
+            clock.advance(Duration::from_mins(10));
+            assert!(table.find(&cookie, true).is_some());
+        }
+        clock.advance(Duration::from_mins(10));
+        assert!(table.find(&cookie, true).is_none(), "an hour, however busy it was");
     }
 
     #[test]

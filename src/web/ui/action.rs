@@ -36,6 +36,8 @@ enum Take {
     Number,
     /// Words with spaces or commas between them.
     Words,
+    /// The values of all fields of this name, such as ticked boxes.
+    All,
     Flag,
 }
 
@@ -60,8 +62,13 @@ const ACTIONS: &[Action] = &[
     ),
     action("bans/lift", "ban.lift", &[("kind", Take::Text), ("name", Take::Text)], "lifted"),
     action("libraries/sync", "library.sync", &[("name", Take::Text)], "synced"),
-    action("connectors/approve", "connector.approve", &[("name", Take::Text), ("digest", Take::Text)], "approved"),
-    action("connectors/reject", "connector.reject", &[("name", Take::Text)], "rejected"),
+    action(
+        "connectors/approve",
+        "connector.approve",
+        &[("name", Take::Text), ("digest", Take::Text), ("accept", Take::All)],
+        "approved",
+    ),
+    action("connectors/reject", "connector.reject", &[("name", Take::Text), ("digest", Take::Text)], "rejected"),
     action("connectors/enable", "connector.enable", &[("name", Take::Text), ("operations", Take::Words)], "enabled"),
     action("connectors/disable", "connector.disable", &[("name", Take::Text), ("operations", Take::Words)], "disabled"),
     action(
@@ -104,13 +111,13 @@ pub(super) async fn run(visit: Visit, form: &Form) -> Response<Answer> {
     };
     let arguments = match arguments(form, action.fields) {
         Ok(arguments) => arguments,
-        Err(refusal) => return visit.refused(&place, &refusal),
+        Err(refusal) => return visit.refused_from(&place, &again(&place, form, action.path), &refusal),
     };
     if visit.accepts_lines {
         return lines(visit, action.operation, arguments);
     }
     match visit.read(action.operation, arguments).await {
-        Err(refusal) => visit.refused(&place, &refusal),
+        Err(refusal) => visit.refused_from(&place, &again(&place, form, action.path), &refusal),
         Ok(_) => redirect(&back(&place, form, action.said)),
     }
 }
@@ -124,6 +131,31 @@ fn back(place: &str, form: &Form, said: &str) -> String {
     }
     let query = query.append_pair("said", said).finish();
     if place == "overview" { format!("/ui/?{query}") } else { format!("/ui/{place}?{query}") }
+}
+
+/// The page with the form that was refused, which it fills in again. Passwords are typed anew.
+fn again(place: &str, form: &Form, action: &str) -> String {
+    let mut query = Serializer::new(String::new());
+    match action {
+        "bans/add" | "accounts/add" | "accounts/issue" => {
+            query.append_pair("form", action);
+            for name in ["kind", "name", "minutes", "reason", "role", "scopes", "expires_days", "jwt"] {
+                if !form.text(name).is_empty() {
+                    query.append_pair(name, form.text(name));
+                }
+            }
+        }
+        _ if place == "connectors" => {
+            query.append_pair("name", form.text("name"));
+        }
+        _ => {}
+    }
+    let query = query.finish();
+    match (place, query.is_empty()) {
+        ("overview", _) => "/ui/".to_owned(),
+        (_, true) => format!("/ui/{place}"),
+        (_, false) => format!("/ui/{place}?{query}"),
+    }
 }
 
 fn arguments(form: &Form, fields: &[(&'static str, Take)]) -> Result<Value, Refusal> {
@@ -141,6 +173,7 @@ fn arguments(form: &Form, fields: &[(&'static str, Take)]) -> Result<Value, Refu
                 let words = text.split([' ', ',', '\t', '\n', '\r']).filter(|word| !word.is_empty());
                 words.map(Value::from).collect()
             }
+            Take::All => form.all(name).map(Value::from).collect(),
             Take::Flag => (!text.is_empty()).into(),
         };
         arguments.insert((*name).to_owned(), value);
@@ -154,14 +187,13 @@ async fn issue(visit: &Visit, form: &Form) -> Response<Answer> {
         Ok(arguments) => visit.read("token.issue", arguments).await,
         Err(refusal) => Err(refusal),
     };
-    let shown = match issued {
+    match issued {
         Ok(mut issued) => {
             token::join(&mut issued);
-            room::accounts::issued(visit, &issued)
+            show::answered(visit, "accounts", room::accounts::issued(visit, &issued))
         }
-        Err(refusal) => Err(refusal),
-    };
-    show::answered(visit, "accounts", shown)
+        Err(refusal) => visit.refused_from("accounts", &again("accounts", form, "accounts/issue"), &refusal),
+    }
 }
 
 /// How an operation goes on, for the page's script.
@@ -189,11 +221,14 @@ mod tests {
             ("number", Take::Number),
             ("no_number", Take::Number),
             ("words", Take::Words),
+            ("all", Take::All),
             ("on", Take::Flag),
             ("off", Take::Flag),
         ];
-        let form = Form::read(b"text=+a&none=+&number=+5&words=a,+b++c&on=yes&other=x");
-        let expect = json!({"text": " a", "number": 5, "words": ["a", "b", "c"], "on": true, "off": false});
+        let form = Form::read(b"text=+a&none=+&number=+5&words=a,+b++c&all=one+1&all=two&on=yes&other=x");
+        let expect = json!({
+            "text": " a", "number": 5, "words": ["a", "b", "c"], "all": ["one 1", "two"], "on": true, "off": false,
+        });
         assert_eq!(arguments(&form, fields).unwrap(), expect);
         assert!(arguments(&Form::read(b"number=5x"), fields).is_err());
     }
@@ -206,5 +241,13 @@ mod tests {
             back("connectors", &Form::read(b"name=a%26b"), "approved"),
             "/ui/connectors?name=a%26b&said=approved"
         );
+    }
+
+    #[test]
+    fn a_form_that_was_refused_is_filled_in_again_but_for_its_password() {
+        let form = Form::read(b"proof=abc&name=ann&role=operator&value=correct+horse&minutes=");
+        assert_eq!(again("accounts", &form, "accounts/add"), "/ui/accounts?form=accounts%2Fadd&name=ann&role=operator");
+        assert_eq!(again("accounts", &form, "accounts/passwd"), "/ui/accounts");
+        assert_eq!(again("connectors", &form, "connectors/approve"), "/ui/connectors?name=ann");
     }
 }

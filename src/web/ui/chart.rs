@@ -9,11 +9,16 @@ use super::page::Page;
 const WIDTH: u64 = 600;
 const HEIGHT: u64 = 120;
 
+/// Tenths of a unit that are seen as something.
+const SEEN: u64 = 15;
+
 /// One chart. Its colours are classes of the style sheet.
 #[derive(Template)]
 #[template(path = "ui/chart.html", config = "assets/askama.toml")]
 pub(super) struct Bars {
     bars: Vec<Bar>,
+    /// Heads of the columns that are read out in the picture's place.
+    heads: Vec<String>,
     most: String,
     from: String,
     to: String,
@@ -30,6 +35,8 @@ struct Bar {
     parts: Vec<Part>,
     /// What it says when it is pointed at.
     said: String,
+    at: String,
+    amounts: Vec<String>,
 }
 
 struct Part {
@@ -48,7 +55,9 @@ impl Bars {
         let bars = (0_u64..).zip(buckets).map(|(number, bucket)| {
             let mut ground = HEIGHT * 10;
             let parts = series.iter().map(|(tone, key)| {
-                let height = tenths(bucket.count(key) * HEIGHT * 10, most);
+                let count = bucket.count(key);
+                // What there is of it shows, however little beside the highest bar.
+                let height = tenths(count * HEIGHT * 10, most).max(if count > 0 { SEEN } else { 0 });
                 ground = ground.saturating_sub(height);
                 Part { tone, y: decimal(ground), height: decimal(height) }
             });
@@ -57,17 +66,24 @@ impl Bars {
                 .iter()
                 .map(|(_, key)| format!("{} {}{unit}", page.word(key), page.amount(bucket.count(key))))
                 .collect();
+            let at = page.moment(&bucket.text("at"));
             Bar {
                 x: decimal(number * step),
                 // A gap between neighbours.
                 width: decimal((step * 4 / 5).max(5)),
                 parts,
-                said: format!("{}: {}", page.moment(&bucket.text("at")), amounts.join(", ")),
+                said: format!("{at}: {}", amounts.join(", ")),
+                at,
+                amounts: series.iter().map(|(_, key)| format!("{}{unit}", page.amount(bucket.count(key)))).collect(),
             }
         });
         let at = |bucket: Option<&Fact<'_>>| bucket.map(|bucket| page.minute(&bucket.text("at"))).unwrap_or_default();
         Self {
             bars: bars.collect(),
+            heads: [page.t("logbook.at").to_owned()]
+                .into_iter()
+                .chain(series.iter().map(|(_, key)| page.word(key)))
+                .collect(),
             most: format!("{}{unit}", page.amount(most)),
             from: at(buckets.first()),
             to: at(buckets.last()),
@@ -85,4 +101,45 @@ fn tenths(part: u64, whole: u64) -> u64 {
 
 fn decimal(tenths: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::web::ui::Dashboard;
+    use crate::web::ui::look::{Language, Look, Theme};
+
+    #[test]
+    fn a_single_refusal_among_a_million_calls_is_seen_and_read_out() {
+        let dashboard = Dashboard::embedded();
+        let page = Page {
+            dashboard: &dashboard,
+            look: Look { language: Language::English, theme: Theme::System },
+            now: Timestamp(0),
+            proof: String::new(),
+            who: None,
+            places: Vec::new(),
+            here: String::new(),
+            said: None,
+            frozen: None,
+        };
+        let buckets = [
+            json!({"at": "2026-09-21T14:12:00Z", "answered": 1_000_000, "refused": 1}),
+            json!({"at": "2026-09-21T14:13:00Z", "answered": 0, "refused": 0}),
+        ];
+        let buckets: Vec<Fact<'_>> = buckets.iter().map(Fact).collect();
+        let bars = Bars::of(&page, &buckets, &[("good", "answered"), ("bad", "refused")], "");
+        let parts: Vec<(&str, &str, &str)> =
+            bars.bars[0].parts.iter().map(|part| (part.tone, part.y.as_str(), part.height.as_str())).collect();
+        assert_eq!(parts, [("good", "0.1", "119.9"), ("bad", "0.0", "1.5")]);
+        let shown = bars.render().unwrap();
+        assert!(
+            shown.contains("<th scope=\"row\">2026-09-21 14:12:00</th><td>1\u{202f}000\u{202f}000</td><td>1</td>"),
+            "{shown}"
+        );
+        assert!(!shown.contains("14:13:00</th>"), "a row of nothing is not read out: {shown}");
+    }
 }

@@ -31,7 +31,7 @@ use asset::Assets;
 use fact::Part;
 use form::Form;
 use look::Look;
-use page::{Login, Page, Place, Refused, Who, html};
+use page::{Login, On, Page, Place, Refused, Who, html};
 use words::Words;
 
 /// Nothing from elsewhere, nothing written into the page: style and script are files of ours.
@@ -159,37 +159,59 @@ impl Visit {
             places: places.collect(),
             here,
             said,
+            frozen: self.web.pipeline.frozen().map(|frozen| frozen.since.rfc3339()),
         }
     }
 
     /// A no, within the frame of the page that asked.
     fn refused(&self, place: &str, refusal: &Refusal) -> Response<Answer> {
+        let place_path = if place == "overview" { "/ui/".to_owned() } else { format!("/ui/{place}") };
+        // Not to itself: the place without what was asked of it, and from there to the first page.
+        let is_itself = !self.is_post && self.query.is_empty() && self.path == place;
+        self.refused_from(place, if is_itself { "/ui/" } else { &place_path }, refusal)
+    }
+
+    /// The same, with the page that leads back to.
+    fn refused_from(&self, place: &str, back: &str, refusal: &Refusal) -> Response<Answer> {
         let page = self.frame(place);
         let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let shown = html(&Refused { page: &page, status: status.as_u16(), why: &refusal.public });
+        let shown = html(&Refused { page: &page, status: status.as_u16(), why: &refusal.public, back });
         let mut response = written(status, shown);
         told_when(&mut response, refusal);
         response
     }
 }
 
+/// What the form of a login says.
+#[derive(Debug)]
+pub struct Asks<'a> {
+    /// The key of what went wrong before.
+    pub problem: Option<&'static str>,
+    pub name: &'a str,
+    /// No password is taken: there is nothing to fill in.
+    pub is_closed: bool,
+}
+
 /// The form of whoever is not logged in.
-pub fn login(
-    web: &Web,
-    look: Look,
-    status: StatusCode,
-    proof: &str,
-    problem: Option<&'static str>,
-) -> Response<Answer> {
+pub fn login(web: &Web, look: Look, status: StatusCode, proof: &str, asks: &Asks<'_>) -> Response<Answer> {
     let page = outside(web, look, proof.to_owned());
-    written(status, html(&Login { page: &page, problem }))
+    written(status, html(&Login { page: &page, asks }))
+}
+
+/// For whoever a link of another site led here: a link of ours to the same page.
+pub fn on(web: &Web, look: Look, path: &str) -> Response<Answer> {
+    let page = outside(web, look, String::new());
+    written(StatusCode::OK, html(&On { page: &page, path }))
 }
 
 /// A no for whoever is not logged in, or is not let in now.
 pub fn refused(web: &Web, look: Look, refusal: &Refusal) -> Response<Answer> {
     let page = outside(web, look, String::new());
     let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = written(status, html(&Refused { page: &page, status: status.as_u16(), why: &refusal.public }));
+    let mut response = written(
+        status,
+        html(&Refused { page: &page, status: status.as_u16(), why: &refusal.public, back: "/ui/login" }),
+    );
     told_when(&mut response, refusal);
     response
 }
@@ -204,6 +226,7 @@ fn outside(web: &Web, look: Look, proof: String) -> Page<'_> {
         places: Vec::new(),
         here: "/ui/login".into(),
         said: None,
+        frozen: None,
     }
 }
 

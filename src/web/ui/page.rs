@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 
 use askama::Template;
 
-use super::Dashboard;
 use super::look::{Language, Look, Theme};
+use super::{Asks, Dashboard};
 use crate::audit::filter::time::parse_time;
 use crate::base::clock::Timestamp;
 use crate::base::refusal::Refusal;
@@ -24,6 +24,8 @@ pub(super) struct Page<'a> {
     pub(super) here: String,
     /// What was just done.
     pub(super) said: Option<String>,
+    /// Since when nothing but health and the log is served, RFC 3339.
+    pub(super) frozen: Option<String>,
 }
 
 pub(super) struct Who {
@@ -82,6 +84,21 @@ impl Page<'_> {
 
     pub(super) fn theme_name(&self, theme: &str) -> String {
         self.t(&format!("site.theme_{theme}")).to_owned()
+    }
+
+    /// What a stranger wrote, with what would not be seen written out: nobody is to approve what their page hid.
+    pub(super) fn visible(&self, text: &str) -> String {
+        let is_seen = |character: &char| character.escape_debug().len() == 1 || matches!(character, '"' | '\'');
+        let shown = |character: char| {
+            if is_seen(&character) { character.to_string() } else { character.escape_debug().to_string() }
+        };
+        text.chars().map(shown).collect()
+    }
+
+    /// That a list shows so many of all.
+    pub(super) fn newest(&self, shown: impl Borrow<usize>, all: impl Borrow<usize>) -> String {
+        let (shown, all) = (self.amount(*shown.borrow() as u64), self.amount(*all.borrow() as u64));
+        self.t("site.newest").replace("{n}", &shown).replace("{all}", &all)
     }
 
     /// Templates compare through this: what they have is borrowed once or twice.
@@ -173,8 +190,14 @@ pub(super) fn html(template: &impl Template) -> Result<String, Refusal> {
 #[template(path = "ui/login.html", config = "assets/askama.toml")]
 pub(super) struct Login<'a> {
     pub(super) page: &'a Page<'a>,
-    /// The key of what went wrong before.
-    pub(super) problem: Option<&'static str>,
+    pub(super) asks: &'a Asks<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "ui/on.html", config = "assets/askama.toml")]
+pub(super) struct On<'a> {
+    pub(super) page: &'a Page<'a>,
+    pub(super) path: &'a str,
 }
 
 #[derive(Template)]
@@ -183,6 +206,8 @@ pub(super) struct Refused<'a> {
     pub(super) page: &'a Page<'a>,
     pub(super) status: u16,
     pub(super) why: &'a str,
+    /// The page that leads back to.
+    pub(super) back: &'a str,
 }
 
 #[cfg(test)]
@@ -199,7 +224,16 @@ mod tests {
             places: Vec::new(),
             here: String::new(),
             said: None,
+            frozen: None,
         }
+    }
+
+    #[test]
+    fn what_would_not_be_seen_is_written_out() {
+        let dashboard = Dashboard::embedded();
+        let page = page(&dashboard, Language::English);
+        assert_eq!(page.visible("don't \"関所\""), "don't \"関所\"");
+        assert_eq!(page.visible("a\u{202e}b\u{200b}c\nd\\"), "a\\u{202e}b\\u{200b}c\\nd\\\\");
     }
 
     #[test]
@@ -227,7 +261,8 @@ mod tests {
     fn what_somebody_wrote_becomes_no_markup() {
         let dashboard = Dashboard::embedded();
         let page = page(&dashboard, Language::Japanese);
-        let shown = html(&Refused { page: &page, status: 403, why: "<script>alert(1)</script>\"'&" }).unwrap();
+        let shown =
+            html(&Refused { page: &page, status: 403, why: "<script>alert(1)</script>\"'&", back: "/ui/" }).unwrap();
         assert!(!shown.contains("<script>alert") && shown.contains("alert(1)"), "{shown}");
         assert!(shown.contains("<html lang=\"ja\""), "{shown}");
     }

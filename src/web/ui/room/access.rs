@@ -7,6 +7,8 @@ use super::super::fact::{Fact, Part};
 use super::super::form::Form;
 use super::super::page::{Page, html};
 use super::super::{Visit, nothing};
+use crate::base::classification::{CLASSIFICATIONS, Classification};
+use crate::base::principal::Role;
 use crate::base::refusal::Refusal;
 
 #[derive(Template)]
@@ -30,6 +32,8 @@ struct Policy<'a> {
     policies: Vec<Fact<'a>>,
     may_reload: bool,
     asked: &'a Form,
+    roles: [&'static str; 4],
+    classifications: [&'static str; 4],
     explained: Option<Fact<'a>>,
     not_explained: Option<&'a str>,
 }
@@ -46,6 +50,8 @@ pub(in super::super) async fn policy(visit: &Visit, query: &Form) -> Result<Stri
         policies: Fact(&policies).rows("policies"),
         may_reload: visit.may("policy.reload"),
         asked: query,
+        roles: Role::ALL.map(Role::as_str),
+        classifications: CLASSIFICATIONS.map(Classification::as_str),
         explained: explained.as_ref().filter(|part| part.refused().is_none()).map(Part::fact),
         not_explained: explained.as_ref().and_then(Part::refused),
     })

@@ -4,6 +4,7 @@ use askama::Template;
 use serde_json::Value;
 
 use super::super::fact::{Fact, Part};
+use super::super::form::Form;
 use super::super::page::{Page, html};
 use super::super::{Visit, nothing};
 use crate::base::principal::Role;
@@ -18,9 +19,18 @@ struct Accounts<'a> {
     no_tokens: Option<&'a str>,
     roles: [&'static str; 4],
     own: &'a str,
+    /// A form that was refused, to be filled in again.
+    again: &'a Form,
 }
 
-pub(in super::super) async fn show(visit: &Visit) -> Result<String, Refusal> {
+impl Accounts<'_> {
+    /// What stood in a field of this form.
+    fn kept(&self, form: &str, field: &str) -> &str {
+        if self.again.text("form") == form { self.again.text(field) } else { "" }
+    }
+}
+
+pub(in super::super) async fn show(visit: &Visit, query: &Form) -> Result<String, Refusal> {
     let accounts = visit.read("account.review", nothing()).await?;
     let tokens = visit.part("token.list", nothing()).await;
     let page = visit.frame("accounts");
@@ -31,6 +41,7 @@ pub(in super::super) async fn show(visit: &Visit) -> Result<String, Refusal> {
         no_tokens: Part::refused(&tokens),
         roles: Role::ALL.map(Role::as_str),
         own: &visit.account,
+        again: query,
     })
 }
 

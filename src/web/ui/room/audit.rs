@@ -17,8 +17,13 @@ use crate::base::refusal::{Code, Refusal};
 struct Log<'a> {
     page: &'a Page<'a>,
     asked: &'a Form,
+    /// What is wrong with the search.
+    problem: Option<&'a str>,
     /// Newest first.
     entries: Vec<Fact<'a>>,
+    /// Whether older ones may fit as well.
+    is_cut: bool,
+    lines_max: u64,
     looked_at: u64,
     verdict: Option<Fact<'a>>,
     events: Vec<&'static str>,
@@ -55,11 +60,16 @@ pub(in super::super) async fn show(visit: &Visit, query: &Form) -> Result<String
 }
 
 async fn listed(visit: &Visit, query: &Form, verdict: Option<&Value>) -> Result<String, Refusal> {
-    let (entries, result) = visit.lines("audit.search", search(query, bound::UI_ROWS_MAX)).await?;
+    let found = visit.lines("audit.search", search(query, bound::UI_ROWS_MAX)).await;
+    let problem = found.as_ref().err().filter(|refusal| refusal.code == Code::Invalid).map(|it| it.public.clone());
+    let (entries, result) = if problem.is_some() { (Vec::new(), nothing()) } else { found? };
     let page = visit.frame("audit");
     html(&Log {
         page: &page,
         asked: query,
+        problem: problem.as_deref(),
+        is_cut: entries.len() >= bound::UI_ROWS_MAX,
+        lines_max: bound::UI_LINES_MAX as u64,
         entries: entries.iter().rev().map(Fact).collect(),
         looked_at: Fact(&result).count("looked_at"),
         verdict: verdict.map(Fact),
@@ -91,10 +101,7 @@ struct Entry<'a> {
 
 /// One entry, and what proves that it is in the log.
 pub(in super::super) async fn entry(visit: &Visit, query: &Form) -> Result<String, Refusal> {
-    let number = query.text("number");
-    let number: u64 = number
-        .parse()
-        .map_err(|_| Refusal::new(Code::Invalid, format!("Expected the number of an entry, found {number:?}.")))?;
+    let number = number(query)?;
     let entry = visit.read("audit.entry", json!({"sequence": number})).await?;
     let proof = visit.part("audit.prove", json!({"sequence": number})).await;
     let fields = entry.as_object().into_iter().flatten();
@@ -113,19 +120,42 @@ pub(in super::super) async fn entry(visit: &Visit, query: &Form) -> Result<Strin
     })
 }
 
+fn number(query: &Form) -> Result<u64, Refusal> {
+    let number = query.text("number");
+    let wrong = || Refusal::new(Code::Invalid, format!("Expected the number of an entry, found {number:?}."));
+    number.parse().map_err(|_| wrong())
+}
+
+/// What proves that an entry is in the log, as a file: what `sekisho audit prove --json` writes.
+pub(in super::super) async fn proof(visit: &Visit, query: &Form) -> Response<Answer> {
+    let number = match number(query) {
+        Ok(number) => number,
+        Err(refusal) => return visit.refused("audit", &refusal),
+    };
+    match visit.read("audit.prove", json!({"sequence": number})).await {
+        Err(refusal) => visit.refused("audit", &refusal),
+        Ok(proof) => attached(format!("{proof:#}\n"), "application/json", &format!("sekisho-proof-{number}.json")),
+    }
+}
+
 /// What a search found as JSON Lines, oldest first.
 pub(in super::super) async fn export(visit: &Visit, query: &Form) -> Response<Answer> {
     match visit.lines("audit.search", search(query, bound::UI_LINES_MAX)).await {
         Err(refusal) => visit.refused("audit", &refusal),
         Ok((entries, _)) => {
             let lines: Vec<String> = entries.iter().map(|entry| entry.to_string() + "\n").collect();
-            let text = lines.concat();
-            let mut response = framed(StatusCode::OK, text);
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-            let name = HeaderValue::from_static("attachment; filename=\"sekisho-audit.jsonl\"");
-            headers.insert(header::CONTENT_DISPOSITION, name);
-            response
+            attached(lines.concat(), "application/x-ndjson", "sekisho-audit.jsonl")
         }
     }
+}
+
+/// A file that the browser saves.
+fn attached(text: String, kind: &'static str, name: &str) -> Response<Answer> {
+    let mut response = framed(StatusCode::OK, text);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(disposition) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
 }

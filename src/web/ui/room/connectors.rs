@@ -28,6 +28,8 @@ struct Connector<'a> {
     count: usize,
     filter: &'a str,
     waiting: Fact<'a>,
+    /// Each tool with words that look like an attack, and these. An administrator takes them tool by tool.
+    flagged: Vec<(String, Vec<Fact<'a>>)>,
     logins: Vec<Fact<'a>>,
     no_logins: Option<&'a str>,
     may_decide: bool,
@@ -60,6 +62,14 @@ async fn one(visit: &Visit, name: &str, filter: &str) -> Result<String, Refusal>
         wanted.is_empty() || ["name", "path", "title"].iter().any(|key| row.text(key).to_lowercase().contains(&wanted))
     };
     let operations = all.into_iter().filter(fits).take(bound::UI_ROWS_MAX).collect();
+    let mut flagged: Vec<(String, Vec<Fact<'_>>)> = Vec::new();
+    for row in waiting.fact().rows("findings.items") {
+        let name = row.text("name");
+        match flagged.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, rows)) => rows.push(row),
+            None => flagged.push((name, vec![row])),
+        }
+    }
     html(&Connector {
         page: &page,
         connector: fact.at("connector"),
@@ -68,6 +78,7 @@ async fn one(visit: &Visit, name: &str, filter: &str) -> Result<String, Refusal>
         count,
         filter,
         waiting: waiting.fact(),
+        flagged,
         logins: logins.fact().rows("items"),
         no_logins: logins.refused(),
         may_decide: visit.may("connector.approve"),

@@ -16,6 +16,7 @@ struct Sessions<'a> {
     page: &'a Page<'a>,
     sessions: Fact<'a>,
     may_end: bool,
+    may_search: bool,
     /// The credential of whoever looks: ending its session shuts them out themselves.
     own: String,
 }
@@ -24,7 +25,13 @@ pub(in super::super) async fn sessions(visit: &Visit) -> Result<String, Refusal>
     let sessions = visit.read("session.list", json!({"limit": bound::UI_ROWS_MAX})).await?;
     let page = visit.frame("sessions");
     let own = visit.known.principal().credential.to_string();
-    html(&Sessions { page: &page, sessions: Fact(&sessions), may_end: visit.may("session.end"), own })
+    html(&Sessions {
+        page: &page,
+        sessions: Fact(&sessions),
+        may_end: visit.may("session.end"),
+        may_search: visit.may("audit.search"),
+        own,
+    })
 }
 
 #[derive(Template)]
@@ -34,9 +41,11 @@ struct Bans<'a> {
     bans: Fact<'a>,
     may_add: bool,
     may_lift: bool,
-    /// What another page wants banned.
+    /// What another page wants banned, or a form that was refused.
     kind: &'a str,
     name: &'a str,
+    minutes: &'a str,
+    reason: &'a str,
 }
 
 pub(in super::super) async fn bans(visit: &Visit, query: &Form) -> Result<String, Refusal> {
@@ -49,5 +58,7 @@ pub(in super::super) async fn bans(visit: &Visit, query: &Form) -> Result<String
         may_lift: visit.may("ban.lift"),
         kind: query.text("kind"),
         name: query.text("name"),
+        minutes: query.text("minutes"),
+        reason: query.text("reason"),
     })
 }

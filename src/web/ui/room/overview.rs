@@ -22,9 +22,11 @@ struct Overview<'a> {
     activity: Fact<'a>,
     no_activity: Option<&'a str>,
     alerts: Vec<Fact<'a>>,
-    open_alerts: usize,
+    all_alerts: usize,
+    open_alerts: u64,
     no_alerts: Option<&'a str>,
     may_acknowledge: bool,
+    may_search: bool,
     spans: [&'static str; 4],
     span: &'a str,
     calls: chart::Bars,
@@ -39,7 +41,8 @@ pub(in super::super) async fn show(visit: &Visit, query: &Form) -> Result<String
     let alerts = visit.part("alert.list", json!({"since": "30d"})).await;
     let page = visit.frame("overview");
     let mut listed = alerts.fact().rows("alerts");
-    let open_alerts = listed.iter().filter(|alert| !alert.has("acknowledged")).count();
+    let all_alerts = listed.len();
+    let open_alerts = listed.iter().filter(|alert| !alert.has("acknowledged")).count() as u64;
     // What waits for somebody first; below that the newest.
     listed.sort_by_key(|alert| alert.has("acknowledged"));
     listed.truncate(8);
@@ -52,9 +55,11 @@ pub(in super::super) async fn show(visit: &Visit, query: &Form) -> Result<String
         activity: activity.fact(),
         no_activity: Part::refused(&activity),
         alerts: listed,
+        all_alerts,
         open_alerts,
         no_alerts: Part::refused(&alerts),
         may_acknowledge: visit.may("alert.acknowledge"),
+        may_search: visit.may("audit.search"),
         spans: SPANS,
         span,
         calls: bars(&[("good", "answered"), ("bad", "refused")], ""),

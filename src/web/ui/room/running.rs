@@ -47,10 +47,16 @@ struct Backups<'a> {
     page: &'a Page<'a>,
     backups: Fact<'a>,
     may_make: bool,
+    may_search: bool,
 }
 
 pub(in super::super) async fn backups(visit: &Visit) -> Result<String, Refusal> {
     let backups = visit.read("backup.list", nothing()).await?;
     let page = visit.frame("backups");
-    html(&Backups { page: &page, backups: Fact(&backups), may_make: visit.may("backup.now") })
+    html(&Backups {
+        page: &page,
+        backups: Fact(&backups),
+        may_make: visit.may("backup.now"),
+        may_search: visit.may("audit.search"),
+    })
 }
