@@ -1,7 +1,7 @@
 //! A tar archive in the one form that it can have: for given members there is one archive, and any other byte is noticed.
 //!
 //! Headers are GNU tar headers with mode 0644 and everything else zero, members are padded with zeros, and the archive
-//! ends with two zero blocks. Bundles of the audit log and of libraries are such archives.
+//! ends with two zero blocks. Bundles of the audit log and of libraries, and the evidence of incidents are such archives.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write};
 
@@ -191,7 +191,12 @@ pub struct Member<'a, R> {
     hasher: Hasher,
 }
 
-impl<R: Read> Member<'_, R> {
+impl<'a, R: Read> Member<'a, R> {
+    /// What is left of it, as others read.
+    pub fn stream<'m>(&'m mut self) -> Stream<'m, 'a, R> {
+        Stream(self)
+    }
+
     /// The length of the whole member.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -266,6 +271,21 @@ impl<R: Read> Member<'_, R> {
             return Err(Fault::changed(format!("zeros after {}", self.name), "other bytes"));
         }
         Ok(self.hasher.finish())
+    }
+}
+
+/// A member as a stream, for an archive within an archive. One that was cut ends there, and who reads it notices.
+#[derive(Debug)]
+pub struct Stream<'m, 'a, R>(&'m mut Member<'a, R>);
+
+impl<R: Read> Read for Stream<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer) {
+            Ok(got) => Ok(got),
+            Err(Fault::Read(error)) => Err(error),
+            Err(Fault::Cut(_)) => Ok(0),
+            Err(fault) => Err(io::Error::new(ErrorKind::InvalidData, fault)),
+        }
     }
 }
 

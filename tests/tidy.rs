@@ -67,7 +67,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("landlock", &["sandbox"]),
     ("seccompiler", &["sandbox"]),
     ("libc", &["sandbox"]),
-    ("tar", &["archive", "audit", "incident", "library"]),
+    ("tar", &["archive", "audit", "library"]),
     ("zip", &["library"]),
     ("pdf_extract", &["library"]),
     ("rcgen", &["crypto"]),

@@ -166,7 +166,18 @@ pub struct Sound {
 /// other signed notes to hold it against: those of this log, of a size from the bundle's first to its last entry, or of
 /// its own checkpoint's size, are compared; those of other sizes cannot be. An error is one of reading `bundle`.
 pub fn verify(bundle: &mut impl Read, keys: &[VerifyingKey], checkpoints: &[String]) -> io::Result<Verdict> {
-    match check::check(bundle, keys, checkpoints) {
+    verify_each(bundle, keys, checkpoints, &mut |_| {})
+}
+
+/// As [`verify`], and shows each entry to `seen` while it is read. What was shown is proved only where the verdict is
+/// sound.
+pub fn verify_each(
+    bundle: &mut impl Read,
+    keys: &[VerifyingKey],
+    checkpoints: &[String],
+    seen: &mut dyn FnMut(&Entry),
+) -> io::Result<Verdict> {
+    match check::check(bundle, keys, checkpoints, seen) {
         Ok(sound) => Ok(Verdict::Sound(sound)),
         Err(Stop::Verdict(verdict)) => Ok(verdict),
         Err(Stop::Read(error)) => Err(error),

@@ -9,18 +9,15 @@
 //! manifest names the other files: whoever changes one of them is found.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use tar::{Archive, Builder, EntryType, Header};
 
+use crate::archive::{Archive, Fault, Writer};
 use crate::audit::bundle::{self, Sound};
-use crate::audit::entry::{Outcome, of_leaf};
+use crate::audit::entry::{Entry, Outcome};
 use crate::audit::verify::Verdict;
-use crate::base::bound;
 use crate::base::bound::incident as most;
 use crate::base::id::hex;
 use crate::crypto::digest::sha256;
@@ -96,113 +93,74 @@ impl Files {
     }
 
     /// Writes the archive, with the bundle of the log that was written into `bundle`.
-    pub fn write(&self, bundle: &Path, out: impl Write) -> io::Result<()> {
-        let mut archive = Builder::new(out);
+    pub fn write(&self, bundle: &Path, mut out: impl Write) -> io::Result<()> {
+        let mut archive = Writer::new(&mut out);
         let members = FILES.iter().copied().zip(self.contents.iter().map(Vec::as_slice));
         for (name, content) in members.chain([(MANIFEST, self.manifest.as_slice())]) {
-            archive.append(&header(name, content.len() as u64)?, content)?;
+            archive.member(name, content.len() as u64, content)?;
         }
         let file = File::open(bundle)?;
-        archive.append(&header(BUNDLE, file.metadata()?.len())?, file)?;
-        archive.into_inner()?.flush()
+        archive.member(BUNDLE, file.metadata()?.len(), file)?;
+        archive.end().map(drop)
     }
 }
 
-fn header(name: &str, bytes: u64) -> io::Result<Header> {
-    let mut header = Header::new_gnu();
-    header.set_path(name)?;
-    header.set_entry_type(EntryType::Regular);
-    header.set_mode(0o644);
-    header.set_size(bytes);
-    header.set_cksum();
-    Ok(header)
-}
-
-/// Checks evidence: each file against the manifest, the log as a bundle, and that an entry of the log names the manifest.
+/// Checks evidence, from its first byte to its last: that the archive has its one form, each file against the manifest,
+/// the log as a bundle, and that an entry of the log names the manifest. Whatever another program would unpack was
+/// looked at: there is no member more, and none that is anything but a file.
+///
 /// `keys` are those whose signatures count; empty: those that the bundle names, which proves less. An error is one of
 /// reading.
 pub fn verify(path: &Path, keys: &[VerifyingKey]) -> io::Result<Verdict<Sound>> {
-    let tampered =
-        |expected: &str, found: String| Ok(Verdict::Tampered { sequence: None, expected: expected.to_owned(), found });
-    let incomplete = |reason: &str| Ok(Verdict::Incomplete { reason: reason.to_owned() });
-    let mut archive = Archive::new(BufReader::new(File::open(path)?));
-    let Ok(mut members) = archive.entries() else { return incomplete("this is no evidence of an incident") };
+    match check(File::open(path)?, keys) {
+        Ok(verdict) => Ok(verdict),
+        Err(Fault::Read(error)) => Err(error),
+        Err(Fault::Foreign) => Ok(incomplete("this is no evidence of an incident: it does not begin as that does")),
+        Err(Fault::Missing(name)) => Ok(incomplete(&format!("the evidence has no {name} where it belongs"))),
+        Err(fault @ Fault::Cut(_)) => Ok(incomplete(&fault.to_string())),
+        Err(Fault::Changed { expected, found }) => Ok(tampered(&expected, &found)),
+    }
+}
+
+fn check(evidence: impl Read, keys: &[VerifyingKey]) -> Result<Verdict<Sound>, Fault> {
+    let names = FILES.into_iter().chain([MANIFEST, BUNDLE]).map(str::to_owned).collect();
+    let mut archive = Archive::new(evidence, names);
     let mut contents = Vec::new();
-    for name in FILES.iter().copied().chain([MANIFEST]) {
-        let Some(Ok(member)) = members.next() else { return incomplete("the file ends before its members do") };
-        let found = member.path_bytes().into_owned();
-        if found != name.as_bytes() {
-            let is_first = contents.is_empty();
-            let found = String::from_utf8_lossy(&found).chars().filter(|char| !char.is_control()).take(100).collect();
-            return if is_first { incomplete("this is no evidence of an incident") } else { tampered(name, found) };
-        }
-        let mut content = Vec::new();
-        member.take(most::EVIDENCE_FILE_BYTES_MAX).read_to_end(&mut content)?;
-        contents.push(content);
+    for name in FILES {
+        contents.push(archive.member(name)?.whole(most::EVIDENCE_FILE_BYTES_MAX)?.0);
     }
-    let manifest = contents.pop().unwrap_or_default();
-    let expected = Files::digests(&contents);
+    let (manifest, _) = archive.member(MANIFEST)?.whole(most::EVIDENCE_FILE_BYTES_MAX)?;
     match serde_json::from_slice::<Manifest>(&manifest) {
-        Ok(found) if found == expected => {}
-        Ok(_) => return tampered("the digests of the manifest", "other files, or another manifest".into()),
-        Err(error) => return tampered("a manifest", error.to_string()),
+        Ok(found) if found == Files::digests(&contents) => {}
+        Ok(_) => return Ok(tampered("the digests of the manifest", "other files, or another manifest")),
+        Err(error) => return Ok(tampered("a manifest", &error.to_string())),
     }
-    let Some(Ok(mut log)) = members.next() else { return incomplete("the evidence has no audit.bundle") };
-    // Whatever it is: what is proved below must be what is looked through afterwards.
-    if *log.path_bytes() != *BUNDLE.as_bytes() {
-        return tampered(BUNDLE, "another member in its place".into());
-    }
-    let sound = match bundle::verify(&mut log, keys, &[])? {
+    let reason = format!("{DIGEST}{}", hex(&sha256(&[&manifest])));
+    let mut is_named = false;
+    let mut log = archive.member(BUNDLE)?;
+    let verdict = bundle::verify_each(&mut log.stream(), keys, &[], &mut |entry: &Entry| {
+        is_named |= entry.operation.as_deref() == Some(OPERATION)
+            && entry.outcome == Outcome::Done
+            && entry.reason.as_deref() == Some(reason.as_str());
+    });
+    let sound = match verdict.map_err(Fault::Read)? {
         Verdict::Sound(sound) => sound,
         other => return Ok(other),
     };
-    let reason = format!("{DIGEST}{}", hex(&sha256(&[&manifest])));
-    if !names(path, &reason)? {
-        return tampered("an entry of the log that names this manifest", "none".into());
+    log.end()?;
+    archive.end()?;
+    if is_named {
+        return Ok(Verdict::Sound(sound));
     }
-    Ok(Verdict::Sound(sound))
+    Ok(tampered("an entry of the log that names this manifest", "none"))
 }
 
-/// Whether an entry of the bundle in the file at `path`, which was found sound, has this reason. The leaves are those
-/// bytes that the signed root covers.
-fn names(path: &Path, reason: &str) -> io::Result<bool> {
-    #[derive(Deserialize)]
-    struct Line {
-        leaf: String,
-    }
-    let mut archive = Archive::new(BufReader::new(File::open(path)?));
-    for member in archive.entries()? {
-        let member = member?;
-        if *member.path_bytes() != *BUNDLE.as_bytes() {
-            continue;
-        }
-        let mut log = Archive::new(member);
-        for member in log.entries()? {
-            let member = member?;
-            if *member.path_bytes() != *b"leaves.jsonl" {
-                continue;
-            }
-            let mut lines = BufReader::new(member);
-            let mut line = Vec::new();
-            loop {
-                line.clear();
-                // Bounded: a sound bundle has no longer line.
-                let line_max = 2 * bound::RECORD_BYTES_MAX as u64;
-                if lines.by_ref().take(line_max).read_until(b'\n', &mut line)? == 0 {
-                    return Ok(false);
-                }
-                let leaf = serde_json::from_slice::<Line>(&line).ok().and_then(|line| STANDARD.decode(line.leaf).ok());
-                let entry = leaf.and_then(|leaf| of_leaf(&leaf).ok()).map(|(entry, _)| entry);
-                let is_it = |entry: &crate::audit::entry::Entry| {
-                    entry.operation.as_deref() == Some(OPERATION)
-                        && entry.outcome == Outcome::Done
-                        && entry.reason.as_deref() == Some(reason)
-                };
-                if entry.as_ref().is_some_and(is_it) {
-                    return Ok(true);
-                }
-            }
-        }
-    }
-    Ok(false)
+/// What is quoted of a file may be hostile to a terminal.
+fn tampered(expected: &str, found: &str) -> Verdict<Sound> {
+    let found = found.chars().filter(|char| !char.is_control()).take(most::EVIDENCE_EXCERPT_CHARS_MAX).collect();
+    Verdict::Tampered { sequence: None, expected: expected.to_owned(), found }
+}
+
+fn incomplete(reason: &str) -> Verdict<Sound> {
+    Verdict::Incomplete { reason: reason.to_owned() }
 }

@@ -9,7 +9,7 @@ use super::{CHECKPOINT, LEAVES, MANIFEST, PERSONAL, README, README_TEXT, Sound, 
 use super::{leaf, personal};
 use crate::archive::Archive;
 use crate::audit::checkpoint::{Checkpoint, CheckpointError};
-use crate::audit::entry::of_leaf;
+use crate::audit::entry::{Entry, of_leaf};
 use crate::audit::proof::verify_consistency;
 use crate::audit::render::text::{excerpt, visible};
 use crate::audit::render::{Renderer, Shown, VERSION};
@@ -19,7 +19,12 @@ use crate::base::id::hex;
 use crate::crypto::digest::{Hash, Hex, sha256};
 use crate::crypto::sign::{NoteError, VerifyingKey, open_note};
 
-pub(super) fn check(bundle: impl Read, keys: &[VerifyingKey], outside: &[String]) -> Result<Sound, Stop> {
+pub(super) fn check(
+    bundle: impl Read,
+    keys: &[VerifyingKey],
+    outside: &[String],
+    seen: &mut dyn FnMut(&Entry),
+) -> Result<Sound, Stop> {
     let mut archive = Archive::new(bundle, member_names());
     // A later version of the format has another text, so the manifest is asked first which version this is.
     let (readme, _) = archive.member(README)?.whole(bound::BUNDLE_README_BYTES_MAX)?;
@@ -37,7 +42,7 @@ pub(super) fn check(bundle: impl Read, keys: &[VerifyingKey], outside: &[String]
     let signed = outside_checkpoints(&checkpoint, trusted, outside)?;
 
     let mut bundle = Bundle::begin(manifest, checkpoint, signed)?;
-    bundle.leaves(&mut archive)?;
+    bundle.leaves(&mut archive, seen)?;
     bundle.entries(&mut archive)?;
     bundle.personal(&mut archive)?;
     archive.end()?;
@@ -176,7 +181,7 @@ impl Bundle {
 
     /// Reads the leaves, grows the tree and makes the readable file; then asks whether the tree is the one that was
     /// signed.
-    fn leaves(&mut self, archive: &mut Archive<impl Read>) -> Result<(), Stop> {
+    fn leaves(&mut self, archive: &mut Archive<impl Read>, seen: &mut dyn FnMut(&Entry)) -> Result<(), Stop> {
         let mut member = archive.member(LEAVES)?;
         let mut line = Vec::new();
         self.meet();
@@ -192,6 +197,7 @@ impl Bundle {
             match of_leaf(&bytes) {
                 _ if self.unreadable.is_some() => {}
                 Ok((entry, _)) => {
+                    seen(&entry);
                     let shown = Shown { sequence, entry: &entry, personal: None };
                     self.marks.add(&shown).map_err(Stop::Read)?;
                 }
