@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::document::{From, one_of, unpacked};
 use super::request::{Named, Nothing, Request, about, parse};
 use super::settings::{self, Wished};
 use crate::auth::policy::ask::{ActionGroup, Resource};
@@ -25,7 +24,6 @@ use crate::connector::pick::{Picks, Switches};
 use crate::connector::reading::Finding;
 use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
 use crate::connector::registry::{Change, ConnectorError, Connectors, Preview, Switch, Updated, Wanted};
-use crate::connector::shipped;
 use crate::connector::tool::{Class, Import, Tool};
 use crate::openapi::Method;
 use crate::operation::{Catalog, Cx, Effect, Kind};
@@ -99,7 +97,7 @@ fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     catalog.add(Arc::new(Request::new(preview, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let wanted = wanted(cx, &keeper, parse(arguments)?)?;
+            let wanted = wanted(cx, &keeper, parse(arguments)?).await?;
             Ok(previewed(&keeper.preview(wanted).await?))
         })
     })))?;
@@ -109,7 +107,7 @@ fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     catalog.add(Arc::new(Request::new(add, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let wanted = wanted(cx, &keeper, parse(arguments)?)?;
+            let wanted = wanted(cx, &keeper, parse(arguments)?).await?;
             cx.access.touch(wanted.classification);
             Ok(previewed(&keeper.add(wanted).await?))
         })
@@ -120,9 +118,13 @@ fn make(catalog: &Catalog, connectors: &Arc<Connectors>) -> Result<(), NotASchem
     catalog.add(Arc::new(Request::new(update, move |cx, arguments| {
         let keeper = Arc::clone(&keeper);
         Box::pin(async move {
-            let Update { name, packed } = parse(arguments)?;
-            seen(cx, &keeper, &name)?;
-            let (updated, import) = keeper.update(&name, unpacked(&name, packed.as_deref())?).await?;
+            let Update { name, packed, from_url } = parse(arguments)?;
+            let record = seen(cx, &keeper, &name)?;
+            let document = match one_of(packed.as_deref(), from_url.as_deref())? {
+                From::Url(url) => keeper.fetch(&record, url).await?,
+                From::Packed(packed) => unpacked(&name, packed)?,
+            };
+            let (updated, import) = keeper.update(&name, document).await?;
             let mut result = match updated {
                 Updated::Same => json!({"waits": false}),
                 Updated::Quarantined(change) => waiting(&change),
@@ -216,6 +218,10 @@ struct Add {
     /// this name.
     #[serde(default)]
     packed: Option<String>,
+    /// Where the document is fetched from, in the place of `packed`.
+    #[serde(default)]
+    #[schemars(length(max = bound::DOCUMENT_URL_BYTES_MAX), extend("x-sekisho-field" = "other"))]
+    from_url: Option<String>,
     #[serde(default)]
     picks: Picked,
     /// `tools` or `search`.
@@ -254,6 +260,10 @@ struct Update {
     /// As in `connector.add`.
     #[serde(default)]
     packed: Option<String>,
+    /// As in `connector.add`.
+    #[serde(default)]
+    #[schemars(length(max = bound::DOCUMENT_URL_BYTES_MAX), extend("x-sekisho-field" = "other"))]
+    from_url: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -330,8 +340,20 @@ pub(super) fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<Conne
     Ok(record)
 }
 
-fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
-    let Add { name, base_url, loopback_http, networks, packed, picks, mode, classification, settings, accept } = add;
+async fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
+    let Add {
+        name,
+        base_url,
+        loopback_http,
+        networks,
+        packed,
+        from_url,
+        picks,
+        mode,
+        classification,
+        settings,
+        accept,
+    } = add;
     let resource = Resource::connector(&name, classification);
     let verdict = cx.access.decide(&resource);
     if !verdict.is_allowed {
@@ -346,31 +368,18 @@ fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal>
         let public = format!("The tool {} is there already; choose another name than {name}.", taken.about.name);
         return Err(Refusal::new(Code::Conflict, public));
     }
-    let document = unpacked(&name, packed.as_deref())?;
+    let from = one_of(packed.as_deref(), from_url.as_deref())?;
     let Picked { tags, methods, paths, ids } = picks;
     let picks = Picks { tags, methods, paths, ids };
     let (settings, accepted) = (settings.changes()?, accept);
-    Ok(Wanted { name, base_url, loopback_http, networks, document, picks, mode, classification, settings, accepted })
-}
-
-/// The document, or the shipped one. Its size is looked at before memory is taken for it.
-fn unpacked(name: &str, packed: Option<&str>) -> Result<Vec<u8>, Refusal> {
-    let Some(packed) = packed else {
-        let document = shipped::document(name).map(<[u8]>::to_vec);
-        return document.ok_or_else(|| {
-            let shipped = shipped::NAMES.join(", ");
-            Refusal::new(Code::Invalid, format!("No document came, and none is shipped for {name:?} (only {shipped})."))
-        });
+    let document = Vec::new();
+    let mut wanted =
+        Wanted { name, base_url, loopback_http, networks, document, picks, mode, classification, settings, accepted };
+    wanted.document = match from {
+        From::Url(url) => connectors.fetch_new(&wanted, url).await?,
+        From::Packed(packed) => unpacked(&wanted.name, packed)?,
     };
-    let wrong = || Refusal::new(Code::Invalid, "The document is not packed as LZ4 with its size in front, in base64.");
-    let packed = STANDARD.decode(packed).map_err(|_| wrong())?;
-    let (size, block) = packed.split_first_chunk::<4>().ok_or_else(wrong)?;
-    let size = usize::try_from(u32::from_le_bytes(*size)).map_err(|_| wrong())?;
-    if size > bound::OPENAPI_DOCUMENT_BYTES_MAX {
-        let public = format!("A document may have {} bytes; this has {size}.", bound::OPENAPI_DOCUMENT_BYTES_MAX);
-        return Err(Refusal::new(Code::TooLarge, public));
-    }
-    lz4_flex::decompress(block, size).ok().filter(|document| document.len() == size).ok_or_else(wrong)
+    Ok(wanted)
 }
 
 fn previewed(preview: &Preview) -> Value {

@@ -12,6 +12,7 @@ pub mod configuration;
 pub mod connector;
 pub mod contain;
 pub mod credential;
+mod document;
 pub mod event;
 pub mod freeze;
 pub mod incident;

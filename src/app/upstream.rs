@@ -53,6 +53,7 @@ pub(super) fn open<'a>(
         let (egress, keys) = (Arc::clone(egress), (store.clone(), Arc::clone(&vault)));
         let scanners = Arc::new(Dialler { egress: Arc::clone(&egress) });
         let upstream = Arc::new(Outbound { egress, keys, routes: Mutex::default() });
+        connectors.reach(Arc::clone(&upstream) as _);
         // Weak: the connectors tell the tools of what changes, and those hold the desk.
         let known = Arc::downgrade(&connectors);
         let bound_now = Arc::new(move |name: &str| known.upgrade()?.get(name).ok()?.binding);

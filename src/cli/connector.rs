@@ -43,6 +43,9 @@ pub(crate) enum Connector {
         name: String,
         /// The OpenAPI document [default: the one that Sekisho ships with]
         file: Option<PathBuf>,
+        /// Fetch the document from here instead: https://, or http:// of this machine with --loopback-http of its add
+        #[arg(long, value_name = "URL", conflicts_with = "file")]
+        from_url: Option<String>,
     },
     /// Show the change that waits; exit 1 if there is one
     Diff { name: String },
@@ -85,6 +88,9 @@ pub(crate) struct Add {
     name: String,
     /// The OpenAPI document, 3.0 or 3.1, JSON or YAML
     file: Option<PathBuf>,
+    /// Fetch the document from here instead; the server does, by the way that the connector's calls take
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    from_url: Option<String>,
     /// Where the API is; the path of the document's server comes behind it
     #[arg(long, value_name = "URL")]
     base_url: String,
@@ -215,8 +221,11 @@ async fn answer(context: &Context, reach: &Reach, command: Connector) -> Result<
             let result = reach.ask("connector.lock", named(&name)).await?;
             tell(context, &result, || print::bytes(text(&result, "lock").as_bytes()).map(drop))
         }
-        Connector::Update { name, file } => {
+        Connector::Update { name, file, from_url } => {
             let mut arguments = named(&name);
+            if let Some(url) = from_url {
+                arguments["from_url"] = json!(url);
+            }
             if let Some(file) = file {
                 arguments["packed"] = json!(packed(&file)?);
             }
@@ -295,6 +304,9 @@ async fn add(context: &Context, reach: &Reach, add: Add) -> Result<u8, Failure> 
     });
     if let Some(file) = &add.file {
         arguments["packed"] = json!(packed(file)?);
+    }
+    if let Some(url) = &add.from_url {
+        arguments["from_url"] = json!(url);
     }
     let operation = if add.yes { "connector.add" } else { "connector.preview" };
     let result = reach.ask(operation, arguments).await?;

@@ -17,8 +17,9 @@ pub(crate) enum Library {
     Add {
         /// A name of a-z 0-9 - _ . by which agents will know it
         name: String,
-        /// The folder, archive or document, or the URL at which a web site or its site map begins
-        path: PathBuf,
+        /// The folder, archive or document, or the URL at which a web site, its site map or its llms.txt begins
+        #[arg(required_unless_present = "web")]
+        path: Option<PathBuf>,
         /// Take only files that match this glob, such as "guides/**/*.md" (may be given again)
         #[arg(long, value_name = "GLOB")]
         include: Vec<String>,
@@ -32,7 +33,7 @@ pub(crate) enum Library {
         #[arg(long, value_name = "PROFILE")]
         profile: Option<String>,
         #[command(flatten)]
-        web: Web,
+        site: Web,
     },
     /// List the libraries
     List,
@@ -65,6 +66,9 @@ pub(crate) enum Library {
 /// What belongs to a web site.
 #[derive(Debug, Args)]
 pub(crate) struct Web {
+    /// Web site: the one that the profile is for, at its start and on its hosts
+    #[arg(long, requires = "profile", conflicts_with = "path")]
+    web: bool,
     /// Web site: another host that its pages may be on (may be given again)
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
@@ -91,7 +95,7 @@ pub(crate) struct Web {
 impl Web {
     /// Nothing where none was given.
     fn arguments(self) -> Value {
-        let Self { host, prefix, pages, depth, refresh_hours, network, loopback_http } = self;
+        let Self { host, prefix, pages, depth, refresh_hours, network, loopback_http, .. } = self;
         let mut given = serde_json::Map::new();
         let mut put = |name: &str, value: Value, is_given: bool| {
             if is_given {
@@ -122,7 +126,12 @@ pub(super) async fn run(context: &Context, command: Library) -> Result<u8, Failu
 async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8, Failure> {
     match command {
         Library::Profile(command) => super::profile::answer(context, reach, command).await,
-        Library::Add { name, path, include, exclude, classification, profile, web } => {
+        Library::Add { name, path, include, exclude, classification, profile, mut site } => {
+            let path = match (path, &profile) {
+                (Some(path), _) => path,
+                (None, Some(profile)) => of_profile(reach, profile, &mut site).await?,
+                (None, None) => return Err(Failure::usage("say what to add: a path, a URL, or --profile with --web")),
+            };
             let path = match path.to_str().filter(|path| path.starts_with("https://") || path.starts_with("http://")) {
                 Some(url) => url.to_owned(),
                 // Relative to where the person stands, not to where a server was started.
@@ -134,7 +143,7 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
                     }
                 },
             };
-            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification, "profile": profile, "web": web.arguments()});
+            let arguments = json!({"name": name, "path": path, "include": include, "exclude": exclude, "classification": classification, "profile": profile, "web": site.arguments()});
             let result = with_progress(reach, "library.add", arguments).await?;
             tell(context, &result, || report(&result["report"]))
         }
@@ -186,6 +195,29 @@ async fn answer(context: &Context, reach: &Reach, command: Library) -> Result<u8
             failed.map_or(Ok(0), Err)
         }
     }
+}
+
+/// Where the web site of a profile begins; its hosts are added to those that were named.
+async fn of_profile(reach: &Reach, profile: &str, site: &mut Web) -> Result<PathBuf, Failure> {
+    let shown = reach.ask("profile.show", json!({"name": profile})).await?;
+    let words = |key: &str| {
+        let words = shown[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let Some(start) = words("start").into_iter().next() else {
+        return Err(Failure::usage(format!("the profile {profile} names no web site; give its URL")));
+    };
+    for host in words("hosts") {
+        if host.contains('/') {
+            // The pages of a library have one prefix on all its hosts.
+            print::error_line(&format!(
+                "{host} is a part of a host only, and left out; add it as a library of its own"
+            ));
+        } else if !site.host.contains(&host) {
+            site.host.push(host);
+        }
+    }
+    Ok(start.into())
 }
 
 pub(super) fn tell(

@@ -7,6 +7,7 @@ pub mod record;
 pub mod pick;
 pub mod lock;
 pub mod document;
+mod fetch;
 pub mod find;
 pub mod shipped;
 pub mod base_url;

@@ -13,6 +13,7 @@ use super::reading::{Finding, Reading, check_accepted, of_flags, read};
 use super::record::{self, ConnectorRecord, Mode, OperationRecord, Pending};
 use super::settings::{Changes, NotASetting, Settings};
 use super::tool::{Class, Import, Tool};
+use super::upstream::Upstream;
 use crate::base::bound::COMMIT_BYTES_MAX;
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
@@ -33,6 +34,7 @@ pub struct Connectors {
     /// Names that are worked on. Held for a look-up, never across an await.
     busy: Mutex<HashSet<String>>,
     pub(super) news: OnceLock<Arc<dyn News>>,
+    pub(super) way: OnceLock<Arc<dyn Upstream>>,
 }
 
 impl std::fmt::Debug for Connectors {
@@ -70,6 +72,12 @@ pub enum ConnectorError {
         "the stored operations of the connector {0:?} are not those that its lock pins; restore a backup, or remove it and add it again"
     )]
     Broken(String),
+    #[error(
+        "expected an https:// URL without a user and a password, found {0:?}; http:// is for this machine, with --loopback-http"
+    )]
+    Url(String),
+    #[error("the document at {url} cannot be had: {reason}")]
+    Unfetched { url: String, reason: String },
     #[error("expected an address or a network such as 10.0.0.0/8, found {0:?}")]
     Network(String),
     #[error(transparent)]
@@ -108,12 +116,13 @@ impl From<ConnectorError> for Refusal {
             | ConnectorError::TooMany
             | ConnectorError::NothingPicked
             | ConnectorError::Network(_)
+            | ConnectorError::Url(_)
             | ConnectorError::Document(_)
             | ConnectorError::Unreadable(_)
             | ConnectorError::BaseUrl(_)
             | ConnectorError::Glob(_)
             | ConnectorError::Setting(_) => Code::Invalid,
-            ConnectorError::NoReader(_) => Code::Unavailable,
+            ConnectorError::NoReader(_) | ConnectorError::Unfetched { .. } => Code::Unavailable,
             ConnectorError::Broken(_) | ConnectorError::Store(_) | ConnectorError::Worker(_) => {
                 return Self::internal(error);
             }
@@ -184,7 +193,7 @@ pub struct Change {
 
 impl Connectors {
     pub fn new(store: Store, reading: Reading, clock: Arc<dyn Clock>) -> Self {
-        Self { store, reading, clock, busy: Mutex::default(), news: OnceLock::new() }
+        Self { store, reading, clock, busy: Mutex::default(), news: OnceLock::new(), way: OnceLock::new() }
     }
 
     /// All connectors, by name.

@@ -265,6 +265,35 @@ fn wide() -> Tool {
     tools(json!({"/x/{p1}/{p2}.y{p3}": {"post": {"parameters": parameters, "requestBody": body}}})).remove(0)
 }
 
+/// RFC 6265, section 4.1.1: neither a space nor a comma stands in a cookie's value.
+#[test]
+fn cookies_are_written_to_the_byte() {
+    let cookie = |name: &str, more: Value| {
+        let mut parameter = json!({"name": name, "in": "cookie", "schema": {}});
+        parameter.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        parameter
+    };
+    let whole = json!({"explode": false});
+    let parameters = json!([
+        cookie("c1", json!({})),
+        cookie("c2", whole.clone()),
+        cookie("c3", json!({})),
+        cookie("c4", whole),
+        cookie("c5", json!({"schema": {"properties": {"k": {}, "l": {}}}}))
+    ]);
+    let tool = tools(json!({"/x": {"get": {"parameters": parameters}}})).remove(0);
+    let check = |arguments: Value, expected: &str| {
+        let request = ask(&tool, &arguments).unwrap();
+        assert_eq!(request.headers, [("cookie".to_owned(), expected.to_owned())]);
+    };
+    check(json!({"c1": "a b", "c2": ["x", "y"]}), "c1=a%20b; c2=x%2Cy");
+    check(json!({"c1": "a;b=c,d\"\\"}), "c1=a%3Bb%3Dc%2Cd%22%5C");
+    check(json!({"c3": ["x", "y z"]}), "c3=x; c3=y%20z");
+    check(json!({"c4": {"k": 1}}), "c4=k%2C1");
+    check(json!({"c5": {"k": 1, "l": true}}), "k=1; l=true");
+    assert!(ask(&tool, &json!({})).unwrap().headers.is_empty());
+}
+
 fn hostile() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         "\\PC{0,6}",

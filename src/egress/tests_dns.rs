@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use super::tests_tls::{authority, server, serving, today};
 use super::*;
 use crate::config::target::Url;
+use crate::crypto::tls::authority::Authority;
 
 /// What is said of a name, for one look-up after the other, the last for ever: addresses, or a name that it stands for.
 pub(super) type Answers = Vec<Vec<&'static str>>;
@@ -166,6 +167,38 @@ async fn answers_to_other_questions_are_passed_over() {
     check(&dns::Server { address: names.address }).await;
 }
 
+/// A server of DNS over HTTPS on loopback, by this protocol; gives where it is.
+async fn over_https(authority: &Authority, protocol: &[u8]) -> Url {
+    let mut tls = (*serving(&server(authority, "127.0.0.1", today()), false, None)).clone();
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let zone = Arc::new(zone());
+    tokio::spawn(async move {
+        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (stream, zone) = (tls.accept(stream).await.unwrap(), Arc::clone(&zone));
+            let serve = service_fn(move |request: Request<Incoming>| {
+                let zone = Arc::clone(&zone);
+                async move {
+                    assert_eq!((request.uri().path(), request.method().as_str()), ("/dns-query", "POST"));
+                    assert_eq!(request.headers()["content-type"], "application/dns-message");
+                    let body = request.into_body().collect().await?.to_bytes();
+                    let answer = zone.answer(&body);
+                    assert_eq!(answer.metadata.id, 0);
+                    Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(answer.to_vec().unwrap()))))
+                }
+            });
+            tokio::spawn(async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                builder.serve_connection(TokioIo::new(stream), serve).await.ok();
+            });
+        }
+    });
+    Url::parse(&format!("https://127.0.0.1:{port}/dns-query")).unwrap()
+}
+
 #[tokio::test]
 async fn names_are_looked_up_over_https() {
     let authority = authority();
@@ -173,34 +206,7 @@ async fn names_are_looked_up_over_https() {
     let ca_file = directory.path().join("ca.pem");
     std::fs::write(&ca_file, authority.certificate()).unwrap();
     for protocol in [&b"h2"[..], b"http/1.1"] {
-        let mut tls = (*serving(&server(&authority, "127.0.0.1", today()), false, None)).clone();
-        tls.alpn_protocols = vec![protocol.to_vec()];
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let zone = Arc::new(zone());
-        tokio::spawn(async move {
-            let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (stream, zone) = (tls.accept(stream).await.unwrap(), Arc::clone(&zone));
-                let serve = service_fn(move |request: Request<Incoming>| {
-                    let zone = Arc::clone(&zone);
-                    async move {
-                        assert_eq!((request.uri().path(), request.method().as_str()), ("/dns-query", "POST"));
-                        assert_eq!(request.headers()["content-type"], "application/dns-message");
-                        let body = request.into_body().collect().await?.to_bytes();
-                        let answer = zone.answer(&body);
-                        assert_eq!(answer.metadata.id, 0);
-                        Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(answer.to_vec().unwrap()))))
-                    }
-                });
-                tokio::spawn(async move {
-                    let builder = auto::Builder::new(TokioExecutor::new());
-                    builder.serve_connection(TokioIo::new(stream), serve).await.ok();
-                });
-            }
-        });
-        let url = Url::parse(&format!("https://127.0.0.1:{port}/dns-query")).unwrap();
+        let url = over_https(&authority, protocol).await;
         check(&dns::Https::new(url.clone(), Some(ca_file.clone()))).await;
         let strange = dns::Https::new(url, Some(directory.path().join("absent.pem")));
         assert!(found(&strange, "four.test").await.contains("absent.pem"));
@@ -217,4 +223,19 @@ async fn the_configuration_says_who_is_asked() {
     let error = egress.tcp(Purpose::Alert, &target).await.unwrap_err().to_string();
     assert!(error.contains("192.0.2.4"), "{error}");
     assert_eq!(egress.sockets_opened(), 2, "two questions, and no connection");
+    // The same over HTTPS, by an authority that a setting names.
+    let authority = authority();
+    let directory = tempfile::tempdir().unwrap();
+    let ca_file = directory.path().join("ca.pem");
+    std::fs::write(&ca_file, authority.certificate()).unwrap();
+    let url = over_https(&authority, b"h2").await;
+    let of = |ca_file: Option<PathBuf>| {
+        let settings = super::tests::settings(&["*.test"], &[]);
+        let settings = config::egress::Egress { dns: Dns::Https(url.clone()), ca_file, ..settings };
+        Egress::new(&settings, Vec::new(), Arc::new(super::tests::Told::default()))
+    };
+    let error = of(Some(ca_file)).tcp(Purpose::Alert, &target).await.unwrap_err().to_string();
+    assert!(error.contains("192.0.2.4"), "{error}");
+    let error = of(None).tcp(Purpose::Alert, &target).await.unwrap_err().to_string();
+    assert!(!error.contains("192.0.2.4"), "nobody vouches for it: {error}");
 }

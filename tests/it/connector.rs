@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::api::{Answer, Api};
 use crate::harness::{Installation, write};
 use crate::strongroom::{check, said};
 
@@ -205,4 +206,54 @@ fn what_cannot_be_used_is_refused_with_the_way_out() {
         0,
         &["left out: /paths/~1..~1dogs/get", "1 of 2 operations are on"],
     );
+}
+
+#[test]
+fn a_document_is_fetched_from_where_an_operator_says_and_from_nowhere_else() {
+    let mut installation = Installation::new();
+    let server = installation.serve();
+    let (api, other) = (Api::start(), Api::start());
+    let document = |summary: &str| {
+        let paths = json!({"/cats": {"get": {"summary": summary}}});
+        json!({"openapi": "3.1.0", "info": {"title": "Zoo", "version": "1"}, "paths": paths}).to_string()
+    };
+    let url = format!("{}/openapi.json", api.url());
+    let add = |base: &str, url: &str, more: &[&str]| {
+        let add = ["connector", "add", "zoo", "--base-url", base, "--from-url", url, "--yes"];
+        installation.run(&[&add[..], more].concat())
+    };
+    let loopback = ["--loopback-http"];
+    check(&add(BASE, &url, &[]), 64, &["expected an https:// URL"]);
+    check(&add(BASE, "https://ann:secret-word@zoo.example/", &[]), 64, &["without a user and a password"]);
+    check(&add(BASE, "https://127.0.0.1:1/openapi.json", &[]), 69, &["not on the internet"]);
+    assert!(api.seen().is_empty());
+    api.plan([Answer::of(404, &[], b"")]);
+    check(&add(&api.url(), &url, &loopback), 69, &["it answered 404"]);
+    let away = format!("{}/openapi.json", other.url());
+    api.plan([Answer::of(302, &[("Location", &away)], b"")]);
+    check(&add(&api.url(), &url, &loopback), 69, &["redirect", "name the address"]);
+    assert!(other.seen().is_empty());
+    api.plan([Answer::of(200, &[("Content-Type", "text/plain")], document("See them").as_bytes())]);
+    api.seen();
+    check(&add(&api.url(), &url, &loopback), 0, &["Added zoo: 1 of 1"]);
+    let seen = api.seen();
+    assert_eq!((seen.len(), seen[0].target.as_str(), seen[0].header("authorization")), (1, "/openapi.json", None));
+
+    let update = ["connector", "update", "zoo", "--from-url", &url];
+    api.plan([Answer::json(200, &document("See them")), Answer::json(200, &document("Another"))]);
+    check(&installation.run(&update), 0, &["nothing waits"]);
+    check(&installation.run(&update), 0, &["It waits", "Another"]);
+    check(
+        &installation.run(&["connector", "update", "zoo", "a.json", "--from-url", &url]),
+        64,
+        &["cannot be used with"],
+    );
+    api.seen();
+    let entries = installation.entries();
+    assert!(entries.iter().any(|entry| entry["operation"] == "egress.connector"), "{entries:?}");
+    assert_eq!(server.terminate(), Some(0));
+    installation.set("EGRESS_MODE", "none");
+    check(&installation.run(&update), 69, &["egress.mode"]);
+    assert!(api.seen().is_empty());
+    installation.verify();
 }

@@ -14,7 +14,7 @@ use crate::strongroom::{check, files_below, told};
 /// Found nowhere but in requests to the API.
 const CANARY: &str = "canary-7d1f4b0c9a-is-nowhere-else";
 
-fn listed(server: &Server) -> Vec<Value> {
+pub(crate) fn listed(server: &Server) -> Vec<Value> {
     let mut tools = Vec::new();
     let mut cursor = None;
     loop {
@@ -28,14 +28,14 @@ fn listed(server: &Server) -> Vec<Value> {
     }
 }
 
-fn names(server: &Server, connector: &str) -> Vec<String> {
+pub(crate) fn names(server: &Server, connector: &str) -> Vec<String> {
     let begins = format!("{connector}_");
     let names = listed(server).into_iter().map(|tool| tool["name"].as_str().unwrap().to_owned());
     names.filter(|name| name.starts_with(&begins)).collect()
 }
 
 /// A value that fits the schema, every optional part in it.
-fn sample(schema: &Value, definitions: &Value) -> Value {
+pub(crate) fn sample(schema: &Value, definitions: &Value) -> Value {
     if let Some(name) = schema["$ref"].as_str().and_then(|it| it.strip_prefix("#/$defs/")) {
         return sample(&definitions[name], definitions);
     }
@@ -79,8 +79,8 @@ fn declared(row: &Value, place: &str) -> Vec<(String, String, String)> {
     fields.into_iter().map(split).collect()
 }
 
-/// The request that the server saw is the one that the fixture describes for these arguments.
-fn hold(row: &Value, arguments: &Map<String, Value>, seen: &Seen) {
+/// The request that the server saw, below `base`, is the one that the fixture describes for these arguments.
+pub(crate) fn hold(row: &Value, arguments: &Map<String, Value>, seen: &Seen, base: &str) {
     let name = row["tool"].as_str().unwrap();
     assert_eq!(seen.method, row["method"].as_str().unwrap(), "{name}");
     let url = Url::parse(&format!("http://x{}", seen.target)).unwrap();
@@ -88,7 +88,7 @@ fn hold(row: &Value, arguments: &Map<String, Value>, seen: &Seen) {
     for (argument, value) in arguments {
         path = path.replace(&format!("{{{argument}}}"), &plain(value));
     }
-    assert_eq!(percent_decode_str(url.path()).decode_utf8().unwrap(), format!("/base/v1{path}"), "{name}");
+    assert_eq!(percent_decode_str(url.path()).decode_utf8().unwrap(), format!("{base}{path}"), "{name}");
     let mut expected = Vec::new();
     for (argument, wire, kind) in declared(row, "query") {
         match (kind.as_str(), &arguments[&argument]) {
@@ -142,7 +142,7 @@ fn every_operation_of_iconect_is_listed_and_called_as_the_api_wants_it() {
         assert_ne!(result["isError"], true, "{name}: {result}");
         let seen = api.seen();
         assert_eq!(seen.len(), 1, "{name}: {result}");
-        hold(rows[name], &arguments, &seen[0]);
+        hold(rows[name], &arguments, &seen[0], "/base/v1");
         assert_eq!(seen[0].header("authorization"), None, "no inbound token goes upstream");
         let reads = ["GET", "HEAD"].contains(&seen[0].method.as_str());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{name}");

@@ -238,8 +238,23 @@ impl Server {
         child.wait().unwrap();
     }
 
+    /// Where its metrics are, if it said so.
+    fn metrics(&self) -> Option<SocketAddr> {
+        let address = self.said.iter().find_map(|line| line.strip_prefix("Metrics at http://"))?;
+        address.trim_end_matches("/metrics").parse().ok()
+    }
+
+    /// No secret that was typed is in what is counted.
+    fn check_metrics(&self) {
+        if let Some(address) = self.metrics().filter(|_| !self.canary.is_empty()) {
+            let metrics = request(address, "GET", "/metrics", &[("Host", "localhost")], "");
+            self.canary.check("the metrics", metrics.body.as_bytes());
+        }
+    }
+
     /// Asks it to stop, and gives its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.check_metrics();
         let mut child = self.child.take().unwrap();
         signal(child.id(), "TERM");
         child.wait().unwrap().code()
@@ -252,6 +267,7 @@ impl Server {
 
     /// Asks it to stop, and gives what it said on its standard error.
     pub(crate) fn stop(mut self) -> String {
+        self.check_metrics();
         let mut child = self.child.take().unwrap();
         signal(child.id(), "TERM");
         assert!(child.wait().unwrap().success());

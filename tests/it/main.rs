@@ -46,6 +46,7 @@ mod gatekill;
 mod golden;
 mod harness;
 mod http;
+mod iconect;
 mod identify;
 mod incident;
 mod inspect;

@@ -83,7 +83,11 @@ struct Login {
 
 impl Login {
     fn begin(installation: &Installation, more: &[&str]) -> Self {
-        let mut command = installation.command(&[&["connector", "login", "echo"], more].concat());
+        Self::begin_at(installation, "echo", more)
+    }
+
+    fn begin_at(installation: &Installation, connector: &str, more: &[&str]) -> Self {
+        let mut command = installation.command(&[&["connector", "login", connector], more].concat());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
@@ -114,9 +118,13 @@ impl Login {
 }
 
 pub(crate) fn log_in(installation: &Installation, upstream: &Upstream, more: &[&str]) {
-    let login = Login::begin(installation, &[&["--paste"], more].concat());
+    log_in_at(installation, upstream, "echo", more);
+}
+
+pub(crate) fn log_in_at(installation: &Installation, upstream: &Upstream, connector: &str, more: &[&str]) {
+    let login = Login::begin_at(installation, connector, &[&["--paste"], more].concat());
     let back = upstream.browse(&login.url);
-    check(&login.paste(&back), 0, &["Logged in to echo"]);
+    check(&login.paste(&back), 0, &[&format!("Logged in to {connector}")]);
 }
 
 fn call(server: &Server, tool: &str) -> Value {
@@ -140,14 +148,23 @@ pub(crate) fn count(upstream: &Upstream, what: &str) -> u64 {
 /// The secret canary: nothing that was secret between us and the authorization server is in a log, an audit entry, the
 /// database, a metric, an export, or in what anybody was told.
 pub(crate) fn nowhere(installation: &Installation, server: Server, upstream: &Upstream, told: &[String]) {
+    nowhere_at(installation, server, (upstream, "echo"), told);
+}
+
+pub(crate) fn nowhere_at(
+    installation: &Installation,
+    server: Server,
+    (upstream, connector): (&Upstream, &str),
+    told: &[String],
+) {
     let mut secrets = upstream.secrets();
     secrets.extend([CLIENT_SECRET.to_owned(), PASSWORD.to_owned()]);
     let address = server.said.iter().find_map(|line| line.strip_prefix("Metrics at http://")).unwrap();
     let address = address.trim_end_matches("/metrics").parse().unwrap();
     let metrics = request(address, "GET", "/metrics", &[("Host", "localhost")], "").body;
     let entries = text(&installation.run(&["--json", "audit", "tail", "-n", "1000"]).stdout);
-    let shown = said(&installation.run(&["--json", "connector", "show", "echo"]));
-    let status = said(&installation.run(&["--json", "connector", "status", "echo"]));
+    let shown = said(&installation.run(&["--json", "connector", "show", connector]));
+    let status = said(&installation.run(&["--json", "connector", "status", connector]));
     let log = said(&installation.run(&["log", "cat"]));
     let bundle = installation.folder("out").join("bundle.tar");
     check(&installation.run(&["audit", "export", bundle.to_str().unwrap(), "--personal"]), 0, &[]);
@@ -162,7 +179,7 @@ pub(crate) fn nowhere(installation: &Installation, server: Server, upstream: &Up
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret:?} is in a file");
         }
     }
-    assert!(entries.contains("echo"), "the entries are there");
+    assert!(entries.contains(connector), "the entries are there");
     installation.verify();
 }
 

@@ -94,3 +94,22 @@ fn real_documents_answer_real_questions() {
     let effects = first_paths(&server, "react-ja", "副作用のクリーンアップ");
     assert!(effects[..5].iter().any(|path| path.to_lowercase().contains("effect")), "{effects:?}");
 }
+
+#[test]
+fn the_command_says_what_a_score_is_made_of() {
+    let installation = Installation::new();
+    installation
+        .add_library("demo", &[("numbat.md", "# Numbat\n\nA numbat eats termites.\n"), ("b.md", "# B\n\nTermites.\n")]);
+    let found = installation.json(&["search", "numbat termites", "--library", "demo", "--explain"]);
+    let hit = &found["hits"][0];
+    let parts = hit["explanation"].as_array().unwrap();
+    let sum: f64 = parts.iter().map(|part| part["score"].as_f64().unwrap()).sum();
+    assert!((sum - hit["score"].as_f64().unwrap()).abs() < 0.01, "{hit}");
+    assert!(parts.iter().any(|part| part["word"] == "numbat" && part["field"] == "title"), "{hit}");
+    let told = crate::harness::text(
+        &installation.run(&["search", "numbat termites", "--library", "demo", "--explain"]).stdout,
+    );
+    assert!(told.contains("numbat") && told.contains("title"), "{told}");
+    let plain = installation.json(&["search", "numbat termites", "--library", "demo"]);
+    assert!(plain["hits"][0].get("explanation").is_none(), "{plain}");
+}

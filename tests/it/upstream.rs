@@ -360,7 +360,7 @@ impl World {
             "/oauth/token" => self.token(asked),
             "/oauth/device" => self.device(),
             "/oauth/revoke" => self.revoke(asked),
-            path if path.starts_with("/api/") => self.api(asked),
+            path if path.starts_with("/api/") || path.starts_with("/v1/") => self.api(asked),
             _ => json_of(404, &json!({"code": "NOT_FOUND"})),
         }
     }
@@ -558,6 +558,7 @@ impl World {
             ),
             "/api/broken" => json_of(500, &json!({"code": "BROKEN", "message": format!("{shown:?}")})),
             "/api/away" => Told::Answer(302, vec![("Location", "http://127.0.0.1:9/".into())], String::new()),
+            path if path.starts_with("/v1/") => Told::Answer(204, Vec::new(), String::new()),
             "/api/always-401" => json_of(401, &json!({"code": "NO", "message": "Not for you"})),
             _ => json_of(200, &echo),
         }

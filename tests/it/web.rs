@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Installation, text};
+use crate::harness::{Installation, text, write};
 
 type Pages = Arc<Mutex<HashMap<String, String>>>;
 
@@ -193,4 +193,28 @@ fn only_what_an_operator_allowed_is_asked() {
     let closed = installation.run(&["library", "add", "site", &url, "--loopback-http"]);
     assert!(text(&closed.stderr).contains("egress.mode"), "{}", text(&closed.stderr));
     assert!(server.asked().is_empty());
+}
+
+#[test]
+fn a_profile_says_where_its_site_begins() {
+    let mut installation = Installation::new();
+    let server = WebServer::start(&[("/llms.txt", "<a href=/tea/>t</a>"), ("/tea/", "<main><h1>Tea</h1>zebra</main>")]);
+    let folder = installation.folder("profiles").join("tea");
+    let start = server.url("/llms.txt");
+    let host = server.address;
+    let manifest = format!(
+        "name = \"tea\"\ntitle = \"Tea\"\nabout = \"Tea.\"\nlanguages = [\"en\"]\n[sources]\nhosts = [\"{host}\", \"github.com/tea\"]\nstart = [\"{start}\"]\n\
+        [[sites]]\npath = '^(.*)\\.html$'\naddress = \"https://tea.example/$1\"\nread = '^([^:]*)$'\nfiles = [\"{{}}.html\"]\n\
+        [tools.search]\nname = \"find\"\ntitle = \"Find\"\nabout = \"Finds.\"\n"
+    );
+    write(&folder.join("profile.toml"), &manifest);
+    installation.set("PROFILE_DIRECTORY", folder.parent().unwrap().to_str().unwrap());
+    let add = installation.run(&["library", "add", "site", "--profile", "tea", "--web", "--loopback-http"]);
+    assert!(add.status.success(), "{}", text(&add.stderr));
+    assert!(text(&add.stderr).contains("github.com/tea is a part of a host only"), "{}", text(&add.stderr));
+    assert_eq!(paths(&installation, "zebra"), ["tea/index.html"]);
+    for wrong in [&["--web"][..], &["--profile", "tea"], &["--profile", "tea", "--web", "/tmp"]] {
+        let refused = installation.run(&[&["library", "add", "other"], wrong].concat());
+        assert_eq!(refused.status.code(), Some(64), "{wrong:?}: {}", text(&refused.stderr));
+    }
 }

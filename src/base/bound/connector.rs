@@ -2,6 +2,10 @@
 
 /// An OpenAPI document: GitHub's, the largest that is in daily use, has 13 MB.
 pub const OPENAPI_DOCUMENT_BYTES_MAX: usize = 32 << 20;
+/// The URL of a document that is fetched.
+pub const DOCUMENT_URL_BYTES_MAX: usize = 1_024;
+/// For fetching a document: a large one over a slow line, and an operator who waits.
+pub const DOCUMENT_FETCH_MS: u64 = 30_000;
 /// Values of a document: GitHub's has 260,000. Each takes up to 100 bytes once it is read.
 pub const OPENAPI_NODES_MAX: usize = 1_000_000;
 /// Nesting of a document: real ones reach 40. Schemas are walked recursively.

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::parse::links::links;
+use super::parse::links::{links, markdown_links};
 use crate::base::bound;
 use crate::base::bound::web as limits;
 use crate::base::clock::Clock;
@@ -34,7 +34,7 @@ use state::{Crawl, Folder, Page, State};
 /// What an operator allows of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
-    /// A page, or a site map whose name ends in `.xml`.
+    /// A page, an `llms.txt`, or a site map whose name ends in `.xml`.
     pub start: String,
     /// With their ports, where these are not their schemes' own.
     pub hosts: Vec<String>,
@@ -394,16 +394,17 @@ impl Mirror<'_> {
             self.leave(url, known, depth, crawl, reason);
             return Ok(());
         }
-        let mut leads = Vec::new();
-        if ending == "html" {
-            for link in links(&String::from_utf8_lossy(&got.body), limits::WEB_LINKS_MAX) {
-                if let Some(target) = name::within(self.site, url, &link) {
-                    leads.push(target.to_string());
-                }
-            }
-            leads.sort_unstable();
-            leads.dedup();
-        }
+        let mut leads: Vec<String> = Vec::new();
+        let text = String::from_utf8_lossy(&got.body);
+        let named = match ending {
+            "html" => links(&text, limits::WEB_LINKS_MAX),
+            // An llms.txt is a list of links, as Markdown.
+            "md" | "txt" => markdown_links(&text, limits::WEB_LINKS_MAX),
+            _ => Vec::new(),
+        };
+        leads.extend(named.iter().filter_map(|link| name::within(self.site, url, link)).map(String::from));
+        leads.sort_unstable();
+        leads.dedup();
         for link in &leads {
             self.follow(url, link, depth + 1, crawl);
         }

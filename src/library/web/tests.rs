@@ -16,6 +16,7 @@ fn type_of(body: &str) -> &'static str {
     match body {
         PICTURE => "image/png",
         map if map.starts_with("<urlset>") => "application/xml",
+        list if list.starts_with("# ") => "text/plain; charset=utf-8",
         _ => "text/html",
     }
 }
@@ -129,6 +130,25 @@ impl World {
         let files = walk.into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
         let names = files.map(|entry| entry.path().strip_prefix(self.directory.path()).unwrap().display().to_string());
         names.filter(|name| !name.starts_with('.')).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_llms_txt_leads_to_the_pages_that_it_names() {
+    let mut world = World::new();
+    world.site = Site { start: "https://docs.example/llms.txt".into(), ..Site::default() }.checked().unwrap();
+    let list = "# Docs\n> What they are.\n\n- [A](https://docs.example/docs/a): one\n- [B](docs/b.md)\n- [E](https://evil.example/)\n";
+    world.server.put("/llms.txt", "1", list);
+    world.server.put("/docs/b.md", "1", "# B\n\nSee [deeper](deep/c.md).\n");
+    world.server.put("/docs/deep/c.md", "1", "# C\n");
+    world.mirror(&CancellationToken::new()).await.unwrap();
+    let asked = world.server.asked();
+    for path in ["/llms.txt", "/docs/a", "/docs/b.md", "/docs/deep/c.md", "/docs/c"] {
+        assert!(asked.iter().any(|it| it == path), "{path} in {asked:?}");
+    }
+    assert!(asked.iter().all(|it| !it.contains("evil")), "{asked:?}");
+    for file in ["llms.txt", "docs/a.html", "docs/b.md", "docs/deep/c.md"] {
+        assert!(world.directory.path().join(file).is_file(), "{file}");
     }
 }
 
