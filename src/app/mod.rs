@@ -174,10 +174,7 @@ impl App {
         let hook = LogHook::of(&opened)?;
         let store = opened.start_with_clock(Box::new(hook), Arc::clone(&clock))?;
         let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
-        let secret = match store.read(vault::state)? {
-            vault::State::Absent => Some(make_vault(&store, database_id, secret, &key_file, &*clock, notice).await?),
-            vault::State::Sealed(_) => secret,
-        };
+        let secret = secret_of_vault(&store, database_id, secret, &key_file, &*clock, notice).await?;
         let vault = Arc::new(Door::new(store.read(vault::state)?, Arc::clone(&clock)));
         let audit = Audit::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault));
         let checkpoints = config.audit.checkpoint_file.clone().unwrap_or_else(|| places.checkpoints());
@@ -436,15 +433,18 @@ fn database_id(opened: &Opened) -> Result<vault::DatabaseId, AppError> {
         .ok_or(AppError::Vault(VaultError::Damaged("the database has no id of 16 bytes")))
 }
 
-/// A database from before there were vaults gets one.
-async fn make_vault(
+/// What opens the vault, if anything is at hand. A database from before there were vaults gets one.
+async fn secret_of_vault(
     store: &Store,
     database_id: vault::DatabaseId,
     secret: Option<Found>,
     key_file: &Path,
     clock: &dyn Clock,
     notice: &(dyn Fn(&str) + Sync),
-) -> Result<Found, AppError> {
+) -> Result<Option<Found>, AppError> {
+    if matches!(store.read(vault::state)?, vault::State::Sealed(_)) {
+        return Ok(secret);
+    }
     let secret = if let Some(secret) = secret {
         secret
     } else {
@@ -457,5 +457,5 @@ async fn make_vault(
         "This database had no vault; one was made, which {} opens. Get a recovery key for it: sekisho key recovery",
         secret.from
     ));
-    Ok(secret)
+    Ok(Some(secret))
 }
