@@ -87,7 +87,9 @@ fn a_change_is_shown_whole_and_its_suspicious_words_are_taken_by_name() {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains('\u{202e}'), "nothing turns the words around: {page}");
-    assert!(page.contains("name=\"accept\" value=\"zoo_get_lions\""), "{page}");
+    for name in ["zoo", "zoo_get_lions"] {
+        assert!(page.contains(&format!("name=\"accept\" value=\"{name}\"")), "{name}: {page}");
+    }
     let digest = digest_on(&page);
     let change = |digest: &str| [("name".to_owned(), "zoo".to_owned()), ("digest".to_owned(), digest.to_owned())];
     let mut post = |path: &str, fields: &[(String, String)]| {
@@ -100,8 +102,10 @@ fn a_change_is_shown_whole_and_its_suspicious_words_are_taken_by_name() {
     let reply = post("/ui/connectors/reject", &change(&"0".repeat(64)));
     assert!(reply.status >= 400, "that is not the change that waits: {reply:?}");
     assert!(plain(&reply.body).contains("href=\"/ui/connectors?name=zoo\""), "{reply:?}");
-    let accepted = [&change(&digest)[..], &[("accept".into(), "zoo_get_lions".into())]].concat();
-    let reply = post("/ui/connectors/approve", &accepted);
+    let one = [&change(&digest)[..], &[("accept".into(), "zoo_get_lions".into())]].concat();
+    let reply = post("/ui/connectors/approve", &one);
+    assert!(reply.status >= 400, "what is hidden belongs to the document as a whole: {reply:?}");
+    let reply = post("/ui/connectors/approve", &[&one[..], &[("accept".into(), "zoo".into())]].concat());
     assert_eq!(reply.status, 303, "{reply:?}");
     let shown = installation.json(&["connector", "show", "zoo"]);
     assert!(shown["connector"]["waits"].is_null(), "{shown}");

@@ -111,8 +111,8 @@ async function open(options, isOurs = (url) => url.startsWith(`${origin}/ui`)) {
   });
   const page = await context.newPage();
   page.on('console', (message) => {
-    // A refused login is a page like any other; the browser notes its status all the same.
-    const isStatus = /status of 40[13]/.test(message.text());
+    // A refused login is a page like any other, and 204 is how a stream ends; the browser notes both all the same.
+    const isStatus = /status of 40[13]|EventSource's response has a status 204/.test(message.text());
     if (['error', 'warning'].includes(message.type()) && !isStatus) wrong.push(`${page.url()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => wrong.push(`${page.url()}: ${error}`));
@@ -288,6 +288,20 @@ await check('events come as they are written', async () => {
   await looked(page, 'wide-live-paused');
 });
 
+await check('a stream that is over for good says so', async () => {
+  const own = await open();
+  await logIn(own, 'auditor');
+  await own.goto(`${origin}/ui/live`);
+  const stateIs = (word) => own.waitForFunction((word) => document.getElementById('feed-state').textContent === document.getElementById('feed-state').dataset[word], word);
+  await stateIs('on');
+  await own.click('#feed-pause');
+  await stateIs('paused');
+  sekisho(['account', 'disable', 'auditor']);
+  await stateIs('over');
+  sekisho(['account', 'enable', 'auditor']);
+  await own.context().close();
+});
+
 await check('a token is issued and shown once', async () => {
   await page.goto(`${origin}/ui/accounts`);
   const form = page.locator('form[action="/ui/accounts/issue"]');
@@ -379,6 +393,16 @@ for (const place of places) {
     await looked(page, `dark-${named(place)}`);
   });
 }
+
+await check('rows that come live are in the language of their page', async () => {
+  await page.goto(`${origin}/ui/live`);
+  await page.waitForFunction(() => document.getElementById('feed-state').textContent === '接続中');
+  sekisho(['search', 'camera', 'japanese']);
+  const row = page.locator('tr.fresh', { hasText: 'search_documents' }).first();
+  await row.waitFor();
+  must((await row.locator('td').nth(2).textContent()) === '呼び出し', await row.textContent());
+  must((await row.locator('.tag.good').textContent()) === '完了', await row.textContent());
+});
 
 const phone = await open({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
 await check('at 360 pixels the menu opens', async () => {
