@@ -33,6 +33,7 @@ const ENTRIES: u64 = 100_000;
 /// What a report may take over so many entries.
 const GOAL_SECONDS: f64 = 5.0;
 const TURNS: usize = 5;
+const OPERATIONS: [&str; 3] = ["search_documents", "read_document", "list_libraries"];
 
 fn main() -> anyhow::Result<()> {
     if !common::is_measured() {
@@ -79,6 +80,8 @@ fn main() -> anyhow::Result<()> {
 struct Written {
     outcomes: BTreeMap<&'static str, u64>,
     principals: BTreeMap<String, u64>,
+    /// Those that ran, done or failed, by operation.
+    ran: BTreeMap<&'static str, u64>,
 }
 
 /// Fills the log of an installation that nobody serves, as calls of 25 callers would.
@@ -104,8 +107,9 @@ async fn fill(data: &Path, count: u64) -> anyhow::Result<Written> {
         *written.outcomes.entry(outcome.as_str()).or_default() += 1;
         *written.principals.entry(principal.clone()).or_default() += 1;
         let mut draft = Draft::new(Event::Call, "http", clock.now());
-        draft.operation =
-            Some(["search_documents", "read_document", "list_libraries"][usize::try_from(number % 3)?].into());
+        let operation = OPERATIONS[usize::try_from(number % 3)?];
+        *written.ran.entry(operation).or_default() += u64::from(outcome != Outcome::Refused);
+        draft.operation = Some(operation.into());
         draft.role = Some("reader".into());
         draft.scheme = Some("bearer".into());
         draft.session = Some(format!("{:012x}", number % 50));
@@ -132,12 +136,23 @@ fn compare(report: &Value, written: &Written) -> anyhow::Result<()> {
     }
     let all: u64 = written.outcomes.values().sum();
     ensure!(report["totals"]["entries"].as_u64() >= Some(all), "{} entries", report["totals"]["entries"]);
+    // For our operations nobody else asks: what ran of them is exact, and what failed too, and so is what was done.
+    for (operation, count) in &written.ran {
+        let rows = report["latency"].as_array().context("durations")?;
+        let row = rows.iter().find(|row| row["operation"] == *operation).context("an operation has no row")?;
+        ensure!(row["count"] == *count, "{operation}: {} ran and not {count}", row["count"]);
+    }
+    let done = written.outcomes["done"];
+    ensure!(outcomes["done"].as_u64() >= Some(done), "done: {outcomes} and not {done}");
+    let mut compared = 0;
     for row in report["principals"]["rows"].as_array().into_iter().flatten() {
         let name = row["name"].as_str().unwrap_or_default();
         if let Some(count) = written.principals.get(name) {
             ensure!(row["count"] == *count, "{name}: {} and not {count}", row["count"]);
+            compared += 1;
         }
     }
+    ensure!(compared > 0, "no caller of ours is among the principals");
     let over_time: u64 = report["over_time"]["steps"]
         .as_array()
         .into_iter()

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::request::{Nothing, Request, about, parse};
 use crate::auth::policy::ask::ActionGroup;
+use crate::base::clock::Timestamp;
 use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::operation::{Catalog, Effect};
@@ -23,6 +24,9 @@ pub struct Announced {
     pub kind: String,
     /// What it concerns.
     pub systems: Vec<String>,
+    /// Its number and its title.
+    pub title: String,
+    /// What is known; may be empty.
     pub description: String,
 }
 
@@ -30,6 +34,9 @@ pub struct Announced {
 pub trait Alerts: Send + Sync {
     /// Newest first. `since` is a time as people type it.
     fn list(&self, since: Option<&str>, severity: Severity) -> Result<Vec<Value>, Refusal>;
+    /// All that came between two times, newest first, each with when it came first; one that began before and went on
+    /// counts where it began or went on.
+    fn between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, Value)>, Refusal>;
     /// The alert; `None` where there is none of this id.
     fn acknowledge(&self, id: u64) -> BoxFuture<'_, Result<Option<Value>, Refusal>>;
     /// Tells the places, and the contacts, of an incident.

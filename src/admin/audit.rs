@@ -19,6 +19,7 @@ use crate::base::refusal::{Code, Refusal};
 use crate::crypto::sign::VerifyingKey;
 use crate::custody::Custody;
 use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Output};
+use crate::report::gather::VERDICT;
 use crate::schema::NotASchema;
 
 pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>) -> Result<(), NotASchema> {
@@ -49,7 +50,10 @@ pub(super) fn register(catalog: &Catalog, audit: &Audit, custody: &Arc<Custody>)
                 audit.verify_until(&against, &|| cancel.is_cancelled())
             };
             let verdict = tokio::task::spawn_blocking(work).await.map_err(Refusal::internal)?.map_err(refused)?;
-            Ok(verdict.to_json())
+            let verdict = verdict.to_json();
+            // So that the log says what was found, not only that somebody looked: reports count the sound ones.
+            cx.meter.note(format!("{VERDICT}{}", verdict["verdict"].as_str().unwrap_or_default()));
+            Ok(verdict)
         })
     })))?;
     let log = audit.clone();

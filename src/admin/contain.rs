@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rooms;
-use super::incident::refused as incident_refused;
+use super::incident::{One, refused as incident_refused};
 use super::request::{Request, answering, parse, written};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::{Audit, word};
@@ -25,17 +25,18 @@ use crate::operation::{Catalog, Cx, Effect};
 use crate::schema::NotASchema;
 use crate::store::{Batch, Put};
 
-pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>) -> Result<(), NotASchema> {
+pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>, one: &Arc<One>) -> Result<(), NotASchema> {
     let container = Arc::new(Container {
         audit: rooms.audit.clone(),
         authenticator: Arc::clone(rooms.authenticator),
         gate: rooms.gate.clone(),
         connectors: Arc::clone(rooms.connectors),
+        one: Arc::clone(one),
     });
     let title = "End sessions, revoke tokens, ban, and switch a connector off, in one step";
     let mut contain =
         answering::<Contain, Contained>("contain", title, Effect::Destroys).in_group(ActionGroup::Operate);
-    (contain.idempotent, contain.in_freeze) = (true, true);
+    (contain.idempotent, contain.in_freeze, contain.urgent) = (true, true, true);
     catalog.add(Arc::new(Request::new(contain, move |cx, arguments| {
         let container = Arc::clone(&container);
         Box::pin(async move { written(&container.contain(cx, parse(arguments)?).await?) })
@@ -50,7 +51,7 @@ struct Contain {
     #[serde(default)]
     #[schemars(length(max = 256))]
     principal: Option<String>,
-    /// Ends and bans the session with this short id.
+    /// Ends and bans the session with this short id; with a connection's also the credential that would open the next.
     #[serde(default)]
     #[schemars(length(max = 64))]
     session: Option<String>,
@@ -94,6 +95,7 @@ struct Container {
     authenticator: Arc<Authenticator>,
     gate: Gate,
     connectors: Arc<Connectors>,
+    one: Arc<One>,
 }
 
 impl Container {
@@ -101,7 +103,11 @@ impl Container {
     /// end in memory before: where the commit fails they are gone all the same, which is the safe side.
     async fn contain(&self, cx: &Cx, asked: Contain) -> Result<Contained, Refusal> {
         let by = &*cx.principal.id;
-        let targets = targets(&asked)?;
+        let mut targets = targets(&asked)?;
+        let returning = asked.session.as_ref().map(|short| self.gate.sessions.returning(&short.to_ascii_lowercase()));
+        for credential in returning.into_iter().flatten() {
+            targets.push(Target::Credential(credential.to_string()));
+        }
         if let Some(name) = &asked.connector {
             super::connector::seen(cx, &self.connectors, name)?;
         }
@@ -114,6 +120,11 @@ impl Container {
         let off = asked.connector.as_deref().map(|name| self.connectors.switching_off(name)).transpose()?;
         rows.extend(revoking.iter().flat_map(|revoking| revoking.rows.iter().cloned()));
         rows.extend(off.as_ref().map(|off| off.row.clone()));
+        // From the look at the record until it is written: a note of somebody else's would be lost.
+        let _one = match asked.incident {
+            Some(_) => Some(self.one.lock().await),
+            None => None,
+        };
         if let Some(id) = asked.incident {
             rows.push(self.noted(id, &asked, &targets, by)?);
         }
@@ -179,14 +190,11 @@ impl Container {
     fn ended(&self, asked: &Contain) -> Result<Vec<Ended>, Refusal> {
         let session = asked.session.as_ref().map(|short| Which::Short(short.to_ascii_lowercase()));
         let principal = asked.principal.clone().map(Which::Principal);
-        let mut ended = Vec::new();
-        for which in session.into_iter().chain(principal) {
-            ended.extend(self.gate.sessions.end(&which).map_err(|error| match error {
-                SessionError::TooManyDenials => Refusal::new(Code::Conflict, format!("{error}.")),
-                error => Refusal::internal(error),
-            })?);
-        }
-        Ok(ended)
+        let which: Vec<Which> = session.into_iter().chain(principal).collect();
+        self.gate.sessions.contain(&which).map_err(|error| match error {
+            SessionError::TooManyDenials => Refusal::new(Code::Conflict, format!("{error}.")),
+            error => Refusal::internal(error),
+        })
     }
 
     /// One commit, with its entry. Rows of sessions beyond what one commit holds follow in others: they are ended.
@@ -211,9 +219,12 @@ impl Container {
         // It is about whom it is done to, and sealed with that key; who did it is in the operation's own entry.
         draft.personal.principal = asked.principal.clone().or_else(|| asked.address.is_none().then(|| by.to_owned()));
         draft.personal.peer.clone_from(&asked.address);
-        let written = self.audit.append_with(Batch::puts(rows), draft, Outcome::Done, Some(note)).await;
+        let written = self.audit.append_with(Batch::puts(rows).urgent(), draft, Outcome::Done, Some(note)).await;
         let sequence = written.map_err(Refusal::internal)?;
-        self.gate.delete(of_sessions.collect()).await.map_err(Refusal::internal)?;
+        // They are ended and their credentials denied, whatever becomes of old rows.
+        if let Err(error) = self.gate.delete(of_sessions.collect()).await {
+            tracing::warn!(%error, "rows of contained sessions are still there; the next start sweeps them up");
+        }
         Ok(sequence)
     }
 }

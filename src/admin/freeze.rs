@@ -16,7 +16,7 @@ pub(super) fn register(catalog: &Catalog, lifecycle: &Arc<dyn Lifecycle>) -> Res
     let life = Arc::clone(lifecycle);
     let title = "Serve nothing but health and the audit log";
     let mut freeze = answering::<Freeze, Frost>("freeze", title, Effect::Changes).in_group(ActionGroup::Operate);
-    (freeze.idempotent, freeze.in_freeze) = (true, true);
+    (freeze.idempotent, freeze.in_freeze, freeze.urgent) = (true, true, true);
     catalog.add(Arc::new(Request::new(freeze, move |cx, arguments| {
         let (life, by) = (Arc::clone(&life), Arc::clone(&cx.principal.id));
         Box::pin(async move {
@@ -29,7 +29,7 @@ pub(super) fn register(catalog: &Catalog, lifecycle: &Arc<dyn Lifecycle>) -> Res
     let title = "Serve everything again, after a freeze";
     let mut thaw = answering::<Nothing, Frost>("unfreeze", title, Effect::Changes).in_group(ActionGroup::Operate);
     // Whoever has stolen a credential must not thaw what was frozen for it.
-    (thaw.idempotent, thaw.in_freeze, thaw.at_machine) = (true, true, true);
+    (thaw.idempotent, thaw.in_freeze, thaw.at_machine, thaw.urgent) = (true, true, true, true);
     catalog.add(Arc::new(Request::new(thaw, move |_, _| {
         let life = Arc::clone(&life);
         Box::pin(async move {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Rooms;
 use super::alert::{Alerts, Announced};
 use super::configuration::settings;
-use super::request::{Nothing, Request, about, parse};
+use super::request::{Request, about, parse};
 use super::search::write_bundle_since;
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
@@ -34,14 +34,17 @@ use crate::schema::NotASchema;
 use crate::store::Batch;
 use crate::store::migrate::SCHEMA;
 
-pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>) -> Result<(), NotASchema> {
+/// Held while a record is changed: two notes at once would lose one.
+pub(super) type One = tokio::sync::Mutex<()>;
+
+pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>, one: &Arc<One>) -> Result<(), NotASchema> {
     let desk = Arc::new(Desk {
         audit: rooms.audit.clone(),
         custody: Arc::clone(rooms.custody),
         policies: rooms.policies.clone(),
         alerts: Arc::clone(rooms.alerts),
         config: Arc::clone(rooms.config),
-        one: tokio::sync::Mutex::default(),
+        one: Arc::clone(one),
     });
     let own = Arc::clone(&desk);
     let mut open = of_incidents::<Open>("incident.open", "Open an incident", Effect::Changes);
@@ -51,16 +54,19 @@ pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>) -> Result<(), NotAS
         Box::pin(async move { desk.open(cx, parse(arguments)?).await })
     })))?;
     let own = Arc::clone(&desk);
-    let list = of_incidents::<Nothing>("incident.list", "List the incidents", Effect::ReadOnly);
-    catalog.add(Arc::new(Request::new(list, move |_, _| {
-        let found = own.audit.store().read(incident::list).map_err(Refusal::internal);
-        let items = found.map(|found| json!({"items": found.iter().map(IncidentRecord::summary).collect::<Vec<_>>()}));
+    let list = of_incidents::<Before>("incident.list", "List the incidents", Effect::ReadOnly);
+    catalog.add(Arc::new(Request::new(list, move |_, arguments| {
+        let items = parse(arguments).and_then(|Before { before }| {
+            let page = own.audit.store().read(|snapshot| incident::page(snapshot, before));
+            let (found, older) = page.map_err(Refusal::internal)?;
+            Ok(json!({"items": found.iter().map(IncidentRecord::summary).collect::<Vec<_>>(), "older": older}))
+        });
         Box::pin(async { items })
     })))?;
     let own = Arc::clone(&desk);
-    let show = of_incidents::<One>("incident.show", "Show an incident", Effect::ReadOnly);
+    let show = of_incidents::<ById>("incident.show", "Show an incident", Effect::ReadOnly);
     catalog.add(Arc::new(Request::new(show, move |_, arguments| {
-        let found = parse(arguments).and_then(|One { id }| own.get(id));
+        let found = parse(arguments).and_then(|ById { id }| own.get(id));
         Box::pin(async { Ok(found?.to_json()) })
     })))?;
     let own = Arc::clone(&desk);
@@ -96,10 +102,10 @@ pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>) -> Result<(), NotAS
     })))
 }
 
-/// Incidents go on while everything is frozen: that is what it is frozen for.
+/// Incidents go on while everything is frozen, that is what it is frozen for, and on a full disk, which may be one.
 fn of_incidents<A: JsonSchema>(name: &str, title: &str, effect: Effect) -> About {
     let mut about = about::<A>(name, title, effect).in_group(ActionGroup::Operate);
-    about.in_freeze = true;
+    (about.in_freeze, about.urgent) = (true, true);
     about
 }
 
@@ -143,7 +149,15 @@ struct Open {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct One {
+struct Before {
+    /// Those with a lower number; without it the newest.
+    #[serde(default)]
+    before: Option<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ById {
     id: u64,
 }
 
@@ -190,8 +204,7 @@ struct Desk {
     policies: PolicyKeeper,
     alerts: Arc<dyn Alerts>,
     config: Arc<Config>,
-    /// Records are changed one at a time: two notes at once would lose one.
-    one: tokio::sync::Mutex<()>,
+    one: Arc<One>,
 }
 
 impl Desk {
@@ -218,8 +231,9 @@ impl Desk {
         // Who is to hear of it hears of it at once, by the ways that alerts take.
         if !record.is_drill && record.severity >= Severity::High {
             let (kind, systems) = (record.kind.clone(), record.systems.clone());
-            let description = format!("incident {id}: {}", record.title);
-            self.alerts.announce(Announced { severity: record.severity, kind, systems, description }).await;
+            let (title, description) = (format!("incident {id}: {}", record.title), record.description.clone());
+            let announced = Announced { severity: record.severity, kind, systems, title, description };
+            self.alerts.announce(announced).await;
         }
         Ok(record.to_json())
     }
@@ -240,7 +254,7 @@ impl Desk {
 
     async fn keep(&self, record: &IncidentRecord) -> Result<(), Refusal> {
         let row = record.row().map_err(Refusal::internal)?;
-        self.audit.store().commit(Batch::puts(vec![row])).await.map(drop).map_err(Refusal::internal)
+        self.audit.store().commit(Batch::puts(vec![row]).urgent()).await.map(drop).map_err(Refusal::internal)
     }
 
     async fn export(&self, export: Export) -> Result<Value, Refusal> {
@@ -268,7 +282,7 @@ impl Desk {
         draft.operation = Some(OPERATION.to_owned());
         draft.target = Some(format!("incident {}", record.id));
         let failed = |error| Refusal::from(CustodyError::from(error));
-        let named = self.audit.append(draft, Outcome::Done, Some(files.reason())).await.map_err(failed)?;
+        let named = self.audit.append_urgent(draft, Outcome::Done, Some(files.reason())).await.map_err(failed)?;
         let note = self.custody.keeper().checkpoint_now().await.map_err(failed)?;
         let keys = self.custody.keeper().keys().map_err(failed)?;
         let audit = self.audit.clone();

@@ -80,8 +80,9 @@ impl std::fmt::Debug for Rooms<'_> {
 /// Puts all of them into the catalogue.
 pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     report::register(catalog, &rooms)?;
-    incident::register(catalog, &rooms)?;
-    contain::register(catalog, &rooms)?;
+    let one = Arc::default();
+    incident::register(catalog, &rooms, &one)?;
+    contain::register(catalog, &rooms, &one)?;
     let Rooms { libraries, connectors, audit, custody, authenticator, gate, policies, alerts, .. } = rooms;
     let Rooms { desk, profiles, config, look, lifecycle, .. } = rooms;
     library::register(catalog, libraries)?;

@@ -22,7 +22,6 @@ use crate::base::bound::report as most;
 use crate::base::clock::Timestamp;
 use crate::base::principal::Role;
 use crate::base::refusal::{Code, Refusal};
-use crate::base::severity::Severity;
 use crate::config::Config;
 use crate::custody::{Custody, CustodyError};
 use crate::incident::{self, IncidentRecord};
@@ -80,12 +79,14 @@ impl Reporter {
     async fn report(&self, cx: &Cx, asked: &Asked) -> Result<Report, Refusal> {
         let range = self.range(asked)?;
         let (audit, cancel) = (self.audit.clone(), cx.cancel.clone());
-        let work = move || gather::gather(&audit, range, &|| cancel.is_cancelled());
+        let raised = self.alerts.between(range.from, range.to)?;
+        let times: Vec<Timestamp> = raised.iter().map(|(at, _)| *at).collect();
+        let work = move || gather::gather(&audit, range, &times, &|| cancel.is_cancelled());
         let gathered = tokio::task::spawn_blocking(work).await.map_err(Refusal::internal)?.map_err(failed)?;
-        let alerts = self.alerts(range, &gathered)?;
+        let mut alerts = told(raised, &gathered)?;
         let reviewed = self.authenticator.review()?;
         let tokens = self.authenticator.tokens()?;
-        let ages = self.ages(&reviewed, &tokens)?;
+        let mut ages = self.ages(&reviewed, &tokens)?;
         let log = self.log(&gathered).await?;
         let incidents = self.audit.store().read(incident::list).map_err(Refusal::internal)?;
         // A drill is no incident.
@@ -106,8 +107,8 @@ impl Reporter {
             incidents_open: incidents.iter().filter(|incident| incident.closed.is_none()).count(),
         };
         let frameworks = control::judged(&facts).map_err(Refusal::internal)?;
-        let left_out =
-            gathered.left_out + (alerts.len() + ages.len()).saturating_sub(most::ROWS_MAX + most::AGES_MAX) as u64;
+        // Judged is what there is; told is what there is room for.
+        let left_out = gathered.left_out + cut(&mut alerts, most::ROWS_MAX) + cut(&mut ages, most::AGES_MAX);
         Ok(Report {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -123,11 +124,13 @@ impl Reporter {
             latency: gathered.latency,
             alerts,
             changes: gathered.changes,
-            policies: gathered.policies,
-            settings: gathered.settings,
+            policies: gathered.policies.rows.into(),
+            settings: gathered.settings.rows.into(),
             ages,
-            backups: gathered.backups,
-            verifications: gathered.verifications,
+            backups: gathered.backups.rows.into(),
+            backup_verifications: gathered.backup_verifications.rows.into(),
+            restores: gathered.restores.rows.into(),
+            verifications: gathered.verifications.rows.into(),
             left_out,
             log,
             frameworks,
@@ -158,24 +161,10 @@ impl Reporter {
         }
         let to = to.unwrap_or(now);
         let began = self.audit.read(first, 1).map_err(failed)?.first().map(|numbered| numbered.entry.at);
+        let kept = self.audit.first().map_err(failed)?;
+        let kept_since = began.filter(|began| kept > 0 && first == kept && from.is_none_or(|from| from < *began));
         let from = from.or(began).unwrap_or(to).min(to);
-        Ok(Range { from, to, first, end: end.max(first) })
-    }
-
-    /// Those that came in this time, as they are now.
-    fn alerts(&self, range: Range, gathered: &Gathered) -> Result<Vec<Alert>, Refusal> {
-        let to = range.to.rfc3339();
-        let mut alerts = Vec::new();
-        for mut value in self.alerts.list(Some(&range.from.rfc3339()), Severity::Low)? {
-            let id = value["id"].as_u64().unwrap_or_default();
-            value["acknowledged_by"] = gathered.acknowledged_by.get(&id).cloned().into();
-            let alert: Alert = serde_json::from_value(value).map_err(Refusal::internal)?;
-            // Both as `rfc3339` writes them, which sorts as they do.
-            if alert.first < to && alerts.len() < most::ROWS_MAX {
-                alerts.push(alert);
-            }
-        }
-        Ok(alerts)
+        Ok(Range { from, to, first, end: end.max(first), kept_since })
     }
 
     fn ages(&self, reviewed: &[Reviewed], tokens: &[Listed]) -> Result<Vec<Age>, Refusal> {
@@ -216,7 +205,6 @@ impl Reporter {
             let name = format!("{} ({})", account.name, account.role.as_str());
             ages.push(age("account", name, &account.changed, account.last_used.as_ref(), state));
         }
-        ages.truncate(most::AGES_MAX);
         Ok(ages)
     }
 
@@ -239,6 +227,23 @@ impl Reporter {
         let verifying_keys = keys.iter().map(ToString::to_string).collect();
         Ok(Log { entries, checkpoint, verifying_keys, proof })
     }
+}
+
+/// Alerts with who looked at each, as they are now.
+fn told(raised: Vec<(Timestamp, Value)>, gathered: &Gathered) -> Result<Vec<Alert>, Refusal> {
+    let of_value = |(_, mut value): (Timestamp, Value)| {
+        let id = value["id"].as_u64().unwrap_or_default();
+        value["acknowledged_by"] = gathered.acknowledged_by.get(&id).cloned().into();
+        serde_json::from_value(value).map_err(Refusal::internal)
+    };
+    raised.into_iter().map(of_value).collect()
+}
+
+/// Leaves `rows_max` of them; gives how many it took away.
+fn cut<T>(rows: &mut Vec<T>, rows_max: usize) -> u64 {
+    let surplus = rows.len().saturating_sub(rows_max);
+    rows.truncate(rows_max);
+    surplus as u64
 }
 
 /// Accounts, and tokens that are not an account's, by which somebody may administer.

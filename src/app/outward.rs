@@ -18,7 +18,7 @@ use crate::audit::post::Poster;
 use crate::audit::{Audit, Numbered};
 use crate::auth::gate::Gate;
 use crate::base::bound;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::refusal::{Code, Refusal};
 use crate::base::severity::Severity;
 use crate::config::Config;
@@ -26,7 +26,7 @@ use crate::config::target::Endpoint;
 use crate::egress::{Egress, Purpose, Witness};
 use crate::store::StoreError;
 use crate::watch::Watch;
-use crate::watch::alert::{AlertRecord, incident_detail};
+use crate::watch::alert::{AlertRecord, OfIncident};
 use crate::watch::notify::message::Sender;
 use crate::watch::notify::smtp::Smtp;
 use crate::watch::notify::syslog::Syslog;
@@ -198,6 +198,11 @@ impl Alerts for Kept {
         Ok(found.iter().map(AlertRecord::to_json).collect())
     }
 
+    fn between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, Value)>, Refusal> {
+        let found = self.watch.between(from, to).map_err(Refusal::internal)?;
+        Ok(found.iter().map(|alert| (alert.first, alert.to_json())).collect())
+    }
+
     fn acknowledge(&self, id: u64) -> BoxFuture<'_, Result<Option<Value>, Refusal>> {
         Box::pin(async move {
             let found = self.watch.acknowledge(id).await.map_err(Refusal::internal)?;
@@ -207,8 +212,8 @@ impl Alerts for Kept {
 
     fn announce(&self, incident: Announced) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let Announced { severity, kind, systems, description } = incident;
-            self.watch.announce(severity, incident_detail(&kind, &description, &systems)).await;
+            let Announced { severity, kind, systems, title, description } = incident;
+            self.watch.announce(severity, OfIncident { kind, systems, title, description }).await;
         })
     }
 

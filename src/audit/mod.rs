@@ -255,7 +255,8 @@ impl Audit {
                 Caller::Address(peer) => draft.personal.peer = Some(peer),
                 Caller::Others => {}
             }
-            let reason = format!("{unwritten} earlier refusals of this caller without an entry");
+            // This entry is that of the last of them, and stands for the others.
+            let reason = fold::with_others("folded: counted, and written down at the end", unwritten - 1);
             self.append(draft, Outcome::Refused, Some(reason)).await?;
         }
         Ok(())

@@ -59,6 +59,8 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
                 format!("there is no {}; the defaults are in force", places.config.display())
             }));
             findings.extend(config.http.tls.as_ref().map(certificate));
+            let unheard = config.unheard_contacts();
+            findings.extend(unheard.map(|warning| bad(warning, "or take the addresses out: sekisho alert test")));
             findings.push(sandbox(&config).await);
         }
         Err(error) => {

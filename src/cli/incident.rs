@@ -23,7 +23,11 @@ pub(crate) enum Incident {
     /// Open an incident; at high and above its contacts are told
     Open(Open),
     /// List the incidents, newest first
-    List,
+    List {
+        /// Those with a lower number; without it the newest
+        #[arg(long, value_name = "ID")]
+        before: Option<u64>,
+    },
     /// Show all that is on record of an incident
     Show { id: u64 },
     /// Write down what was found or done
@@ -115,7 +119,13 @@ fn completed(command: Incident) -> Result<Incident, Failure> {
     let is_asked = std::io::stdin().is_terminal();
     let lessons = match lessons {
         Some(lessons) => lessons,
-        None if is_asked => ask("What is done otherwise from now on? ")?,
+        None if is_asked => {
+            let mut lessons = String::new();
+            while lessons.is_empty() {
+                lessons = ask("What is done otherwise from now on? ")?;
+            }
+            lessons
+        }
         None => return Err(Failure::usage("say what was learnt with --lessons TEXT")),
     };
     if notified.is_empty() && !nobody_notified {
@@ -132,7 +142,9 @@ fn completed(command: Incident) -> Result<Incident, Failure> {
 fn ask(question: &str) -> Result<String, Failure> {
     print::error_line(question);
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(Failure::internal)?;
+    if std::io::stdin().read_line(&mut line).map_err(Failure::internal)? == 0 {
+        return Err(Failure::usage("the answers ended; say them with --lessons and --notified or --nobody-notified"));
+    }
     Ok(line.trim().to_owned())
 }
 
@@ -141,9 +153,9 @@ async fn answer(context: &Context, reach: &Reach, command: Incident) -> Result<u
         // Dealt with before anything is opened.
         Incident::Verify { .. } => return Ok(0),
         Incident::Drill { freeze } => return drill::run(context, reach, freeze).await,
-        Incident::List => {
-            let result = reach.ask("incident.list", json!({})).await?;
-            return tell(context, &result, || list(&result["items"]));
+        Incident::List { before } => {
+            let result = reach.ask("incident.list", json!({"before": before})).await?;
+            return tell(context, &result, || list(&result));
         }
         Incident::Export { id, file, from } => {
             // Relative to where the person stands, not to where a server was started.
@@ -169,12 +181,18 @@ async fn answer(context: &Context, reach: &Reach, command: Incident) -> Result<u
     tell(context, &result, || show(&result))
 }
 
-fn list(items: &Value) -> Result<(), Failure> {
-    let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
+fn list(result: &Value) -> Result<(), Failure> {
+    let items = result["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         return print::line("There is no incident on record.");
     }
-    items.iter().try_for_each(line)
+    items.iter().try_for_each(line)?;
+    match (result["older"].as_u64(), items.last()) {
+        (Some(1..), Some(last)) => {
+            print::line(&format!("There are {} older ones: --before {}", result["older"], last["id"]))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn line(item: &Value) -> Result<(), Failure> {

@@ -80,7 +80,7 @@ async fn run(
     })?;
     let address = listener.address().map_err(Failure::internal)?;
     let log = log::start(&places.logs(), config.log, Arc::new(SystemClock::default())).map_err(Failure::internal)?;
-    for warning in config.auth.environment.warnings() {
+    for warning in config.auth.environment.warnings().into_iter().chain(config.unheard_contacts()) {
         tracing::warn!("{warning}");
         print::error_line(warning);
     }

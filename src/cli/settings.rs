@@ -51,7 +51,9 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
     Guardrail::new(&config.inspect).map_err(Failure::config)?;
     match command {
         Settings::Check if context.json => {
-            print::line(&json!({"valid": true, "config": places.config.display().to_string()}).to_string())?;
+            let warnings: Vec<&str> = config.unheard_contacts().into_iter().collect();
+            let path = places.config.display().to_string();
+            print::line(&json!({"valid": true, "config": path, "warnings": warnings}).to_string())?;
         }
         Settings::Check if places.config.exists() => print::line(&format!("{} is valid.", places.config.display()))?,
         Settings::Check => {
@@ -73,6 +75,12 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
                 print::line(&shown(&setting.key, value, &setting.default, from_environment, &setting.variable()))?;
             }
         }
+    }
+    if matches!(command, Settings::Check)
+        && !context.json
+        && let Some(warning) = config.unheard_contacts()
+    {
+        print::error_line(&print::painted(print::WARNING, &format!("Warning: {warning}.")));
     }
     Ok(0)
 }

@@ -55,6 +55,15 @@ impl Contacts {
     }
 }
 
+impl super::Config {
+    /// What an operator should know of contacts that nobody can reach.
+    pub fn unheard_contacts(&self) -> Option<&'static str> {
+        (self.watch.smtp.is_none() && !self.contacts.addresses().is_empty()).then_some(
+            "the addresses in [contacts] are mailed nothing, for there is no mail server: set watch.smtp_server and its keys",
+        )
+    }
+}
+
 impl Check {
     pub(super) fn contacts(&mut self, contacts: &raw::Contacts) -> Contacts {
         Contacts {
@@ -101,6 +110,22 @@ mod tests {
         assert_eq!(contacts.addresses(), ["sec@a.example"]);
         assert_eq!(contacts.published(), ["mailto:sec@a.example", "https://a.example/report"]);
         assert!(of("", "", "").unwrap().published().is_empty());
+    }
+
+    #[test]
+    fn addresses_without_a_mail_server_are_noticed() {
+        let of = |contact: &str, server: bool| {
+            let mut raw = Raw::default();
+            raw.contacts.ciso = Some(contact.into());
+            if server {
+                raw.watch.smtp_server = Some("mail.example.org".into());
+                raw.watch.smtp_from = Some("sekisho@example.org".into());
+                raw.watch.smtp_to = vec!["ops@example.org".into()];
+            }
+            Config::of(raw).unwrap().unheard_contacts().is_some()
+        };
+        assert!(of("ciso@example.org", false));
+        assert!(!of("ciso@example.org", true) && !of("", false) && !of("tel:+81-3-0000-0000", false));
     }
 
     #[test]

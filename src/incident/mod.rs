@@ -261,6 +261,19 @@ pub fn list(snapshot: &Snapshot) -> Result<Vec<IncidentRecord>, StoreError> {
     rows.iter().rev().map(|(_, row)| codec::decode(row)).collect()
 }
 
+/// Those with a number below `before`, or the newest, newest first: at most [`most::INCIDENTS_LISTED_MAX`], and how many
+/// older ones there are.
+pub fn page(snapshot: &Snapshot, before: Option<u64>) -> Result<(Vec<IncidentRecord>, u64), StoreError> {
+    let newest = snapshot.last(Table::Incidents, &[], &AFTER_ALL)?.map_or(Ok(0), |(key, _)| number(key))?;
+    // They are numbered from 1 on, and none is ever removed.
+    let end = before.unwrap_or(u64::MAX).min(newest.saturating_add(1)).max(1);
+    let first = end.saturating_sub(most::INCIDENTS_LISTED_MAX).max(1);
+    let rows_max = usize::try_from(most::INCIDENTS_LISTED_MAX).unwrap_or(usize::MAX);
+    let rows = snapshot.scan(Table::Incidents, &first.to_be_bytes(), &end.to_be_bytes(), rows_max)?;
+    let records: Result<_, _> = rows.iter().rev().map(|(_, row)| codec::decode(row)).collect();
+    Ok((records?, first - 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::passage::passages;
 use super::record::{self, DocumentRecord, LibraryRecord};
-use super::report::SyncReport;
+use super::report::{Failure, SyncReport};
 use super::upkeep::{forget_sources, index_again};
 use super::{Libraries, LibraryError, page};
 use crate::base::bound;
@@ -156,22 +156,28 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// As [`Change::make_visible`], and sweeps all but the generations `keep`. What fails after the generation became
+    /// visible is a warning of the report: it is there, and what is missing beside it is made up by the next start or
+    /// the next change.
+    pub(super) fn show(&mut self, also: Also, keep: &[u64]) -> Result<(), LibraryError> {
+        let settled = self.make_visible(also).and_then(|()| self.sweep(keep));
+        let Err(error) = settled else { return Ok(()) };
+        let is_visible = self.libraries.get(&self.library.name).is_ok_and(|now| now.generation == self.generation);
+        if !is_visible {
+            return Err(error);
+        }
+        tracing::error!(%error, library = self.library.name, "a library has its new generation, and not all beside it");
+        let reason = format!("searches may not find all of it until the next start or import: {error}");
+        self.report.warned.push(Failure { path: self.library.name.clone(), reason });
+        Ok(())
+    }
+
     /// Deletes all rows of the library but those that show it at the generations `keep`.
     pub(super) fn sweep(&mut self, keep: &[u64]) -> Result<(), LibraryError> {
         let mut rows = Rows::new(&self.library.name);
         while let Some((path, generations)) = rows.next(self.libraries)? {
-            let shown = |at: &u64| generations.iter().rev().find(|(generation, _)| generation <= at);
-            let needed: Vec<u64> = keep.iter().filter_map(shown).map(|(generation, _)| *generation).collect();
-            let mut hides = false;
-            for (generation, removed) in generations {
-                let is_needed = needed.contains(&generation);
-                // A tombstone is needed as long as there is something below it.
-                if is_needed && (!removed || hides) {
-                    hides = true;
-                } else {
-                    self.old.push(record::document_key(&self.library.name, &path, generation));
-                }
-            }
+            let unneeded = unneeded(keep, &generations).into_iter();
+            self.old.extend(unneeded.map(|generation| record::document_key(&self.library.name, &path, generation)));
             if self.old.len() > bound::SCAN_ROWS_MAX {
                 self.delete_old()?;
             }
@@ -189,7 +195,11 @@ impl<'a> Change<'a> {
         let mark = mark.filter(|_| self.library.synced.is_some());
         let writer = writer(&mut self.writer, self.libraries)?;
         let again = index_again(self.libraries, writer, &self.library, mark)?;
-        forget_sources(self.libraries, self.runtime, again.unreadable)
+        forget_sources(self.libraries, self.runtime, again.unreadable)?;
+        // At once: rows that say what was removed go next, and what is under way may yet fail.
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let generation = self.library.synced.map(|_| self.library.generation);
+        self.libraries.commit_index(writer, &self.library.name, generation)
     }
 
     /// Deletes documents of generations that are superseded, each with its text.
@@ -231,6 +241,32 @@ impl<'a> Change<'a> {
         }
         Ok(())
     }
+}
+
+/// Of one path's generations those without which it is shown at each of `keep` as with them.
+fn unneeded(keep: &[u64], generations: &[(u64, bool)]) -> Vec<u64> {
+    let shown = |at: &u64| generations.iter().rev().find(|(generation, _)| generation <= at);
+    let needed: Vec<u64> = keep.iter().filter_map(shown).map(|(generation, _)| *generation).collect();
+    let mut hides = false;
+    let mut unneeded = Vec::new();
+    for (generation, removed) in generations {
+        // A tombstone is needed as long as there is something below it.
+        if needed.contains(generation) && (!removed || hides) {
+            hides = true;
+        } else {
+            unneeded.push(*generation);
+        }
+    }
+    unneeded
+}
+
+/// How many rows [`Change::sweep`] would delete.
+pub(super) fn to_sweep(libraries: &Libraries, name: &str, keep: &[u64]) -> Result<usize, LibraryError> {
+    let (mut rows, mut count) = (Rows::new(name), 0);
+    while let Some((_, generations)) = rows.next(libraries)? {
+        count += unneeded(keep, &generations).len();
+    }
+    Ok(count)
 }
 
 fn writer<'a>(slot: &'a mut Option<Writer>, libraries: &Libraries) -> Result<&'a mut Writer, LibraryError> {

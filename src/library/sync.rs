@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::bundle::BundleError;
-use super::change::{Also, Change};
+use super::bundle::{BundleError, generation_before};
+use super::change::{Also, Change, to_sweep};
 use super::parse::{Page, Parsed};
 use super::passage::document_of;
 use super::record::{self, DocumentRecord, Source};
@@ -81,11 +81,19 @@ pub(super) fn leftovers(
         Err(LibraryError::NoLibrary(_)) => return Ok(0),
         found => found?,
     };
-    // A bundle's library keeps the generation before, to be taken back to. And as long as the index lacks something, the
-    // old rows say what.
-    let is_indexed = libraries.mark(name) == library.synced.map(|_| library.generation);
-    if matches!(library.source, Source::Bundle(_)) || !is_indexed {
+    // As long as the index lacks something, the old rows say what.
+    if libraries.mark(name) != library.synced.map(|_| library.generation) {
         return Ok(0);
+    }
+    if let Source::Bundle(_) = library.source {
+        // It keeps the generation before, to be taken back to.
+        let before = libraries.store.read(|snapshot| generation_before(snapshot, name))?;
+        let keep: Vec<u64> = before.into_iter().chain([library.generation]).collect();
+        let count = to_sweep(libraries, name, &keep)?;
+        if delete && count > 0 {
+            Change::new(libraries, runtime, library).sweep(&keep)?;
+        }
+        return Ok(count);
     }
     let mut sync = Sync::look(libraries, runtime, name, HashMap::new())?;
     let count = sync.change.old.len();

@@ -147,6 +147,76 @@ async fn what_the_index_lacks_is_put_in_by_the_next_sync() {
     assert_eq!(libraries.catch_up(marks).await.unwrap(), 0, "now the index lacks nothing");
 }
 
+/// What was removed went into an index that a failed sync then dropped, with the rows that said so gone already.
+#[tokio::test]
+async fn what_was_removed_is_not_found_although_the_sync_that_noticed_fails() {
+    let world = World::new();
+    world.write("a/a.md", "# A\n\nzebra\n");
+    world.write("a/b.md", "# B\n\nyak\n");
+    let (libraries, _) = world.libraries("index");
+    add(&libraries, "demo", world.folder("a")).await;
+    sync(&libraries, "demo").await.unwrap();
+    drop(libraries);
+    // The index as it stays where its next commit fails.
+    std::fs::create_dir(world.at("older")).unwrap();
+    for file in std::fs::read_dir(world.at("index")).unwrap().flatten() {
+        std::fs::copy(file.path(), world.at("older").join(file.file_name())).unwrap();
+    }
+    let (libraries, marks) = world.libraries("index");
+    libraries.marks.lock().unwrap().clone_from(&marks);
+    std::fs::remove_file(world.at("a/a.md")).unwrap();
+    world.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(sync(&libraries, "demo").await.unwrap().removed, 1);
+    let key = record::document_key("demo", "a.md", libraries.get("demo").unwrap().generation);
+    let tombstone = codec::encode(&record::DocumentRecord::tombstone()).unwrap();
+    world.store.commit(Batch::puts(vec![Put::new(Table::Documents, key, tombstone)])).await.unwrap();
+    drop(libraries);
+
+    let (libraries, marks) = world.libraries("older");
+    libraries.marks.lock().unwrap().clone_from(&marks);
+    std::fs::rename(world.at("a"), world.at("away")).unwrap();
+    sync(&libraries, "demo").await.unwrap_err();
+    std::fs::rename(world.at("away"), world.at("a")).unwrap();
+    sync(&libraries, "demo").await.unwrap();
+    assert!(paths(&libraries, "zebra").await.is_empty());
+    assert_eq!(paths(&libraries, "yak").await, ["b.md"]);
+}
+
+#[tokio::test]
+async fn what_a_failed_import_left_goes_and_what_may_be_taken_back_to_stays() {
+    let world = World::new();
+    world.write("a/a.md", "# A\n\nzebra\n");
+    let (libraries, _) = world.libraries("index");
+    add(&libraries, "demo", world.folder("a")).await;
+    sync(&libraries, "demo").await.unwrap();
+    let origin = record::Origin {
+        library: "demo".into(),
+        source: String::new(),
+        serial: 1,
+        made: Timestamp(1),
+        digest: [0; 32],
+        signer: String::new(),
+    };
+    let now = libraries.get("demo").unwrap();
+    let now = record::LibraryRecord { source: Source::Bundle(Box::new(origin)), ..now };
+    let document = codec::encode(&libraries.document("demo", "a.md").unwrap().0).unwrap();
+    // The generation before has another document of this path; a later one was never shown.
+    let before = record::LibraryRecord { generation: now.generation - 1, ..now.clone() };
+    let row =
+        |generation| Put::new(Table::Documents, record::document_key("demo", "a.md", generation), document.clone());
+    let mut puts = vec![row(before.generation), row(now.generation + 9)];
+    puts.push(Put::new(Table::Libraries, "demo", codec::encode(&now).unwrap()));
+    puts.push(bundle::before_row(&before, None).unwrap());
+    world.store.commit(Batch::puts(puts)).await.unwrap();
+    for (delete, count) in [(false, 1), (true, 1), (true, 0)] {
+        let found = libraries.leftovers(delete).await.unwrap();
+        assert_eq!(found.iter().map(|(_, count)| count).sum::<usize>(), count);
+    }
+    let rows = world.store.read(|snapshot| snapshot.scan(Table::Documents, &[], &[u8::MAX; 4], 10)).unwrap();
+    let generations: Vec<u64> = rows.iter().map(|(key, _)| record::parse_document_key(key).unwrap().2).collect();
+    assert_eq!(generations, [before.generation, now.generation]);
+}
+
 /// The removal of a library was written, its index's commit failed, and another one came under the same name.
 #[tokio::test]
 async fn what_a_removed_library_left_in_the_index_is_not_found_under_its_name() {

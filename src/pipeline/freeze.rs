@@ -1,10 +1,11 @@
 //! A frozen installation: nothing is done for anybody but looking at its health and its log, until somebody at this
 //! machine lifts it. It outlasts a restart: the row `freeze` of the table `meta`, JSON of [`Frozen`].
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::Pipeline;
 use super::identify::Known;
@@ -30,10 +31,9 @@ pub struct Frozen {
 }
 
 /// Whether it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Freezer {
-    /// Held for a look, never across an await.
-    now: RwLock<Option<Arc<Frozen>>>,
+    now: watch::Sender<Option<Arc<Frozen>>>,
 }
 
 impl Freezer {
@@ -42,15 +42,15 @@ impl Freezer {
         let row = store.read(|snapshot| snapshot.get(Table::Meta, KEY))?;
         let unreadable = || Frozen { since: Timestamp(0), by: String::new(), reason: "the row cannot be read".into() };
         let frozen = row.map(|row| Arc::new(serde_json::from_slice(&row).unwrap_or_else(|_| unreadable())));
-        Ok(Self { now: RwLock::new(frozen) })
+        Ok(Self { now: watch::channel(frozen).0 })
     }
 
     fn get(&self) -> Option<Arc<Frozen>> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.borrow().clone()
     }
 
     fn set(&self, frozen: Option<Arc<Frozen>>) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = frozen;
+        self.now.send_replace(frozen);
     }
 }
 
@@ -64,13 +64,20 @@ impl Pipeline {
         self.freezer.get()
     }
 
-    /// From now on nothing but health and the log is served, to nobody. Frozen again, it keeps its beginning.
+    /// As it is, and as it comes to be: what Sekisho does by itself rests while it is.
+    pub fn freezes(&self) -> watch::Receiver<Option<Arc<Frozen>>> {
+        self.freezer.now.subscribe()
+    }
+
+    /// From now on nothing but health and the log is served, to nobody. Frozen again, it keeps its beginning, and is
+    /// written again: the first time may have failed.
     pub async fn freeze(&self, by: &str, reason: &str) -> Result<Arc<Frozen>, Refusal> {
-        if let Some(frozen) = self.frozen() {
-            return Ok(frozen);
-        }
-        let reason = reason.chars().take(bound::REASON_CHARS_MAX).collect();
-        let frozen = Arc::new(Frozen { since: self.audit.now(), by: by.to_owned(), reason });
+        let before = self.frozen();
+        let is_new = before.is_none();
+        let frozen = before.unwrap_or_else(|| {
+            let reason = reason.chars().take(bound::REASON_CHARS_MAX).collect();
+            Arc::new(Frozen { since: self.audit.now(), by: by.to_owned(), reason })
+        });
         // First here: it holds also where it cannot be written, and whoever asked is told that.
         self.freezer.set(Some(Arc::clone(&frozen)));
         let row = serde_json::to_vec(&*frozen).map_err(Refusal::internal)?;
@@ -79,7 +86,9 @@ impl Pipeline {
             let public = "Frozen until Sekisho stops: it could not be written down, so the next start is not frozen.";
             Refusal::new(Code::Unavailable, public).with_private(error)
         })?;
-        tracing::warn!(target: "security", reason = frozen.reason, "frozen");
+        if is_new {
+            tracing::warn!(target: "security", reason = frozen.reason, "frozen");
+        }
         Ok(frozen)
     }
 

@@ -15,7 +15,9 @@ use crate::config::raw::{Authentication, Mode, PersonalData};
 pub struct Facts<'a> {
     pub config: &'a Config,
     pub gathered: &'a Gathered,
+    /// All that came in this time, whatever a report has room for.
     pub alerts: &'a [Alert],
+    /// All of them.
     pub ages: &'a [Age],
     /// A checkpoint covers the last entry.
     pub is_signed: bool,
@@ -122,12 +124,15 @@ fn audit_outside(facts: &Facts<'_>) -> Found {
 
 fn audit_reviewed(facts: &Facts<'_>) -> Found {
     let checks = &facts.gathered.verifications;
-    let sound = checks.iter().rev().find(|check| check.outcome == "done");
-    match sound {
-        Some(check) => {
-            found(State::Covered, format!("the log was verified {} times, last at {}", checks.len(), check.at))
+    match (&checks.last_good, checks.failed) {
+        (_, 1..) => found(
+            State::Missing,
+            format!("{} of {} checks did not find the log sound; the list is below", checks.failed, checks.all),
+        ),
+        (Some(at), 0) => {
+            found(State::Covered, format!("the log was verified and found sound {} times, last at {at}", checks.good))
         }
-        None => found(State::Missing, "nobody verified the log in this time: sekisho audit verify"),
+        (None, 0) => found(State::Missing, "the log was not verified in this time: sekisho audit verify"),
     }
 }
 
@@ -165,7 +170,7 @@ fn least_privilege(facts: &Facts<'_>) -> Found {
 
 fn access_reviewed(facts: &Facts<'_>) -> Found {
     let is_stale = |age: &&Age| {
-        matches!(age.kind.as_str(), "account" | "api key")
+        matches!(age.kind.as_str(), "account" | "api key" | "jwt")
             && age.state == "active"
             && age.days >= most::STALE_DAYS
             && age.last_used.is_none()
@@ -338,14 +343,21 @@ fn incidents(facts: &Facts<'_>) -> Found {
 }
 
 fn backups(facts: &Facts<'_>) -> Found {
-    let made = facts.gathered.backups.iter().filter(|backup| backup.outcome == "done").count();
-    let failed = facts.gathered.backups.len() - made;
+    let (made, failed) = (facts.gathered.backups.good, facts.gathered.backups.failed);
+    let checks = &facts.gathered.backup_verifications;
+    let checked = match checks.failed {
+        0 => format!("{} times one was opened and verified since", checks.good),
+        failed => format!("{failed} of {} later verifications failed", checks.all),
+    };
     match (facts.config.backup.directory.is_some(), made) {
-        (true, 1..) if failed == 0 => {
-            found(State::Covered, format!("{made} backups, each sealed, read back and compared when it was made"))
+        (true, 1..) if failed == 0 && checks.failed == 0 => found(
+            State::Covered,
+            format!("{made} backups, each sealed, read back and compared when it was made; {checked}"),
+        ),
+        (_, 1..) => found(State::Partly, format!("{made} backups, {failed} failed; {checked}")),
+        (true, 0) => {
+            found(State::Missing, format!("backups are configured, and none was made in this time; {failed} failed"))
         }
-        (_, 1..) => found(State::Partly, format!("{made} backups, {failed} failed")),
-        (true, 0) => found(State::Missing, "backups are configured, and none was made in this time"),
         (false, 0) => {
             found(State::Missing, "no backup was made in this time, and none is configured (backup.directory)")
         }
@@ -359,8 +371,7 @@ fn change_record(facts: &Facts<'_>) -> Found {
         State::Covered,
         format!(
             "{changes} changes by administrators, {} of policies and {} of settings are in the log, each with who and when",
-            found_here.policies.len(),
-            found_here.settings.len()
+            found_here.policies.all, found_here.settings.all
         ),
     )
 }

@@ -1,6 +1,6 @@
 //! One pass over the log: everything that a report says of entries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Deserialize;
 
@@ -18,9 +18,13 @@ use crate::base::clock::Timestamp;
 pub const ACKNOWLEDGE: &str = "alert.acknowledge";
 /// What its entry says before the alert's number.
 pub const ACKNOWLEDGED: &str = "alert ";
+/// What the entry of a verification says before its verdict.
+pub const VERDICT: &str = "verdict ";
+/// The note of one that found nothing wrong.
+const SOUND: &str = "verdict sound";
 
 /// What was found between two entries.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Gathered {
     pub period: Period,
     pub totals: Totals,
@@ -30,15 +34,84 @@ pub struct Gathered {
     pub refusals: Table,
     pub latency: Vec<Latency>,
     pub changes: Vec<Row>,
-    pub policies: Vec<Noted>,
-    pub settings: Vec<Noted>,
-    pub backups: Vec<Noted>,
-    pub verifications: Vec<Noted>,
+    pub policies: Listed,
+    pub settings: Listed,
+    pub backups: Listed,
+    pub backup_verifications: Listed,
+    pub restores: Listed,
+    pub verifications: Listed,
+    /// Rows that no list has for want of room.
     pub left_out: u64,
     /// Who acknowledged an alert, by the alert's number.
     pub acknowledged_by: HashMap<u64, String>,
     /// Subjects that were erased.
     pub erased: u64,
+}
+
+/// Entries of one kind: the newest of them, and what can be said of all.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Oldest first, at most [`most::ROWS_MAX`].
+    pub rows: VecDeque<Noted>,
+    pub all: u64,
+    /// Of all: those that were done, also if nobody was left to be told. Of verifications those that found all sound.
+    pub good: u64,
+    /// Of all: those that failed, and verifications that found something.
+    pub failed: u64,
+    /// When the last good one was.
+    pub last_good: Option<String>,
+}
+
+impl Listed {
+    fn add(&mut self, noted: Noted, end: End) {
+        self.all += 1;
+        match end {
+            End::Good => {
+                self.good += 1;
+                self.last_good = Some(noted.at.clone());
+            }
+            End::Failed => self.failed += 1,
+            End::Neither => {}
+        }
+        if self.rows.len() >= most::ROWS_MAX {
+            // The newest say most.
+            self.rows.pop_front();
+        }
+        self.rows.push_back(noted);
+    }
+
+    fn left_out(&self) -> u64 {
+        self.all.saturating_sub(self.rows.len() as u64)
+    }
+}
+
+/// What an entry says of how something ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Good,
+    Failed,
+    /// It was refused, or says nothing of it.
+    Neither,
+}
+
+impl End {
+    fn of(entry: &Entry) -> Self {
+        match entry.outcome {
+            Outcome::Done | Outcome::Undelivered => Self::Good,
+            Outcome::Failed => Self::Failed,
+            _ => Self::Neither,
+        }
+    }
+
+    /// Of an entry that must also say that nothing was found: a check that was made is not one that was passed.
+    fn of_check(entry: &Entry) -> Self {
+        let mut notes = entry.reason.as_deref().unwrap_or_default().split("; ");
+        match Self::of(entry) {
+            Self::Good if notes.any(|note| note == SOUND) => Self::Good,
+            Self::Good => Self::Failed,
+            other => other,
+        }
+    }
 }
 
 /// Where a report begins and ends.
@@ -50,26 +123,37 @@ pub struct Range {
     pub first: u64,
     /// Sequence of the first entry that is not in it any more.
     pub end: u64,
+    /// Where retention removed entries of this time: when the first one was that is still there.
+    pub kept_since: Option<Timestamp>,
 }
 
 /// Lists that grow while the log is read.
 #[derive(Debug, Default)]
 struct Lists {
     changes: BTreeMap<String, u64>,
-    policies: Vec<Noted>,
-    settings: Vec<Noted>,
-    backups: Vec<Noted>,
-    verifications: Vec<Noted>,
-    left_out: u64,
+    policies: Listed,
+    settings: Listed,
+    backups: Listed,
+    backup_verifications: Listed,
+    restores: Listed,
+    verifications: Listed,
     acknowledged_by: HashMap<u64, String>,
     erased: u64,
 }
 
-/// Reads `range`, and what came after it for the sake of alerts that were looked at later. Ends early, with what it has,
-/// once `is_cancelled`.
-pub fn gather(audit: &Audit, range: Range, is_cancelled: &dyn Fn() -> bool) -> Result<Gathered, AuditError> {
+/// Reads `range`, and what came after it for the sake of alerts that were looked at later; `alerts` are the times of
+/// those that came in it. Ends early, with what it has, once `is_cancelled`.
+pub fn gather(
+    audit: &Audit,
+    range: Range,
+    alerts: &[Timestamp],
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Gathered, AuditError> {
     let mut summary = Summary::default();
     let mut steps = Steps::new(range.from, range.to);
+    for at in alerts {
+        steps.add_alert(*at);
+    }
     let mut lists = Lists::default();
     let mut folded = 0;
     each(audit, range.first, range.end, is_cancelled, |numbered| {
@@ -89,10 +173,17 @@ pub fn gather(audit: &Audit, range: Range, is_cancelled: &dyn Fn() -> bool) -> R
         lists.acknowledgement(&numbered.entry, numbered.open_personal());
     })?;
     let told = Told::deserialize(summary.to_json()).map_err(|error| AuditError::Refused(error.to_string()))?;
-    let Lists { changes, policies, settings, backups, verifications, left_out, acknowledged_by, erased } = lists;
+    let left_out = lists.left_out() + told.durations.len().saturating_sub(most::LATENCIES_MAX) as u64;
+    let Lists { changes, policies, settings, backups, backup_verifications, restores, verifications, .. } = lists;
     let mut changes: Vec<Row> = changes.into_iter().map(|(name, count)| Row { name, count }).collect();
     changes.sort_by_key(|row| std::cmp::Reverse(row.count));
-    let period = Period { from: range.from.rfc3339(), to: range.to.rfc3339(), first: told.first, last: told.last };
+    let period = Period {
+        from: range.from.rfc3339(),
+        to: range.to.rfc3339(),
+        kept_since: range.kept_since.map(Timestamp::rfc3339),
+        first: told.first,
+        last: told.last,
+    };
     Ok(Gathered {
         period,
         totals: Totals {
@@ -113,10 +204,12 @@ pub fn gather(audit: &Audit, range: Range, is_cancelled: &dyn Fn() -> bool) -> R
         policies,
         settings,
         backups,
+        backup_verifications,
+        restores,
         verifications,
         left_out,
-        acknowledged_by,
-        erased,
+        acknowledged_by: lists.acknowledged_by,
+        erased: lists.erased,
     })
 }
 
@@ -173,19 +266,32 @@ impl Lists {
             *self.changes.entry(operation.to_owned()).or_default() += 1;
         }
         self.erased += u64::from(operation == ERASE && entry.event == Event::Audit);
-        let list = match (entry.event, operation) {
-            (Event::Configuration, operation) if operation.starts_with("policy") => &mut self.policies,
-            (Event::Configuration, _) => &mut self.settings,
-            (_, "audit.verify") => &mut self.verifications,
-            (_, operation) if operation.starts_with("backup.") || operation.starts_with("restore") => &mut self.backups,
+        // By name: what only lists or shows something has no part in it.
+        let (list, end) = match (entry.event, operation) {
+            (Event::Configuration, operation) if operation.starts_with("policy") => {
+                (&mut self.policies, End::of(entry))
+            }
+            (Event::Configuration, _) => (&mut self.settings, End::of(entry)),
+            (_, "audit.verify") => (&mut self.verifications, End::of_check(entry)),
+            (_, "audit.verify_scheduled") => (&mut self.verifications, End::of(entry)),
+            (_, "backup.make" | "backup.now" | "backup.scheduled") => (&mut self.backups, End::of(entry)),
+            (_, "backup.verify" | "backup.verify_scheduled") => (&mut self.backup_verifications, End::of(entry)),
+            (_, "restore") => (&mut self.restores, End::of(entry)),
             _ => return,
         };
-        if list.len() >= most::ROWS_MAX {
-            // The newest say most.
-            list.remove(0);
-            self.left_out += 1;
-        }
-        list.push(noted(sequence, entry, personal));
+        list.add(noted(sequence, entry, personal), end);
+    }
+
+    fn left_out(&self) -> u64 {
+        let lists = [
+            &self.policies,
+            &self.settings,
+            &self.backups,
+            &self.backup_verifications,
+            &self.restores,
+            &self.verifications,
+        ];
+        lists.into_iter().map(Listed::left_out).sum()
     }
 
     fn acknowledgement(&mut self, entry: &Entry, personal: Option<&Personal>) {
@@ -219,3 +325,6 @@ fn noted(sequence: u64, entry: &Entry, personal: Option<&Personal>) -> Noted {
 fn who(entry: &Entry, personal: Option<&Personal>) -> Option<String> {
     personal.and_then(Personal::subject).or_else(|| entry.subject.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,12 @@ pub struct Report {
     pub settings: Vec<Noted>,
     /// Keys, credentials, tokens and accounts as they are now.
     pub ages: Vec<Age>,
+    /// Backups that were made, or failed.
     pub backups: Vec<Noted>,
-    /// Checks of the audit log that were asked for.
+    /// Backups that were opened and checked.
+    pub backup_verifications: Vec<Noted>,
+    pub restores: Vec<Noted>,
+    /// Checks of the audit log, asked for or by schedule.
     pub verifications: Vec<Noted>,
     /// What was left out of the lists above for want of room.
     pub left_out: u64,
@@ -67,6 +71,8 @@ pub struct Period {
     pub from: String,
     /// Entries from here on are not in the report.
     pub to: String,
+    /// Set where retention removed entries of this time: what came before is not in the report.
+    pub kept_since: Option<String>,
     /// Sequence of the first entry; none where there is no entry.
     pub first: Option<u64>,
     /// Sequence of the last entry.
@@ -93,11 +99,11 @@ pub struct Totals {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct OverTime {
     pub step_seconds: u64,
-    /// Steps with calls, oldest first.
+    /// Steps with calls or alerts, oldest first.
     pub steps: Vec<Step>,
 }
 
-/// Calls that ended within one step.
+/// Calls that ended, and alerts that came, within one step.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     pub from: String,
@@ -105,6 +111,8 @@ pub struct Step {
     pub done: u64,
     pub failed: u64,
     pub refused: u64,
+    /// Those that came first in this step.
+    pub alerts: u64,
     /// Half of the calls that ran took no longer.
     pub p50_ms: u64,
     /// 95 of 100 took no longer.

@@ -20,6 +20,8 @@ struct Page<'a> {
     style_hash: &'a str,
     calls: &'a str,
     durations: &'a str,
+    /// Empty where there was no alert.
+    alerts: &'a str,
     proof: Option<String>,
 }
 
@@ -40,8 +42,9 @@ pub fn html(report: &Report) -> Result<String, askama::Error> {
     let style = format!("{STYLE}{}", plot::STYLE);
     let style_hash = format!("sha256-{}", STANDARD.encode(sha256(&[style.as_bytes()])));
     let proof = report.log.proof.as_ref().and_then(|proof| serde_json::to_string_pretty(proof).ok());
-    let (calls, durations) = (calls(report), durations(report));
-    Page { report, style: &style, style_hash: &style_hash, calls: &calls, durations: &durations, proof }.render()
+    let (calls, durations, alerts) = (calls(report), durations(report), alerts(report));
+    let (calls, durations, alerts) = (calls.as_str(), durations.as_str(), alerts.as_str());
+    Page { report, style: &style, style_hash: &style_hash, calls, durations, alerts, proof }.render()
 }
 
 /// As milliseconds since 1970; where it is no time, nothing is drawn there.
@@ -89,6 +92,17 @@ fn durations(report: &Report) -> String {
     ];
     let plot = plot(report, Shape::Line, all);
     Plot { id: "durations", title: "Durations over time", description: &description, unit: "ms", ..plot }.svg()
+}
+
+fn alerts(report: &Report) -> String {
+    let count: u64 = report.over_time.steps.iter().map(|step| step.alerts).sum();
+    if count == 0 {
+        return String::new();
+    }
+    let minutes = report.over_time.step_seconds / 60;
+    let description = format!("Alerts by when they came first, in steps of {minutes} minutes: {count} of them.");
+    let plot = plot(report, Shape::Bars, vec![series(report, "alerts", |step| step.alerts)]);
+    Plot { id: "alerts-over-time", title: "Alerts over time", description: &description, unit: "alerts", ..plot }.svg()
 }
 
 #[cfg(test)]

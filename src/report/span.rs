@@ -27,6 +27,7 @@ struct Counts {
     done: u64,
     failed: u64,
     refused: u64,
+    alerts: u64,
     durations: Histogram,
 }
 
@@ -40,10 +41,19 @@ impl Steps {
         Self { first: from.0 / length_ms, last, length_ms, counts: BTreeMap::new() }
     }
 
-    /// Counts a call. One whose clock was off is counted at the nearer end.
+    /// What was counted at this time. What came when the clock was off is counted at the nearer end.
+    fn at(&mut self, at: Timestamp) -> &mut Counts {
+        self.counts.entry((at.0 / self.length_ms).clamp(self.first, self.last)).or_default()
+    }
+
+    /// Counts an alert.
+    pub(super) fn add_alert(&mut self, at: Timestamp) {
+        self.at(at).alerts += 1;
+    }
+
+    /// Counts a call.
     pub(super) fn add(&mut self, entry: &Entry) {
-        let step = (entry.at.0 / self.length_ms).clamp(self.first, self.last);
-        let counts = self.counts.entry(step).or_default();
+        let counts = self.at(entry.at);
         match entry.outcome {
             Outcome::Refused => counts.refused += 1,
             Outcome::Failed => counts.failed += 1,
@@ -60,6 +70,7 @@ impl Steps {
             done: counts.done,
             failed: counts.failed,
             refused: counts.refused,
+            alerts: counts.alerts,
             p50_ms: counts.durations.percentile(50),
             p95_ms: counts.durations.percentile(95),
             max_ms: counts.durations.max(),

@@ -53,8 +53,8 @@ pub struct Batch {
     pub puts: Vec<Put>,
     /// Canonical bytes of audit entries; the hook gives them their place in the log.
     pub leaves: Vec<Vec<u8>>,
-    /// Also goes onto a disk that is full, from the room kept aside: for the alarm that says so and for what frees
-    /// room. Nothing else may be urgent, or the room is gone when it is needed.
+    /// Also goes onto a disk that is full, from the room kept aside: for the alarm that says so, for what frees room, and
+    /// for what somebody at this machine does about an incident. Nothing else may be urgent, or the room is gone when it is needed.
     pub urgent: bool,
 }
 

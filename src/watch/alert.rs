@@ -38,10 +38,83 @@ pub struct AlertRecord {
     pub acknowledged: Option<Timestamp>,
     /// It is told once more, for it went on.
     pub update: bool,
+    /// Of an incident: what whoever opened it said of it.
+    pub incident: Option<OfIncident>,
+}
+
+/// What an incident's alert carries beside its line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfIncident {
+    /// Its type.
+    pub kind: String,
+    /// What it concerns.
+    pub systems: Vec<String>,
+    /// Its number and its title.
+    pub title: String,
+    /// What is known; may be empty.
+    pub description: String,
+}
+
+impl OfIncident {
+    /// In one line.
+    pub fn line(&self) -> String {
+        format!("{}: {}; affected: {}", self.kind, self.title, self.systems.join(", "))
+    }
+
+    fn told(&self) -> String {
+        let known = Some(&self.description).filter(|known| !known.is_empty());
+        known.map_or_else(|| self.title.clone(), |known| format!("{}. {known}", self.title))
+    }
 }
 
 impl Record for AlertRecord {
     const TABLE: &'static str = "alerts";
+    const FORMAT: u8 = 2;
+}
+
+/// As rows were before alerts of incidents had fields of their own.
+#[derive(Serialize, Deserialize)]
+struct Former {
+    id: u64,
+    event: SecurityEvent,
+    severity: Severity,
+    first: Timestamp,
+    last: Timestamp,
+    count: u64,
+    subject: Option<String>,
+    entry: Option<u64>,
+    detail: String,
+    action: Option<String>,
+    acknowledged: Option<Timestamp>,
+    update: bool,
+}
+
+impl Record for Former {
+    const TABLE: &'static str = "alerts";
+}
+
+fn decode(row: &[u8]) -> Result<AlertRecord, StoreError> {
+    if row.first() != Some(&Former::FORMAT) {
+        return codec::decode(row);
+    }
+    let Former { id, event, severity, first, last, count, subject, entry, detail, action, acknowledged, update } =
+        codec::decode(row)?;
+    let incident = None;
+    Ok(AlertRecord {
+        id,
+        event,
+        severity,
+        first,
+        last,
+        count,
+        subject,
+        entry,
+        detail,
+        action,
+        acknowledged,
+        update,
+        incident,
+    })
 }
 
 impl AlertRecord {
@@ -65,17 +138,23 @@ impl AlertRecord {
 
     /// What incident management asks of a notification, in its words.
     pub fn notification(&self) -> Value {
-        let (kind, systems, description) = match self.event {
-            SecurityEvent::Incident => incident_of(&self.detail),
-            event => (event.as_str(), vec![event.system()], self.detail.as_str()),
+        let system = self.event.system().to_owned();
+        let (kind, systems, description) = match &self.incident {
+            Some(incident) => (incident.kind.as_str(), incident.systems.clone(), incident.told()),
+            None => (self.event.as_str(), vec![system], self.detail.clone()),
         };
         json!({
             "severity": self.severity.as_str(),
             "type": kind,
             "timestamp": self.last.rfc3339(),
             "affected_systems": systems,
-            "description": if description.is_empty() { self.event.about() } else { description },
+            "description": if description.is_empty() { self.event.about() } else { &description },
         })
+    }
+
+    /// An incident of high severity or above is told to every place, whatever else that wants to hear of.
+    pub fn is_grave_incident(&self) -> bool {
+        self.event == SecurityEvent::Incident && self.severity >= Severity::High
     }
 
     /// One line for people.
@@ -92,20 +171,6 @@ impl AlertRecord {
         }
         line
     }
-}
-
-/// What stands between the parts of an incident's detail.
-const AFFECTED: &str = "; affected: ";
-
-/// The detail of an alert about an incident: its type, what is known, what it concerns.
-pub fn incident_detail(kind: &str, description: &str, systems: &[String]) -> String {
-    format!("{kind}: {description}{AFFECTED}{}", systems.join(", "))
-}
-
-fn incident_of(detail: &str) -> (&str, Vec<&str>, &str) {
-    let (kind, rest) = detail.split_once(": ").unwrap_or((SecurityEvent::Incident.as_str(), detail));
-    let (description, systems) = rest.rsplit_once(AFFECTED).unwrap_or((rest, ""));
-    (kind, systems.split(", ").filter(|system| !system.is_empty()).collect(), description)
 }
 
 /// The row of an alert at `sequence`.
@@ -141,11 +206,11 @@ pub fn next(snapshot: &Snapshot) -> Result<u64, StoreError> {
 pub fn after(snapshot: &Snapshot, after: u64, rows_max: usize) -> Result<Vec<(u64, AlertRecord)>, StoreError> {
     let from = after.saturating_add(1).to_be_bytes();
     let rows = snapshot.scan(Table::Alerts, &from, &AFTER_ALL, rows_max)?;
-    rows.into_iter().map(|(key, value)| Ok((sequence(key)?, codec::decode(&value)?))).collect()
+    rows.into_iter().map(|(key, value)| Ok((sequence(key)?, decode(&value)?))).collect()
 }
 
 pub fn get(snapshot: &Snapshot, id: u64) -> Result<Option<AlertRecord>, StoreError> {
-    snapshot.get(Table::Alerts, &id.to_be_bytes())?.map(|bytes| codec::decode(&bytes)).transpose()
+    snapshot.get(Table::Alerts, &id.to_be_bytes())?.map(|bytes| decode(&bytes)).transpose()
 }
 
 fn sequence(key: Vec<u8>) -> Result<u64, StoreError> {
@@ -166,4 +231,62 @@ pub fn cursor_row(place: &str, sequence: u64) -> Put {
 
 fn cursor_key(place: &str) -> String {
     format!("watch/cursor/{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(incident: Option<OfIncident>) -> AlertRecord {
+        AlertRecord {
+            id: 7,
+            event: SecurityEvent::Incident,
+            severity: Severity::High,
+            first: Timestamp(1_790_000_000_000),
+            last: Timestamp(1_790_000_000_123),
+            count: 1,
+            subject: None,
+            entry: None,
+            detail: "a detail".into(),
+            action: None,
+            acknowledged: None,
+            update: false,
+            incident,
+        }
+    }
+
+    #[test]
+    fn a_notification_tells_what_was_said_whatever_stands_in_it() {
+        let incident = OfIncident {
+            kind: "leak: of a token".into(),
+            systems: vec!["crm, the old one".into(), "host: a".into()],
+            title: "incident 2: found; affected: all".into(),
+            description: "on a pastebin".into(),
+        };
+        let told = of(Some(incident)).notification();
+        assert_eq!(told["type"], "leak: of a token");
+        assert_eq!(told["affected_systems"], json!(["crm, the old one", "host: a"]));
+        assert_eq!(told["description"], "incident 2: found; affected: all. on a pastebin");
+    }
+
+    #[test]
+    fn a_row_of_before_is_read() {
+        let alert = of(None);
+        let former = Former {
+            id: alert.id,
+            event: alert.event,
+            severity: alert.severity,
+            first: alert.first,
+            last: alert.last,
+            count: alert.count,
+            subject: None,
+            entry: None,
+            detail: alert.detail.clone(),
+            action: None,
+            acknowledged: None,
+            update: false,
+        };
+        assert_eq!(decode(&codec::encode(&former).unwrap()).unwrap(), alert);
+        assert_eq!(decode(&codec::encode(&alert).unwrap()).unwrap(), alert);
+    }
 }

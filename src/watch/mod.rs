@@ -26,7 +26,7 @@ use crate::base::clock::Timestamp;
 use crate::base::severity::Severity;
 use crate::config;
 use crate::store::{Batch, Health, Put, Store, StoreError};
-use alert::AlertRecord;
+use alert::{AlertRecord, OfIncident};
 use event::SecurityEvent;
 use notify::Place;
 use rule::{Finding, Rules, Who};
@@ -229,24 +229,19 @@ impl Watch {
             action,
             acknowledged: None,
             update: false,
+            incident: None,
         };
         state.next += 1;
         log(&alert);
         state.storm.open(who.key(), who.session.clone(), alert.clone());
-        let raised = Raised { alert, who };
-        if !state.unsaved.is_empty() {
-            // Places are told in the order of the numbers: one that is written later would never be sent.
-            keep_for_later(&mut state, raised);
-        } else if let Err(error) = self.keep(&raised, Vec::new()).await {
-            tracing::error!(%error, "an alert could not be kept; it is tried again");
-            keep_for_later(&mut state, raised);
-        }
+        self.keep_in_order(&mut state, Raised { alert, who }).await;
     }
 
     /// Makes an alert of an incident that somebody opened: by itself, with nothing folded, for each is another.
-    pub async fn announce(&self, severity: Severity, detail: String) {
+    pub async fn announce(&self, severity: Severity, incident: OfIncident) {
         let now = self.audit.now();
         let mut state = self.state.lock().await;
+        self.save(&mut state).await;
         let alert = AlertRecord {
             id: state.next,
             event: SecurityEvent::Incident,
@@ -256,19 +251,25 @@ impl Watch {
             count: 1,
             subject: None,
             entry: None,
-            detail,
+            detail: incident.line(),
             action: None,
             acknowledged: None,
             update: false,
+            incident: Some(incident),
         };
         state.next += 1;
         log(&alert);
-        let raised = Raised { alert, who: Who::default() };
-        if let Err(error) = self.keep(&raised, Vec::new()).await {
-            tracing::error!(%error, "the alert of an incident could not be kept; it is tried again");
-            if state.unsaved.len() < bound::ALERT_BATCH_MAX {
-                state.unsaved.push_back(raised);
-            }
+        self.keep_in_order(&mut state, Raised { alert, who: Who::default() }).await;
+    }
+
+    /// Keeps an alert, now or after those that could not be kept before it: places are told in the order of the
+    /// numbers, and one that is written later than a greater number would never be sent.
+    async fn keep_in_order(&self, state: &mut State, raised: Raised) {
+        if !state.unsaved.is_empty() {
+            keep_for_later(state, raised);
+        } else if let Err(error) = self.keep(&raised, Vec::new()).await {
+            tracing::error!(%error, "an alert could not be kept; it is tried again");
+            keep_for_later(state, raised);
         }
     }
 
@@ -328,6 +329,14 @@ impl Watch {
         Ok(found.take(bound::ALERT_LIST_MAX).collect())
     }
 
+    /// All alerts that began before `to` and went on until `from` or later, newest first. Bounded by how many are kept
+    /// ([`bound::ALERT_ROWS_MAX`]).
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<AlertRecord>, StoreError> {
+        let rows = self.store().read(|snapshot| alert::after(snapshot, 0, row_count()))?;
+        let wanted = |alert: &AlertRecord| !alert.update && alert.last >= from && alert.first < to;
+        Ok(rows.into_iter().rev().map(|(_, alert)| alert).filter(wanted).collect())
+    }
+
     /// Notes that somebody has looked at an alert; `None` where there is none of this id.
     pub async fn acknowledge(&self, id: u64) -> Result<Option<AlertRecord>, StoreError> {
         // Held against an update of the same row.
@@ -357,6 +366,7 @@ impl Watch {
             action: None,
             acknowledged: None,
             update: false,
+            incident: None,
         };
         log(&alert);
         let answers = self.places.iter().map(|place| async {
@@ -395,11 +405,19 @@ fn log(alert: &AlertRecord) {
     }
 }
 
-/// Bounded: of thousands the newest say nothing that the first did not.
+/// Bounded: of thousands the newest say nothing that the first did not. An incident is somebody's word, so another
+/// alert makes room for it.
 fn keep_for_later(state: &mut State, raised: Raised) {
-    if state.unsaved.len() < bound::ALERT_BATCH_MAX {
-        state.unsaved.push_back(raised);
+    let is_incident = |raised: &Raised| raised.alert.event == SecurityEvent::Incident;
+    if state.unsaved.len() >= bound::ALERT_BATCH_MAX {
+        let other = state.unsaved.iter().rposition(|kept| !is_incident(kept));
+        let gone = other.filter(|_| is_incident(&raised)).and_then(|at| state.unsaved.remove(at));
+        if gone.is_none() {
+            tracing::error!(id = raised.alert.id, "an alert is not kept: too many wait for the store already");
+            return;
+        }
     }
+    state.unsaved.push_back(raised);
 }
 
 #[cfg(test)]

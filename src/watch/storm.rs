@@ -91,6 +91,7 @@ mod tests {
             action: None,
             acknowledged: None,
             update: false,
+            incident: None,
         }
     }
 

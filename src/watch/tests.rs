@@ -343,3 +343,54 @@ async fn entries_that_came_too_fast_are_told() {
     assert_eq!((alert.event, alert.detail.as_str()), (SecurityEvent::WatchLagged, "8 entries were not looked at"));
     running.stop().await;
 }
+
+fn of_incident(title: &str) -> OfIncident {
+    OfIncident { kind: "leak".into(), systems: vec!["crm".into()], title: title.into(), description: String::new() }
+}
+
+#[tokio::test]
+async fn alerts_of_a_time_are_those_of_that_time_and_all_of_them() {
+    let rig = Rig::new();
+    let running = rig.run(Vec::new(), Arc::new(NoSanctions)).await;
+    let count = u64::try_from(bound::ALERT_LIST_MAX).unwrap() + 3;
+    let began = running.audit.now();
+    running.watch.announce(Severity::High, of_incident("the first")).await;
+    rig.clock.advance(Duration::from_secs(60));
+    let later = running.audit.now();
+    // More than a list shows came since.
+    let first = running.watch.list(None, Severity::Low).unwrap()[0].clone();
+    let rows = (0..count).map(|number| {
+        let (id, at) = (first.id + 1 + number, Timestamp(later.0 + number));
+        alert::row(id, &AlertRecord { id, first: at, last: at, ..first.clone() }).unwrap()
+    });
+    for some in rows.collect::<Vec<_>>().chunks(100) {
+        running.audit.store().commit(Batch::puts(some.to_vec())).await.unwrap();
+    }
+    let of_then = running.watch.between(began, later).unwrap();
+    assert_eq!(of_then.iter().map(|alert| alert.id).collect::<Vec<_>>(), [first.id]);
+    let since = running.watch.between(later, Timestamp(u64::MAX)).unwrap();
+    assert_eq!((since.len() as u64, since[0].id), (count, first.id + count), "newest first, and none is left out");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_incident_displaces_another_alert_that_waits_for_the_store() {
+    let rig = Rig::new();
+    let running = rig.run(Vec::new(), Arc::new(NoSanctions)).await;
+    running.watch.announce(Severity::High, of_incident("a leak")).await;
+    let incident = running.watch.list(None, Severity::Low).unwrap()[0].clone();
+    running.stop().await;
+    let raised = |id, event| {
+        let alert = AlertRecord { id, event, ..incident.clone() };
+        Raised { alert, who: Who::default() }
+    };
+    let mut state = State { next: 0, storm: Storm::default(), unsaved: VecDeque::new() };
+    let most = bound::ALERT_BATCH_MAX as u64;
+    for id in 0..=most {
+        keep_for_later(&mut state, raised(id, SecurityEvent::SuspiciousPatterns));
+    }
+    let ids = |state: &State| state.unsaved.iter().map(|raised| raised.alert.id).collect::<Vec<_>>();
+    assert_eq!(ids(&state), (0..most).collect::<Vec<_>>(), "another alert displaces none");
+    keep_for_later(&mut state, raised(most + 1, SecurityEvent::Incident));
+    assert_eq!(ids(&state), (0..most - 1).chain([most + 1]).collect::<Vec<_>>());
+}

@@ -2,13 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::client::Client;
-use crate::harness::{Installation, PATIENCE, base_headers, text};
+use crate::harness::{Installation, MODERN, PATIENCE, Server, base_headers, text};
 use crate::strongroom::{check, told};
 
 /// The holder of a token that the running server issued.
@@ -64,12 +65,50 @@ fn an_incident_is_on_record_from_its_opening_to_its_lessons() {
     check(&installation.run(&["incident", "note", &id, "too late"]), 73, &["was closed"]);
     check(&installation.run(&["incident", "show", "99"]), 66, &["no incident 99"]);
     let listed = installation.json(&["incident", "list"]);
-    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["older"]), (1, &json!(0)));
+    assert_eq!(installation.json(&["incident", "list", "--before", &id])["items"], json!([]));
     let operations: Vec<Value> =
         installation.entries().iter().filter(|it| it["outcome"] == "done").map(|it| it["operation"].clone()).collect();
     for operation in ["incident.open", "incident.note", "incident.close"] {
         assert!(operations.contains(&json!(operation)), "{operation}: {operations:?}");
     }
+}
+
+/// The command at a terminal, where somebody types these lines. `None` where there is no script(1).
+fn typed(installation: &Installation, arguments: &[&str], lines: &str) -> Option<Output> {
+    let inner = installation.command(arguments);
+    let words = std::iter::once(inner.get_program()).chain(inner.get_args());
+    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut script = Command::new("script");
+    script.args(["-qec", &line.join(" "), "/dev/null"]);
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = script.spawn().ok()?;
+    running.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    Some(running.wait_with_output().unwrap())
+}
+
+#[test]
+fn at_a_terminal_closing_asks_for_what_was_left_out_until_it_is_said() {
+    let installation = Installation::new();
+    let id = open(&installation, "low").to_string();
+    // The first answer is empty, and asked for again.
+    let Some(output) = typed(&installation, &["incident", "close", &id], "\nshorter lives\nann, the authority\n")
+    else {
+        eprintln!("there is no script(1) here: what a terminal asks was not tried");
+        return;
+    };
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("What is done otherwise").count(), 2, "{said}");
+    let shown = installation.json(&["incident", "show", &id]);
+    assert_eq!((&shown["lessons"], &shown["notified"]), (&json!("shorter lives"), &json!(["ann", "the authority"])));
+    assert!(!shown["closed"].is_null(), "{shown}");
 }
 
 #[test]
@@ -108,6 +147,66 @@ fn containing_a_principal_ends_revokes_and_bans_with_one_entry() {
     let server = installation.serve();
     assert!([401, 403].contains(&thief.call(&server, "list_libraries").status));
     installation.verify();
+}
+
+/// The session of a principal, as the operator reads it off the list.
+fn session_of(installation: &Installation, principal: &str) -> String {
+    let listed = installation.json(&["session", "list"]);
+    let items = listed["items"].as_array().unwrap();
+    let found = items.iter().find(|item| item["principal"] == principal).unwrap_or_else(|| panic!("{listed}"));
+    found["session"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn whoever_is_contained_by_its_session_does_not_come_back_in_another() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    // An older client: a connection, which it would open again.
+    let thief = issued(&installation, "thief");
+    let connection = thief.begin(&server);
+    assert_eq!(thief.list(&server, &connection).status, 200);
+    let contained = installation.json(&["contain", "--session", &session_of(&installation, "token:thief")]);
+    assert_eq!(contained["banned"].as_array().unwrap().len(), 2, "{contained}");
+    assert!(contained["banned"].to_string().contains("credential token:thief"), "{contained}");
+    assert_ne!(thief.list(&server, &connection).status, 200);
+    assert!([401, 403].contains(&thief.initialize(&server).status));
+    assert!([401, 403].contains(&thief.call(&server, "list_libraries").status));
+    // A newer one: its credential is its session.
+    let other = issued(&installation, "other");
+    assert_eq!(other.call(&server, "list_libraries").status, 200);
+    installation.json(&["contain", "--session", &session_of(&installation, "token:other")]);
+    assert!([401, 403].contains(&other.call(&server, "list_libraries").status));
+    server.call("list_libraries", json!({}));
+}
+
+#[test]
+fn where_nobody_shows_a_credential_a_contained_session_stays_shut() {
+    let mut installation = Installation::new();
+    installation.set("HTTP_AUTHENTICATION", "none");
+    // Nobody's header is none.
+    let call = |server: &Server| {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "list_libraries", "arguments": {}, "_meta": {
+                "io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}}});
+        let mut headers = base_headers("");
+        headers.retain(|(name, _)| *name != "Authorization");
+        let of_call = [("MCP-Protocol-Version", MODERN), ("Mcp-Method", "tools/call"), ("Mcp-Name", "list_libraries")];
+        headers.extend(of_call);
+        server.raw("POST", "/mcp", &headers, &body.to_string())
+    };
+    let server = installation.serve();
+    assert_eq!(call(&server).status, 200);
+    let session = session_of(&installation, "anonymous");
+    let contained = installation.json(&["contain", "--session", &session]);
+    assert_eq!(contained["ended"], json!([session]), "{contained}");
+    let refused = call(&server);
+    assert!(refused.body.contains("banned") && refused.status != 200, "{} {}", refused.status, refused.body);
+    // Over a restart, too.
+    assert_eq!(server.terminate(), Some(0));
+    let server = installation.serve();
+    assert!(call(&server).body.contains("banned"));
+    installation.json(&["ban", "lift", "session", &session]);
+    assert_eq!(call(&server).status, 200);
 }
 
 #[test]
@@ -153,6 +252,57 @@ fn containing_a_connector_switches_it_off() {
     drop(server);
 }
 
+fn header(name: &str, kind: tar::EntryType, bytes: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_path(name).unwrap();
+    header.set_entry_type(kind);
+    (header.set_mode(0o644), header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+    header.set_size(bytes);
+    header.set_cksum();
+    header
+}
+
+/// A block of 512 bytes that begins with these.
+fn block(content: &[u8]) -> Vec<u8> {
+    let mut block = content.to_vec();
+    block.resize(512, 0);
+    block
+}
+
+/// Another record after the last member, which would overwrite the first one.
+fn appended(evidence: &[u8]) -> Vec<u8> {
+    let content = b"{\"title\": \"nothing happened\"}";
+    let header = header("incident.json", tar::EntryType::Regular, content.len() as u64);
+    let end = evidence.len() - 1024;
+    [&evidence[..end], header.as_bytes(), &block(content), &[0; 1024]].concat()
+}
+
+/// Where a member begins.
+fn place(evidence: &[u8], name: &str) -> usize {
+    let begins = |block: &[u8]| block.starts_with(name.as_bytes()) && block[name.len()] == 0;
+    512 * evidence.chunks(512).position(begins).unwrap()
+}
+
+/// The record as a link to elsewhere, with its content as before.
+fn relinked(evidence: &[u8]) -> Vec<u8> {
+    let mut forged = evidence.to_vec();
+    let at = place(evidence, "incident.json");
+    let mut header = tar::Header::from_byte_slice(&evidence[at..at + 512]).clone();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_link_name("/etc/passwd").unwrap();
+    header.set_cksum();
+    forged[at..at + 512].copy_from_slice(header.as_bytes());
+    forged
+}
+
+/// The record under a long name, which says that it is called something else.
+fn renamed(evidence: &[u8]) -> Vec<u8> {
+    let at = place(evidence, "incident.json");
+    let name = b"elsewhere/incident.json\0";
+    let header = header("././@LongLink", tar::EntryType::GNULongName, name.len() as u64);
+    [&evidence[..at], header.as_bytes(), &block(name), &evidence[at..]].concat()
+}
+
 #[test]
 fn evidence_verifies_elsewhere_and_tells_when_it_was_changed() {
     let installation = Installation::new();
@@ -194,6 +344,11 @@ fn evidence_verifies_elsewhere_and_tells_when_it_was_changed() {
             bytes.windows(old.len()).position(|window| window == old.as_bytes()).unwrap_or_else(|| panic!("{old}"));
         bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
         std::fs::write(&changed, &bytes).unwrap();
+        check(&verify(&changed, &key), 1, &["tampered"]);
+    }
+    // What tar would unpack beside or over what was checked.
+    for forged in [appended(&whole), relinked(&whole), renamed(&whole)] {
+        std::fs::write(&changed, &forged).unwrap();
         check(&verify(&changed, &key), 1, &["tampered"]);
     }
     std::fs::write(&changed, &whole[..whole.len() / 2]).unwrap();
@@ -288,7 +443,15 @@ fn contacts_are_told_of_what_is_high_and_of_nothing_less() {
     open(&installation, "critical");
     let high = mails.recv_timeout(PATIENCE).unwrap();
     assert_eq!(high.to, ["security@example.org", "ciso@example.org"], "{}", high.text);
-    for part in ["Severity high", "Type", "credential_leak", "Affected", "token:thief, connector crm", "incident 2"] {
+    for part in [
+        "on a pastebin",
+        "Severity high",
+        "Type",
+        "credential_leak",
+        "Affected",
+        "token:thief, connector crm",
+        "incident 2",
+    ] {
         assert!(high.text.contains(part), "{part}: {}", high.text);
     }
     let critical = mails.recv_timeout(PATIENCE).unwrap();
@@ -334,13 +497,30 @@ fn a_notification_has_severity_type_timestamp_affected_systems_and_description()
     let told = &body["notification"];
     assert_eq!((&told["severity"], &told["type"]), (&json!("critical"), &json!("credential_leak")), "{body}");
     assert_eq!(told["affected_systems"], json!(["token:thief", "connector crm"]));
-    assert!(told["description"].as_str().unwrap().contains("A token was found in public"));
+    let description = told["description"].as_str().unwrap();
+    assert!(description.contains("A token was found in public") && description.contains("on a pastebin"), "{body}");
     assert!(told["timestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(server.raw("POST", "/mcp", &base_headers("Bearer wrong"), "{}").status, 401);
     let body = bodies.recv_timeout(PATIENCE).unwrap();
     let told = &body["notification"];
     assert_eq!(told["type"], "authentication_failures");
     assert_eq!((&told["severity"], &told["affected_systems"]), (&json!("medium"), &json!(["authentication"])));
+    drop(server);
+}
+
+#[test]
+fn an_incident_that_is_high_goes_to_a_place_that_wants_only_what_is_critical() {
+    let (url, bodies) = webhook();
+    let mut installation = Installation::new();
+    check(&told(&installation, &["credential", "set", "hook"], "a-webhook-secret-of-some-length\n"), 0, &[]);
+    installation.set("WATCH_WEBHOOK_URL", &url);
+    installation.set("WATCH_WEBHOOK_CREDENTIAL", "hook");
+    installation.set("WATCH_SEVERITY", "critical");
+    let server = installation.serve();
+    open(&installation, "medium");
+    open(&installation, "high");
+    let body = bodies.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(body["notification"]["severity"], "high", "{body}");
     drop(server);
 }
 
@@ -366,6 +546,29 @@ fn a_contact_that_is_none_is_refused_at_the_start() {
     let mut installation = Installation::new();
     installation.set("CONTACTS_CISO", "the chief");
     check(&installation.run(&["config", "check"]), 78, &["contacts.ciso", "security@example.org"]);
+}
+
+#[test]
+fn contacts_that_no_mail_can_reach_are_said_to_be_so() {
+    let mut installation = Installation::new();
+    let warnings = |installation: &Installation| installation.json(&["config", "check"])["warnings"].clone();
+    assert_eq!(warnings(&installation), json!([]));
+    installation.set("CONTACTS_CISO", "ciso@example.org");
+    assert!(warnings(&installation)[0].as_str().unwrap().contains("watch.smtp_server"));
+    let doctor = installation.run(&["doctor"]);
+    assert!(text(&doctor.stdout).contains("watch.smtp_server"), "{}", text(&doctor.stdout));
+    installation.set("WATCH_SMTP_SERVER", "mail.example.org");
+    installation.set("WATCH_SMTP_FROM", "sekisho@example.org");
+    installation.set("WATCH_SMTP_TO", "[\"ops@example.org\"]");
+    assert_eq!(warnings(&installation), json!([]));
+}
+
+#[test]
+fn a_drill_where_everything_is_frozen_is_not_begun() {
+    let installation = Installation::new();
+    installation.json(&["freeze"]);
+    check(&installation.run(&["incident", "drill", "--freeze"]), 69, &["unfreeze"]);
+    assert_eq!(installation.json(&["incident", "list"])["items"], json!([]), "nothing of it is on record");
 }
 
 #[test]

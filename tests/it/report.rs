@@ -116,6 +116,8 @@ fn a_report_tells_of_changes_backups_keys_and_proves_its_last_entry() {
     assert!(operations("policies").iter().any(|row| row.starts_with("policy ")), "{report}");
     assert_eq!(operations("backups"), ["backup.make done"]);
     assert_eq!(operations("verifications"), ["audit.verify done"]);
+    assert!(report["verifications"][0]["reason"].as_str().unwrap().contains("verdict sound"), "{report}");
+    assert_eq!(operations("backup_verifications"), [""; 0]);
     let made = report["changes"].as_array().unwrap().iter().find(|row| row["name"] == "token.issue").unwrap();
     assert_eq!(made["count"], 1);
     let ages = report["ages"].as_array().unwrap();

@@ -26,6 +26,11 @@ fn a_pruned_log_stays_sound_provable_and_usable() {
             rows(&database(&installation), "audit_entries").first_key_value().unwrap().0[..],
             512_u64.to_be_bytes()
         );
+        // A report of a time whose beginning is gone says so.
+        let report = installation.json(&["report", "--format", "json"]);
+        assert_eq!((&report["period"]["first"], report["period"]["kept_since"].is_string()), (&json!(512), true));
+        let report = installation.json(&["report", "--format", "json", "--from", "0s"]);
+        assert!(report["period"]["kept_since"].is_null(), "nothing of that time is gone: {}", report["period"]);
         let entry = installation
             .entries()
             .into_iter()

@@ -95,7 +95,17 @@ impl Open {
 
     /// Ending it denies the credential: the session is the credential's own, and there is one.
     pub(super) fn denies_when_ended(&self) -> bool {
-        self.handle == Handle::Credential && self.is_kept() && *self.scheme != *Scheme::None.as_str()
+        self.handle == Handle::Credential && self.is_kept() && !self.is_nobodys()
+    }
+
+    /// Nobody showed a credential for it, and it is not of this machine.
+    pub(super) fn is_nobodys(&self) -> bool {
+        *self.scheme == *Scheme::None.as_str()
+    }
+
+    /// Whoever holds its credential opens another connection when this one ends.
+    pub(super) fn is_reopened(&self) -> bool {
+        self.handle != Handle::Credential && self.is_kept() && !self.is_nobodys()
     }
 
     /// As it is stored; `None` where it is not.

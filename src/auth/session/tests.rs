@@ -304,6 +304,40 @@ fn ending_a_connection_or_a_session_at_this_machine_denies_nobody() {
 }
 
 #[test]
+fn a_contained_session_is_not_followed_by_another_one() {
+    let (_, sessions) = sessions();
+    let (ann, anonymous, handle) = (token("ann"), Principal::anonymous(), connection());
+    let nobodys = enter(&sessions, &anonymous, &Handle::Credential).unwrap().id.short().to_owned();
+    let connected = enter(&sessions, &ann, &handle).unwrap().id.short().to_owned();
+    // Where nobody shows a credential the session stays, and a ban of its id finds it.
+    let ended = sessions.contain(&[Which::Short(nobodys.clone())]).unwrap();
+    assert_eq!((ended.len(), ended[0].rows.len()), (1, 0));
+    assert_eq!(sessions.shorts_of(&anonymous, &Handle::Credential).unwrap().0, nobodys);
+    // A connection ends, and it is known whose credential would open the next.
+    let returning = sessions.returning(&connected);
+    assert_eq!(returning.iter().map(|it| &**it).collect::<Vec<_>>(), ["token:ann"]);
+    assert!(sessions.returning(&nobodys).is_empty());
+    assert_eq!(sessions.contain(&[Which::Short(connected)]).unwrap().len(), 1);
+    assert!(sessions.shorts_of(&ann, &handle).is_none());
+}
+
+#[test]
+fn where_there_is_no_room_for_denials_no_session_ends() {
+    let (_, sessions) = sessions();
+    for number in 0..bound::DENIALS_MAX - 1 {
+        sessions.lock().denied.insert(format!("token:{number}").into());
+    }
+    let (ann, bob) = (token("ann"), token("bob"));
+    for principal in [&ann, &bob] {
+        enter(&sessions, principal, &Handle::Credential).unwrap();
+    }
+    let both = [Which::Principal(ann.id.to_string()), Which::Principal(bob.id.to_string())];
+    assert!(matches!(sessions.contain(&both), Err(SessionError::TooManyDenials)));
+    assert_eq!(sessions.list().1, 2, "both are there still");
+    assert_eq!(sessions.contain(&both[..1]).unwrap().len(), 1);
+}
+
+#[test]
 fn a_list_has_no_whole_id_and_the_last_used_first() {
     let (clock, sessions) = sessions();
     let first = enter(&sessions, &token("ann"), &Handle::Credential).unwrap().id;

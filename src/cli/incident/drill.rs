@@ -31,6 +31,11 @@ struct Drill<'a> {
 
 /// Goes through all phases; what does not work ends the phases, never the cleaning up.
 pub(super) async fn run(context: &Context, reach: &Reach, freeze: bool) -> Result<u8, Failure> {
+    let status = reach.ask("status", json!({})).await?;
+    if status["frozen"] == true {
+        let public = "everything is frozen, and a drill needs it served: practise after `sekisho unfreeze`";
+        return Err(Failure::unavailable(public));
+    }
     let name = format!("drill-{}", hex(&random_bytes::<4>().map_err(Failure::internal)?));
     // Where the server writes and this command reads, whatever temporary directory each of them has.
     let file = context.places()?.data.join(format!("{name}.evidence"));
@@ -120,11 +125,6 @@ impl Drill<'_> {
 
     async fn freeze(&mut self) -> Result<(), Failure> {
         let phase = Phase::Containment;
-        let before = self.reach.ask("status", json!({})).await?;
-        if before["frozen"] == true {
-            self.expect(phase, "it is frozen already, and stays so", true, "");
-            return Ok(());
-        }
         self.reach.ask("freeze", json!({"reason": "a drill"})).await?;
         self.frozen = true;
         let refused = self.reach.ask("library.list", json!({})).await.is_err();

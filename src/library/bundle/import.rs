@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,7 +100,10 @@ impl Libraries {
         }
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            let mut file = File::open(&path).map_err(BundleError::file(&path))?;
+            // A pipe has no end to wait for, and the metadata say what it is.
+            let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+            let opened = File::options().read(true).custom_flags(flags).open(&path);
+            let mut file = opened.map_err(BundleError::file(&path))?;
             if !file.metadata().map_err(BundleError::file(&path))?.is_file() {
                 return Err(BundleError::Form("it is no plain file".to_owned()).into());
             }
@@ -258,9 +262,8 @@ impl<'a> Import<'a> {
             keep.push(before.generation);
         }
         also.puts.push(keep::profile_row(&change.library.name, brought.clone()));
-        change.make_visible(also)?;
-        // Nothing is lost if this does not come to its end: the next import sweeps again.
-        change.sweep(&keep)?;
+        // Nothing is lost if the sweep does not come to its end: the next import sweeps again.
+        change.show(also, &keep)?;
         if let Some(profile) = brought {
             libraries.shape.install(&keep::files(&profile)?);
         }

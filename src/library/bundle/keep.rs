@@ -49,13 +49,18 @@ pub(super) fn before(snapshot: &Snapshot, library: &str) -> Result<Option<Before
     Ok(Some(Before { library: record::decode_library(&library)?, profile }))
 }
 
+/// The generation that a library may be taken back to.
+pub(in crate::library) fn generation_before(snapshot: &Snapshot, library: &str) -> Result<Option<u64>, LibraryError> {
+    Ok(before(snapshot, library)?.map(|before| before.library.generation))
+}
+
 /// The profile that a library's bundle brought, as JSON.
 pub(super) fn profile(snapshot: &Snapshot, library: &str) -> Result<Option<Vec<u8>>, StoreError> {
     snapshot.get(Table::Meta, profile_key(library).as_bytes())
 }
 
 /// The row that keeps `library` and its profile as what was before.
-pub(super) fn before_row(library: &LibraryRecord, profile: Option<Vec<u8>>) -> Result<Put, StoreError> {
+pub(in crate::library) fn before_row(library: &LibraryRecord, profile: Option<Vec<u8>>) -> Result<Put, StoreError> {
     let record = BeforeRecord { library: codec::encode(library)?, profile };
     Ok(Put::new(Table::Meta, before_key(&library.name), codec::encode(&record)?))
 }

@@ -38,8 +38,10 @@ use std::io;
 
 pub use export::Exported;
 pub use import::{Checked, How, Imported};
-pub(super) use keep::forgotten;
+#[cfg(test)]
+pub(super) use keep::before_row;
 pub use keep::profiles;
+pub(super) use keep::{forgotten, generation_before};
 
 use super::LibraryError;
 use crate::archive::Fault;

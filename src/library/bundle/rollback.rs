@@ -63,8 +63,8 @@ fn roll_back(
         puts: vec![keep::before_row(&now, profile)?, keep::profile_row(name, then.profile.clone())],
         always: true,
     };
-    change.make_visible(also)?;
-    change.sweep(&[change.generation, now.generation])?;
+    let keep = [change.generation, now.generation];
+    change.show(also, &keep)?;
     if let Some(profile) = then.profile {
         libraries.shape.install(&keep::files(&profile)?);
     }

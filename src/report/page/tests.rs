@@ -22,6 +22,7 @@ fn report(text: &str) -> Report {
         period: crate::report::Period {
             from: "2026-09-21T00:00:00.000Z".into(),
             to: "2026-09-22T00:00:00.000Z".into(),
+            kept_since: Some("2026-09-21T06:00:00.000Z".into()),
             first: Some(0),
             last: Some(9),
         },
@@ -32,6 +33,7 @@ fn report(text: &str) -> Report {
                 from: "2026-09-21T14:00:00.000Z".into(),
                 done: 4,
                 refused: 2,
+                alerts: 1,
                 p50_ms: 3,
                 ..Step::default()
             }],
@@ -57,7 +59,9 @@ fn report(text: &str) -> Report {
         policies: vec![noted.clone()],
         settings: Vec::new(),
         ages: Vec::new(),
-        backups: vec![noted],
+        backups: vec![noted.clone()],
+        backup_verifications: vec![noted],
+        restores: Vec::new(),
         verifications: Vec::new(),
         left_out: 0,
         log: crate::report::Log { checkpoint: Some(text.into()), ..crate::report::Log::default() },
@@ -85,10 +89,11 @@ fn a_page_shows_what_the_report_says() {
         "class=\"plot\"",
         "by token:ci",
         "(2 times)",
+        "before <time datetime=\"2026-09-21T06:00:00.000Z\"",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
-    assert_eq!(page.matches("<svg ").count(), 2);
+    assert_eq!(page.matches("<svg ").count(), 3);
 }
 
 /// Names in a log are whoever's; a page that is handed over must not run them.

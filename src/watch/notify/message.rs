@@ -102,6 +102,9 @@ pub(super) fn mail(alert: &AlertRecord) -> (String, String) {
     field("Type", told["type"].as_str().map(str::to_owned));
     let systems = told["affected_systems"].as_array().into_iter().flatten().filter_map(Value::as_str);
     field("Affected", Some(systems.collect::<Vec<_>>().join(", ")));
+    if alert.incident.is_some() {
+        field("Known", told["description"].as_str().map(str::to_owned));
+    }
     field("First", Some(alert.first.rfc3339()));
     field("Last", Some(alert.last.rfc3339()));
     field("Count", Some(alert.count.to_string()));
@@ -134,6 +137,7 @@ mod tests {
             action: Some("blocked".into()),
             acknowledged: None,
             update: false,
+            incident: None,
         }
     }
 

@@ -96,7 +96,7 @@ impl Place {
                 continue;
             }
             for (sequence, alert) in rows {
-                if alert.severity >= self.severity {
+                if alert.severity >= self.severity || alert.is_grave_incident() {
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = self.deliver(&watch, &alert) => {}

@@ -99,7 +99,9 @@ impl Smtp {
 
     fn recipients(&self, alert: &AlertRecord) -> Vec<&String> {
         // A test goes to whom it is asked for, however little it says.
-        let is_usual = alert.severity >= self.severity || alert.event == SecurityEvent::Test;
+        let mut is_usual = alert.severity >= self.severity || alert.event == SecurityEvent::Test;
+        // Where there are no contacts an incident goes to whoever else there is.
+        is_usual |= alert.is_grave_incident() && self.contacts.is_empty();
         let usual = self.smtp.to.iter().filter(|_| is_usual);
         let grave = self.contacts.iter().filter(|_| alert.severity >= Severity::High);
         let mut all: Vec<&String> = usual.collect();
