@@ -21,15 +21,13 @@ impl App {
             return;
         }
         let (libraries, audit, stop) = (Arc::clone(libraries), self.audit.clone(), self.stop.clone());
+        let data = self.facts.places.data.clone();
         let look = Duration::from_millis(bound::follow::FOLLOW_LOOK_MS);
         let follow = async move {
             tokio::time::sleep(look).await;
-            let mut follower = match Follower::new() {
-                Ok(follower) => follower,
-                Err(error) => return tracing::error!(%error, "files of libraries cannot be followed"),
-            };
+            let mut follower = Follower::new(&data);
             loop {
-                // Counting folders blocks, for a moment and only when a library is new.
+                // Looking at folders blocks, for a moment; counting them only when a library is new.
                 match libraries.list() {
                     Ok(known) => match watched(follower, known).await {
                         Some(watching) => follower = watching,
