@@ -191,7 +191,7 @@ impl App {
         custody.supply_log_keys_or_say().await;
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         shelved.register(&catalog, &config)?;
-        let outward = outward::egress(&config, &audit);
+        let outward = outward::egress(&config, &audit, &metrics);
         let known = Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &outward.0)?;
         let authenticator = Arc::new(known);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
