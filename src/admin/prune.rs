@@ -30,7 +30,7 @@ pub struct What {
     /// Only say what would go.
     #[serde(default)]
     pub dry_run: bool,
-    /// Databases from before a migration or a restore, too.
+    /// Databases from before a migration, a restore or a compaction, too.
     #[serde(default)]
     pub copies: bool,
 }

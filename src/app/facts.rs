@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::Drainer;
 use super::init::read_token;
+use super::unwritten::Unwritten;
 use crate::admin::lifecycle::Lifecycle;
 use crate::admin::policy;
 use crate::admin::status::{Look, State};
@@ -111,6 +112,16 @@ impl Changes for Announce {
     }
 }
 
+/// What is so only in this process.
+#[derive(Debug, Default)]
+pub(super) struct Meanwhile {
+    pub(super) unwritten: Unwritten,
+    /// Held while a database of advisories is taken.
+    pub(super) importing: tokio::sync::Mutex<()>,
+    /// Whether listeners are open.
+    pub(super) serving: AtomicBool,
+}
+
 /// The state of the installation, for `status` and `/ready`.
 pub(super) struct Facts {
     pub(super) places: Places,
@@ -121,6 +132,7 @@ pub(super) struct Facts {
     pub(super) policy: Arc<Policy>,
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) meanwhile: Meanwhile,
     /// Weak: the pipeline's catalogue holds us.
     pub(super) pipeline: std::sync::Weak<Pipeline>,
 }
@@ -234,6 +246,10 @@ impl Readiness for Facts {
             }
             missing
         })
+    }
+
+    fn is_serving(&self) -> bool {
+        self.meanwhile.serving.load(Ordering::Relaxed)
     }
 
     fn warnings(&self) -> Vec<&'static str> {

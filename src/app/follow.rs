@@ -24,19 +24,16 @@ impl App {
             return;
         }
         let (libraries, audit, stop) = (Arc::clone(libraries), self.audit.clone(), self.stop.clone());
-        let freezes = self.pipeline.freezes();
+        let (data, freezes) = (self.facts.places.data.clone(), self.pipeline.freezes());
         let look = Duration::from_millis(bound::follow::FOLLOW_LOOK_MS);
         self.syncs.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(look) => {}
             }
-            let mut follower = match Follower::new() {
-                Ok(follower) => follower,
-                Err(error) => return tracing::error!(%error, "files of libraries cannot be followed"),
-            };
+            let mut follower = Follower::new(&data);
             loop {
-                // Counting folders blocks, for a moment and only when a library is new.
+                // Looking at folders blocks, for a moment; counting them only when a library is new.
                 match libraries.list() {
                     Ok(known) => match watched(follower, known).await {
                         Some(watching) => follower = watching,

@@ -15,6 +15,7 @@ mod prune;
 mod scanner;
 mod shutter;
 mod survey;
+mod unwritten;
 mod upkeep;
 mod upstream;
 
@@ -66,7 +67,7 @@ use crate::vault::{self, VaultError, source};
 use crate::watch::notify::Keys;
 use crate::web::Web;
 use crate::web::openapi::Describe;
-use facts::{Facts, GivingUp};
+use facts::{Facts, GivingUp, Meanwhile};
 use outward::Lookout;
 
 /// Everything that runs in the process which owns the data directory.
@@ -170,8 +171,7 @@ impl App {
         let policies = config.policy.directory.clone().unwrap_or_else(|| places.policies());
         let policy = Arc::new(Policy::open(policies, Arc::clone(&clock))?);
         let opened = Store::open(&places.database())?;
-        let database_id = database_id(&opened)?;
-        let hook = LogHook::of(&opened)?;
+        let (database_id, hook) = (database_id(&opened)?, LogHook::of(&opened)?);
         let store = opened.start_with_clock(Box::new(hook), Arc::clone(&clock))?;
         let key_file = config.vault.key_file.clone().unwrap_or_else(|| places.vault_key());
         let secret = secret_of_vault(&store, database_id, secret, &key_file, &*clock, notice).await?;
@@ -191,7 +191,7 @@ impl App {
         custody.supply_log_keys_or_say().await;
         let metrics = Arc::new(Metrics::new(&config.metrics.prefix));
         shelved.register(&catalog, &config)?;
-        let outward = outward::egress(&config, &audit);
+        let outward = outward::egress(&config, &audit, &metrics);
         let known = Authenticator::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault), &config, &outward.0)?;
         let authenticator = Arc::new(known);
         let (gate, restored) = Gate::open(&store, &config, &clock)?;
@@ -215,6 +215,7 @@ impl App {
             policy: Arc::clone(&policy),
             store: store.clone(),
             metrics,
+            meanwhile: Meanwhile::default(),
             pipeline: Arc::downgrade(&pipeline),
         });
         let giving_up = Arc::new(GivingUp::new(&pipeline));
@@ -326,6 +327,7 @@ impl App {
 
     /// The listeners are open, and browsers reach them at `address`, unless `http.public_url` says where.
     pub fn is_at_home(&self, address: SocketAddr) {
+        self.facts.meanwhile.serving.store(true, Ordering::Relaxed);
         self.begin_upkeep();
         let http = &self.config.http;
         let scheme = if http.tls.is_some() { "https" } else { "http" };

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::config::target::Endpoint;
 use crate::egress::{Egress, Purpose, Witness};
 use crate::store::StoreError;
+use crate::telemetry::metric::Metrics;
 use crate::watch::Watch;
 use crate::watch::alert::{AlertRecord, OfIncident};
 use crate::watch::notify::message::Sender;
@@ -44,6 +45,7 @@ struct Told {
 /// Hands on what the egress tells, without waiting.
 struct Teller {
     queue: mpsc::Sender<Told>,
+    metrics: Arc<Metrics>,
 }
 
 impl Teller {
@@ -57,6 +59,7 @@ impl Teller {
 impl Witness for Teller {
     fn connected(&self, purpose: Purpose, target: &Endpoint, address: SocketAddr) {
         tracing::info!(operation = purpose.operation(), %target, %address, "connected");
+        self.metrics.egressed(purpose.name(), "connected");
         // The entry about a checkpoint would need a checkpoint: that they go out at all is recorded by their keeper.
         if purpose != Purpose::Checkpoint {
             let reason = format!("connected to {address}");
@@ -66,6 +69,7 @@ impl Witness for Teller {
 
     fn refused(&self, purpose: Purpose, target: &Endpoint, reason: &str) {
         tracing::warn!(target: "security", operation = purpose.operation(), %target, reason, "egress refused");
+        self.metrics.egressed(purpose.name(), "refused");
         // As above: an entry for each attempt would call for the next attempt.
         if purpose == Purpose::Checkpoint {
             return;
@@ -96,7 +100,7 @@ impl Outward {
 }
 
 /// The way out, and what writes down who took it. It leads to the hosts that settings name.
-pub(super) fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
+pub(super) fn egress(config: &Config, audit: &Audit, metrics: &Arc<Metrics>) -> (Arc<Egress>, Outward) {
     let watch = &config.watch;
     let hosts = [
         watch.webhook.as_ref().map(|webhook| &webhook.url.endpoint),
@@ -106,7 +110,7 @@ pub(super) fn egress(config: &Config, audit: &Audit) -> (Arc<Egress>, Outward) {
     ];
     let configured = hosts.into_iter().flatten().map(|endpoint| endpoint.host.clone()).collect();
     let (queue, told) = mpsc::channel(bound::EGRESS_TOLD_QUEUED_MAX);
-    let egress = Egress::new(&config.egress, configured, Arc::new(Teller { queue }));
+    let egress = Egress::new(&config.egress, configured, Arc::new(Teller { queue, metrics: Arc::clone(metrics) }));
     (Arc::new(egress), Outward { audit: audit.clone(), queue: told })
 }
 

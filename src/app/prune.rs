@@ -16,8 +16,15 @@ use crate::custody::vacuum::Vacuumed;
 /// A draft of the vault's key is none: it may be what opens the vault.
 const TEMPORARY: [&str; 3] = ["sekisho.redb.restoring", "sekisho.redb.rekeying", "advisories.new"];
 
-/// Databases from before a migration or a restore, whole and in the clear.
-const COPIES: [&str; 2] = ["sekisho.redb.schema-", "sekisho.redb.before-restore-"];
+/// A plain copy of somebody who was killed while a backup was made or checked, and ballasts of such copies. Gone only
+/// while nobody makes any.
+const OF_COPIES: [&str; 3] =
+    ["sekisho.redb.backup-copy", "sekisho.redb.backup-copy.ballast", "sekisho.redb.vacuum-copy.ballast"];
+
+/// Databases from before a migration, a restore or a compaction, whole and in the clear.
+const COPIES: [&str; 3] = ["sekisho.redb.schema-", "sekisho.redb.before-restore-", VACUUM_COPY];
+
+const VACUUM_COPY: &str = "sekisho.redb.vacuum-copy";
 
 /// A folder in which a log was verified.
 const VERIFYING: &str = ".sekisho-verify-";
@@ -52,7 +59,8 @@ impl CleanUp for Facts {
                     pipeline.sweep().await;
                 }
             }
-            gone.extend(files(&self.places.data, what).map_err(Refusal::internal)?);
+            let alone = self.custody.without_copies();
+            gone.extend(files(&self.places.data, what, alone.is_some()).map_err(Refusal::internal)?);
             Ok(gone)
         })
     }
@@ -62,15 +70,18 @@ impl CleanUp for Facts {
     }
 }
 
-/// Stale files of the data directory.
-fn files(data: &Path, what: What) -> std::io::Result<Vec<Gone>> {
+/// Stale files of the data directory. `alone`: nobody makes a copy of the database now.
+fn files(data: &Path, what: What, alone: bool) -> std::io::Result<Vec<Gone>> {
     let mut gone = Vec::new();
     let mut entries: Vec<PathBuf> = fs::read_dir(data)?.flatten().map(|entry| entry.path()).collect();
     entries.sort();
     for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let kind = if TEMPORARY.contains(&name.as_str()) || name.starts_with(VERIFYING) {
+        let is_of_copies = OF_COPIES.contains(&name.as_str());
+        let kind = if TEMPORARY.contains(&name.as_str()) || name.starts_with(VERIFYING) || (is_of_copies && alone) {
             "interrupted work"
+        } else if (is_of_copies || name == VACUUM_COPY) && !alone {
+            continue;
         } else if what.copies && COPIES.iter().any(|start| name.starts_with(start)) {
             "copy of an older database"
         } else {

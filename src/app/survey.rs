@@ -55,8 +55,10 @@ impl Survey for Facts {
             let configured = self.config.upkeep.advisories_vkey.as_deref();
             let given = vkey.as_deref().or(configured).map(VerifyingKey::parse).transpose().map_err(wrong)?;
             let keys: Vec<VerifyingKey> = given.into_iter().collect();
+            let _one = self.meanwhile.importing.lock().await;
             let (path, used) = (self.places.advisories(), keys.clone());
-            let importing = tokio::task::spawn_blocking(move || keep::import(&file, &path, &used));
+            let trusted: Vec<VerifyingKey> = keys.iter().cloned().chain(self.trusted().unwrap_or_default()).collect();
+            let importing = tokio::task::spawn_blocking(move || keep::import(&file, &path, &used, &trusted));
             let imported = importing.await.map_err(Refusal::internal)?;
             if let (Ok(_), Some(key)) = (&imported, keys.first()) {
                 let row = Put::new(Table::Meta, KEY_VERIFIER, key.to_string().into_bytes());

@@ -1,8 +1,10 @@
 //! What a running server looks at by itself, so that neglect is noticed before it hurts: scans, verifications, room on
 //! the disk, and how the data directory grows.
 //!
-//! Rows of the table `meta`, as JSON: `upkeep/scan`, the last [`Scanned`]; `upkeep/disk`, why there was too little room
-//! at the last look, where there was; `upkeep/sizes`, a [`Sizes`] for each of the last days.
+//! Rows of the table `meta`, as JSON: `upkeep/scan`, the last [`Scanned`]; `upkeep/disk` and `upkeep/disk-of-backups`, why
+//! there is too little room, where there is; `upkeep/sizes`, a [`Sizes`] for each of the last days; `upkeep/*-tried`, when
+//! something was begun that could not be done or not be written down. What a full disk does not take is kept in memory
+//! ([`Unwritten`](super::unwritten::Unwritten)): nothing is done again each minute because of that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +21,37 @@ use crate::audit::entry::{Draft, Event, Outcome};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
 use crate::custody::verified;
+use crate::scan::facts::Disk;
 use crate::scan::finding::{Finding, Severity};
 use crate::scan::{self, gather};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, StoreError};
 
 const KEY_SCAN: &[u8] = b"upkeep/scan";
-/// When a backup was looked at that could not be: its keys are gone, or there was no room.
-const KEY_TRIED: &[u8] = b"upkeep/backup-tried";
+const KEY_SCAN_TRIED: &[u8] = b"upkeep/scan-tried";
+const KEY_AUDIT_TRIED: &[u8] = b"upkeep/audit-tried";
+const KEY_BACKUP_TRIED: &[u8] = b"upkeep/backup-tried";
 const KEY_DISK: &[u8] = b"upkeep/disk";
+const KEY_BACKUP_DISK: &[u8] = b"upkeep/disk-of-backups";
 const KEY_SIZES: &[u8] = b"upkeep/sizes";
 
 /// What the last scan by schedule found that is medium or graver.
 #[derive(Default, Serialize, Deserialize)]
 struct Scanned {
     at: Timestamp,
-    /// Check and place of each.
-    known: Vec<(String, String)>,
+    /// Check, place and severity of each.
+    known: Vec<(String, String, Severity)>,
+}
+
+impl Scanned {
+    /// Whether a finding was there at the last scan, and as grave as now.
+    fn knows(&self, finding: &Finding) -> bool {
+        let (check, place) = finding.identity();
+        let is_it = |(known, there, severity): &(String, String, Severity)| {
+            known == check && there == place && *severity >= finding.severity
+        };
+        self.known.iter().any(is_it)
+    }
 }
 
 impl App {
@@ -64,28 +80,44 @@ impl App {
 impl Facts {
     pub(super) async fn look_after(&self) {
         let upkeep = &self.config.upkeep;
-        self.watch_disk().await;
+        self.watch_disks().await;
         self.measure().await;
-        let scanned = self.row::<Scanned>(KEY_SCAN).map(|scanned| scanned.at);
-        if self.is_due(upkeep.scan, scanned) {
+        let scanned = || self.row::<Scanned>(KEY_SCAN).map(|scanned| scanned.at);
+        if self.is_due(upkeep.scan, scanned()) && self.may_try(KEY_SCAN_TRIED) {
             self.scan().await;
-        }
-        let verified = self.store.read(verified::of_audit).ok().flatten();
-        if self.is_due(upkeep.audit_verify, verified.map(|verified| verified.at)) {
-            match self.custody.verify_audit_and_note().await {
-                Ok(None) => tracing::info!("the whole audit log was verified"),
-                Ok(Some(fault)) => self.note("audit.verify_scheduled", Outcome::Failed, fault).await,
-                Err(error) => tracing::error!(%error, "the audit log could not be verified"),
+            if self.is_due(upkeep.scan, scanned()) {
+                self.tried(KEY_SCAN_TRIED).await;
             }
         }
-        let verified = self.store.read(verified::of_backup).ok().flatten();
-        let tried = self.row::<Timestamp>(KEY_TRIED);
-        if self.custody.is_open()
-            && self.is_due(upkeep.backup_verify, verified.map(|verified| verified.at))
-            && self.is_due(Some(Duration::from_hours(24)), tried)
-        {
-            self.verify_backup().await;
+        let verified = || self.store.read(verified::of_audit).ok().flatten().map(|verified| verified.at);
+        if self.is_due(upkeep.audit_verify, verified()) && self.may_try(KEY_AUDIT_TRIED) {
+            self.verify_audit().await;
+            if self.is_due(upkeep.audit_verify, verified()) {
+                self.tried(KEY_AUDIT_TRIED).await;
+            }
         }
+        let verified = || self.store.read(verified::of_backup).ok().flatten().map(|verified| verified.at);
+        if self.custody.is_open() && self.is_due(upkeep.backup_verify, verified()) && self.may_try(KEY_BACKUP_TRIED) {
+            let was_there = self.verify_backup().await;
+            if was_there && self.is_due(upkeep.backup_verify, verified()) {
+                self.tried(KEY_BACKUP_TRIED).await;
+            }
+        }
+    }
+
+    /// Whether what is due was not begun just now.
+    fn may_try(&self, key: &'static [u8]) -> bool {
+        let again = match key {
+            // Its keys are gone or there is no room: an alert a day says it.
+            KEY_BACKUP_TRIED => bound::scan::UPKEEP_BACKUP_RETRY_SECONDS,
+            _ => bound::scan::UPKEEP_RETRY_SECONDS,
+        };
+        self.is_due(Some(Duration::from_secs(again)), self.row(key))
+    }
+
+    /// It was begun, and is due all the same.
+    async fn tried(&self, key: &'static [u8]) {
+        self.put(key, &self.audit.now()).await;
     }
 
     fn is_due(&self, every: Option<Duration>, last: Option<Timestamp>) -> bool {
@@ -103,48 +135,77 @@ impl Facts {
             }
         };
         let grave: Vec<&Finding> = found.iter().filter(|finding| finding.severity >= Severity::Medium).collect();
-        let known = self.row::<Scanned>(KEY_SCAN).unwrap_or_default().known;
-        let is_new = |finding: &&&Finding| {
-            let (check, place) = finding.identity();
-            !known.iter().any(|(known, there)| known == check && there == place)
-        };
-        let new: Vec<&Finding> = grave.iter().filter(is_new).copied().collect();
+        let before = self.row::<Scanned>(KEY_SCAN).unwrap_or_default();
+        let new: Vec<&Finding> = grave.iter().filter(|finding| !before.knows(finding)).copied().collect();
         if let Some(worst) = new.iter().map(|finding| finding.severity).max() {
             let operation = if worst >= Severity::High { "scan.grave" } else { "scan.finding" };
             self.note(operation, Outcome::Failed, in_words(&new)).await;
         }
-        let known = grave.iter().map(|finding| (finding.check.clone(), finding.place.clone())).collect();
+        let known =
+            grave.iter().map(|finding| (finding.check.clone(), finding.place.clone(), finding.severity)).collect();
         self.put(KEY_SCAN, &Scanned { at: self.audit.now(), known }).await;
     }
 
-    async fn verify_backup(&self) {
-        // A scan says that there is none.
-        let Ok(Some(newest)) = self.custody.newest_backup() else { return };
-        match self.custody.verify_backup_and_note(&newest).await {
-            Ok(_) => tracing::info!(path = %newest.display(), "the newest backup was verified"),
-            Err(error) => {
-                self.put(KEY_TRIED, &self.audit.now()).await;
-                let reason = format!("{} could not be verified: {error}", newest.display());
-                self.note("backup.verify_scheduled", Outcome::Failed, reason).await;
+    /// An entry says how it went: that a log was verified, and when, is evidence.
+    async fn verify_audit(&self) {
+        match self.custody.verify_audit_and_note().await {
+            Ok(None) => {
+                tracing::info!("the whole audit log was verified");
+                let reason = "the whole audit log was verified against all that left the file: it is sound";
+                self.note("audit.verify_scheduled", Outcome::Done, reason.to_owned()).await;
             }
+            Ok(Some(fault)) => self.note("audit.verify_scheduled", Outcome::Failed, fault).await,
+            Err(error) => tracing::error!(%error, "the audit log could not be verified"),
         }
     }
 
-    /// Says once when room gets short, and once when there is enough again.
-    async fn watch_disk(&self) {
-        let Some(disk) = gather::disk(&self.places.data) else { return };
-        let short = self.config.upkeep.is_short(disk.free_bytes, disk.total_bytes);
-        let was_short = self.row::<String>(KEY_DISK).is_some();
-        match short {
-            Some(why) if !was_short => {
-                self.put(KEY_DISK, &why).await;
-                self.note("disk.space", Outcome::Failed, why).await;
+    /// Whether there is a backup; where there is none a scan says it.
+    async fn verify_backup(&self) -> bool {
+        let Ok(Some(newest)) = self.custody.newest_backup() else { return false };
+        let path = newest.display();
+        match self.custody.verify_backup_and_note(&newest).await {
+            Ok(checked) => {
+                tracing::info!(%path, "the newest backup was verified");
+                let reason = format!("{path} of {}: {} audit entries, is good", checked.made, checked.audit_entries);
+                self.note("backup.verify_scheduled", Outcome::Done, reason).await;
             }
-            None if was_short => {
-                self.commit(Put::delete(Table::Meta, KEY_DISK)).await;
-                self.note("disk.space", Outcome::Done, "there is enough room on the disk again".to_owned()).await;
+            Err(error) => {
+                let reason = format!("{path} could not be verified: {error}");
+                self.note("backup.verify_scheduled", Outcome::Failed, reason).await;
             }
-            _ => {}
+        }
+        true
+    }
+
+    /// The disk of the data, and that of backups where it is another one.
+    async fn watch_disks(&self) {
+        self.watch_disk(KEY_DISK, "the disk", gather::disk(&self.places.data)).await;
+        let (data, backups) = (self.places.data.clone(), self.config.backup.directory.clone());
+        // It may be far away, and take its time to answer.
+        let looking = tokio::task::spawn_blocking(move || {
+            backups.filter(|backups| !gather::is_same_disk(&data, backups)).map(|backups| gather::disk(&backups))
+        });
+        match looking.await.unwrap_or_default() {
+            Some(disk) => self.watch_disk(KEY_BACKUP_DISK, "the disk of the backups", disk).await,
+            None if self.row::<String>(KEY_BACKUP_DISK).is_some() => self.write(KEY_BACKUP_DISK, None).await,
+            None => {}
+        }
+    }
+
+    /// Says once when room gets short, and once when there is clearly enough again: a disk at the limit would be told
+    /// of each minute.
+    async fn watch_disk(&self, key: &'static [u8], what: &str, disk: Option<Disk>) {
+        let Some(disk) = disk else { return };
+        let upkeep = &self.config.upkeep;
+        if self.row::<String>(key).is_some() {
+            if !upkeep.is_still_short(disk.free_bytes, disk.total_bytes) {
+                self.write(key, None).await;
+                self.note("disk.space", Outcome::Done, format!("there is enough room on {what} again")).await;
+            }
+        } else if let Some(why) = upkeep.is_short(disk.free_bytes, disk.total_bytes) {
+            let why = format!("{what}: {why}");
+            self.put(key, &why).await;
+            self.note("disk.space", Outcome::Failed, why).await;
         }
     }
 
@@ -181,30 +242,46 @@ impl Facts {
 
     /// Why there is too little room on the disk, as of the last look.
     pub(super) fn disk_warning(&self) -> Option<String> {
-        self.row(KEY_DISK)
+        self.row(KEY_DISK).or_else(|| self.row(KEY_BACKUP_DISK))
     }
 
     fn row<T: DeserializeOwned>(&self, key: &[u8]) -> Option<T> {
+        let row = self.meanwhile.unwritten.row(key, || {
+            let row: Result<_, StoreError> = self.store.read(|snapshot| snapshot.get(Table::Meta, key));
+            row.ok().flatten()
+        });
         // One of another version is as good as none.
-        let row = self.store.read(|snapshot| snapshot.get(Table::Meta, key));
-        row.ok().flatten().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        row.and_then(|bytes| serde_json::from_slice(&bytes).ok())
     }
 
-    async fn put<T: Serialize>(&self, key: &[u8], value: &T) {
-        self.commit(Put::new(Table::Meta, key, serde_json::to_vec(value).unwrap_or_default())).await;
+    async fn put<T: Serialize>(&self, key: &'static [u8], value: &T) {
+        self.write(key, Some(serde_json::to_vec(value).unwrap_or_default())).await;
     }
 
-    async fn commit(&self, row: Put) {
-        let committed: Result<_, StoreError> = self.store.commit(Batch::puts(vec![row])).await;
-        if let Err(error) = committed {
-            tracing::error!(%error, "what was looked at could not be written down");
+    /// `None` takes the row away.
+    async fn write(&self, key: &'static [u8], row: Option<Vec<u8>>) {
+        let put = match &row {
+            Some(bytes) => Put::new(Table::Meta, key, bytes.clone()),
+            None => Put::delete(Table::Meta, key),
+        };
+        match self.store.commit(Batch::puts(vec![put])).await {
+            Ok(_) => self.meanwhile.unwritten.forget(key),
+            Err(error) => {
+                tracing::error!(%error, "what was looked at could not be written down; it is kept in memory");
+                self.meanwhile.unwritten.keep(key, row);
+            }
         }
     }
 
+    /// What failed is written on a full disk, too.
     async fn note(&self, operation: &str, outcome: Outcome, reason: String) {
         let mut draft = Draft::new(Event::Audit, "internal", self.audit.now());
         draft.operation = Some(operation.to_owned());
-        if let Err(error) = self.audit.append_urgent(draft, outcome, Some(reason)).await {
+        let appended = match outcome {
+            Outcome::Done => self.audit.append(draft, outcome, Some(reason)).await,
+            _ => self.audit.append_urgent(draft, outcome, Some(reason)).await,
+        };
+        if let Err(error) = appended {
             tracing::error!(%error, operation, "an event could not be recorded");
         }
     }
@@ -216,4 +293,22 @@ fn in_words(new: &[&Finding]) -> String {
     told.dedup();
     told.truncate(bound::scan::FINDINGS_TOLD_MAX);
     format!("{} new findings, see sekisho scan: {}", new.len(), told.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_graver_is_new_and_what_became_better_is_not() {
+        let finding =
+            |severity| Finding { check: "files.secrets".into(), ..Finding::new(severity, "/data/x", "so", "do") };
+        let known = vec![("files.secrets".to_owned(), "/data/x".to_owned(), Severity::High)];
+        let before = Scanned { at: Timestamp(1), known };
+        assert!(before.knows(&finding(Severity::High)) && before.knows(&finding(Severity::Medium)));
+        assert!(!before.knows(&finding(Severity::Critical)));
+        assert!(!before.knows(&Finding { check: "files.logs".into(), ..finding(Severity::High) }));
+        // A row that says nothing of severities is from before: all is new once.
+        assert!(serde_json::from_str::<Scanned>(r#"{"at":1,"known":[["a","b"]]}"#).is_err());
+    }
 }

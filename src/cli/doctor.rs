@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::{Method, StatusCode};
@@ -12,6 +13,7 @@ use super::exit::{Failure, NO};
 use super::reach::{self, Reach};
 use super::{Context, print};
 use crate::app::reading;
+use crate::base::bound;
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Tls, file};
 use crate::crypto::tls::Material;
@@ -287,9 +289,21 @@ fn report(context: &Context, findings: &[Finding], status: &Value) -> Result<u8,
 
 pub(super) async fn healthcheck(context: &Context) -> Result<u8, Failure> {
     let places = context.places()?;
-    let response = reach::request(&places.control, Method::GET, "/ready", String::new()).await?;
-    let ready = response.status() == StatusCode::OK;
-    let body = response.into_body().collect().await.map_err(Failure::unavailable)?.to_bytes();
+    let asking = async {
+        let response = reach::request(&places.control, Method::GET, "/ready", String::new()).await?;
+        let ready = response.status() == StatusCode::OK;
+        let body = response.into_body().collect().await.map_err(Failure::unavailable)?.to_bytes();
+        Ok::<_, Failure>((ready, body))
+    };
+    // A process that is stopped or hangs takes the connection and says nothing.
+    let patience = Duration::from_secs(bound::scan::HEALTHCHECK_SECONDS);
+    let Ok(asked) = tokio::time::timeout(patience, asking).await else {
+        let seconds = patience.as_secs();
+        return Err(Failure::unavailable(format!(
+            "the server said nothing for {seconds} seconds: it hangs or is stopped"
+        )));
+    };
+    let (ready, body) = asked?;
     let body = String::from_utf8_lossy(&body);
     if !ready {
         return Err(Failure::unavailable(format!("the server is not ready: {body}")));

@@ -13,7 +13,7 @@ pub(crate) struct Prune {
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
-    /// Databases from before a migration or a restore, too
+    /// Databases from before a migration, a restore or a compaction, too
     #[arg(long)]
     copies: bool,
 }

@@ -40,6 +40,8 @@ pub enum EditError {
     Other { place: String, expected: &'static str },
     #[error("{0} is there twice, and only its client knows which one counts; remove one")]
     Twice(String),
+    #[error("{0} cannot be taken out of it without changing something else; take it out by hand")]
+    Entangled(&'static str),
 }
 
 /// A table that is there.
@@ -98,40 +100,58 @@ pub fn put_text(text: &str, slot: Slot, value: &str) -> Result<String, EditError
     }
 }
 
-/// The text without the entry in `slot`: the inverse of [`put`] wherever the table held entries before.
+/// The text without the entry in `slot`: the inverse of [`put`] wherever the table held entries before. Refused where
+/// anything else would be another value then.
 pub fn take(text: &str, slot: Slot) -> Result<String, EditError> {
-    let Some(table) = read(text, slot)?.table else { return Ok(text.to_owned()) };
-    let Some(at) = table.children.iter().position(|child| child.is(slot)) else { return Ok(text.to_owned()) };
-    let Some(child) = table.children.get(at) else { return Ok(text.to_owned()) };
+    let before = read(text, slot)?;
+    let taken = taken(text, slot, &before);
+    // A person's own layout may be one that nobody thought of.
+    let after = read(&taken, slot).map_err(|_| EditError::Entangled(slot.name))?;
+    if after.others != before.others {
+        return Err(EditError::Entangled(slot.name));
+    }
+    Ok(taken)
+}
+
+fn taken(text: &str, slot: Slot, read: &Read) -> String {
+    let Some(table) = &read.table else { return text.to_owned() };
+    let Some(at) = table.children.iter().position(|child| child.is(slot)) else { return text.to_owned() };
+    let Some(child) = table.children.get(at) else { return text.to_owned() };
     let before = text.get(..child.range.start).unwrap_or_default();
     let blanks = before.len() - before.trim_end_matches([' ', '\t']).len();
     let line = before.trim_end_matches([' ', '\t']);
     let broken = line.strip_suffix("\r\n").or_else(|| line.strip_suffix('\n'));
+    // A comment to the end of the line needs the line's end, unless another one follows what goes.
+    let end = comma_after(text, child.range.end).map_or(child.range.end, |comma| comma + 1);
+    let ends_line = text.get(end..).is_some_and(|rest| rest.starts_with('\n') || rest.starts_with("\r\n"));
+    let broken = broken.filter(|line| ends_line || !is_commented(text, line.len()));
     let from = broken.map_or(child.range.start, str::len);
     if let Some(comma) = comma_after(text, child.range.end) {
         // `{"ours": 1, "other": 2}`: the blank after the comma was ours, too.
         let one_blank = broken.is_none() && text.get(comma + 1..).is_some_and(|rest| rest.starts_with(' '));
-        return Ok(spliced(text, &[(from..comma + 1 + usize::from(one_blank), "")]));
+        return spliced(text, &[(from..comma + 1 + usize::from(one_blank), "")]);
     }
     // The last one: the comma before it goes, what is between stays.
     let previous = at.checked_sub(1).and_then(|at| table.children.get(at));
     if let Some(comma) = previous.and_then(|previous| comma_after(text, previous.range.end)) {
         let from = if broken.is_none() { (child.range.start - blanks).max(comma + 1) } else { from };
-        return Ok(spliced(text, &[(comma..comma + 1, ""), (from..child.range.end, "")]));
+        return spliced(text, &[(comma..comma + 1, ""), (from..child.range.end, "")]);
     }
     let (inner, rest) = (from..child.range.end, child.range.end..table.range.end - 1);
     let is_blank = |range: Range<usize>| text.get(range).is_some_and(|inner| inner.trim().is_empty());
     if is_blank(table.range.start + 1..from) && is_blank(rest) {
         // Nothing is left between the brackets.
-        return Ok(spliced(text, &[(table.range.start + 1..table.range.end - 1, "")]));
+        return spliced(text, &[(table.range.start + 1..table.range.end - 1, "")]);
     }
-    Ok(spliced(text, &[(inner, "")]))
+    spliced(text, &[(inner, "")])
 }
 
 /// What matters of a document.
 struct Read {
     root: Option<Table>,
     table: Option<Table>,
+    /// All values but the entry in the slot, without blanks and comments.
+    others: String,
 }
 
 fn read(text: &str, slot: Slot) -> Result<Read, EditError> {
@@ -151,7 +171,7 @@ fn read(text: &str, slot: Slot) -> Result<Read, EditError> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &options);
     let parsed = parsed.map_err(|error| EditError::NotJson(error.to_string()))?;
     let root = match parsed.value {
-        None => return Ok(Read { root: None, table: None }),
+        None => return Ok(Read { root: None, table: None, others: String::new() }),
         Some(ast::Value::Object(root)) => root,
         Some(_) => return Err(EditError::Other { place: "at its root".into(), expected: "an object" }),
     };
@@ -171,7 +191,90 @@ fn read(text: &str, slot: Slot) -> Result<Read, EditError> {
     if table.as_ref().is_some_and(|table| table.children.iter().filter(|child| child.is(slot)).count() > 1) {
         return Err(EditError::Twice(format!("{} in {}", slot.name, slot.table)));
     }
-    Ok(Read { root: Some(Table::of_object(&root)), table })
+    let mut others = String::new();
+    let within = Within { slot, is_table: false };
+    write_others(&mut others, text, &ast::Value::Object(root.clone()), Some(within));
+    Ok(Read { root: Some(Table::of_object(&root)), table, others })
+}
+
+/// Where in the document a value stands, as far as that matters for the entry in a slot.
+#[derive(Clone, Copy)]
+struct Within {
+    slot: Slot,
+    /// It is the slot's table; else it is the root.
+    is_table: bool,
+}
+
+/// Writes what a value is, in the words of the text, and leaves the entry in the slot out.
+fn write_others(out: &mut String, text: &str, value: &ast::Value<'_>, within: Option<Within>) {
+    match value {
+        ast::Value::Object(object) => {
+            out.push('{');
+            for property in &object.properties {
+                let name = name_of(&property.name);
+                let inner = match within {
+                    Some(Within { slot, is_table: true }) if slot.kind == Kind::Member && name == slot.name => continue,
+                    Some(Within { slot, is_table: false }) if name == slot.table => {
+                        Some(Within { slot, is_table: true })
+                    }
+                    _ => None,
+                };
+                out.push_str(&quoted(name));
+                out.push(':');
+                write_others(out, text, &property.value, inner);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        ast::Value::Array(array) => {
+            out.push('[');
+            for element in &array.elements {
+                let is_ours =
+                    |within: Within| within.slot.kind == Kind::Element && id_of(element) == Some(within.slot.name);
+                if within.is_some_and(is_ours) {
+                    continue;
+                }
+                write_others(out, text, element, None);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        other => out.push_str(text.get(range_of(other.range())).unwrap_or_default()),
+    }
+}
+
+/// The `id` of an element of an array.
+fn id_of<'a>(element: &'a ast::Value<'_>) -> Option<&'a str> {
+    let ast::Value::Object(object) = element else { return None };
+    object.get_string("id").map(|id| id.value.as_ref())
+}
+
+/// Whether the text before `at` ends within a comment that goes to the end of its line.
+fn is_commented(text: &str, at: usize) -> bool {
+    let mut rest = text.get(..at).unwrap_or_default();
+    loop {
+        let Some(next) = rest.find(['"', '/']) else { return false };
+        rest = rest.get(next..).unwrap_or_default();
+        let length = if rest.starts_with("//") {
+            let Some(end) = rest.find('\n') else { return true };
+            end
+        } else if rest.starts_with("/*") {
+            let Some(end) = rest.get(2..).and_then(|rest| rest.find("*/")) else { return false };
+            end + 4
+        } else if rest.starts_with('"') {
+            let mut is_escaped = false;
+            let is_end = |char: char| {
+                let ends = char == '"' && !is_escaped;
+                is_escaped = char == '\\' && !is_escaped;
+                ends
+            };
+            let Some(end) = rest.get(1..).and_then(|rest| rest.find(is_end)) else { return false };
+            end + 2
+        } else {
+            1
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
 }
 
 /// The parser calls itself for each level.
@@ -222,10 +325,7 @@ impl Table {
 
     fn of_array(array: &ast::Array<'_>) -> Self {
         let child = |element: &ast::Value<'_>| {
-            let name = match element {
-                ast::Value::Object(object) => object.get_string("id").map(|id| id.value.to_string()),
-                _ => None,
-            };
+            let name = id_of(element).map(str::to_owned);
             Child { name, range: range_of(element.range()), value: range_of(element.range()) }
         };
         Self { range: range_of(array.range()), children: array.elements.iter().map(child).collect() }
@@ -315,7 +415,7 @@ fn comma_after(text: &str, mut at: usize) -> Option<usize> {
         at += if rest.starts_with("//") {
             rest.find('\n')?
         } else if rest.starts_with("/*") {
-            rest.find("*/")? + 2
+            rest.get(2..)?.find("*/")? + 4
         } else {
             return None;
         };

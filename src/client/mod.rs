@@ -257,9 +257,9 @@ impl Change {
         self.keeps.then(|| self.found.backup())
     }
 
-    /// Whether there is anything to do.
+    /// Whether there is anything to do: a text to change, or a token that others may read.
     pub fn is_one(&self) -> bool {
-        self.after != self.found.text
+        self.made_private || self.after != self.found.text
     }
 
     /// Whether the file goes.

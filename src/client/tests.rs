@@ -103,6 +103,13 @@ fn the_token_stands_in_no_file_that_others_read_and_in_nothing_that_is_shown() {
         assert_eq!((holds, change.holds_token), (client != Client::VsCode, client != Client::VsCode), "{client:?}");
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, if holds { 0o600 } else { 0o644 }, "{client:?}");
+        // Whoever opened it again since is not told that all is as it should be.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let again = client.connect(&path, &way).unwrap();
+        assert_eq!(again.is_one(), holds, "{client:?}");
+        again.apply().unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, if holds { 0o600 } else { 0o644 }, "{client:?}");
     }
 }
 

@@ -54,6 +54,18 @@ fn an_entry_is_taken_out_from_every_place() {
         ("{\"mcpServers\": {\n\"b\": 2,\n\"ours\": 1,\n}}", "{\"mcpServers\": {\n\"b\": 2,\n}}"),
         ("{\"mcpServers\": {\n  \"ours\": 1\n}}", "{\"mcpServers\": {}}"),
         ("{\"mcpServers\": {\"a\": 1}}", "{\"mcpServers\": {\"a\": 1}}"),
+        // A comment ends with its line, and takes nothing along.
+        ("{\"mcpServers\": { // these\n\"ours\": 1, \"b\": 2}}", "{\"mcpServers\": { // these\n\"b\": 2}}"),
+        ("{\"mcpServers\": { // these\n  \"ours\": 1 }}", "{\"mcpServers\": { // these\n   }}"),
+        ("{\"mcpServers\": {\"b\": 2, // two\n  \"ours\": 1 }}", "{\"mcpServers\": {\"b\": 2 // two\n }}"),
+        (
+            "{\"mcpServers\": {\"b\": 2, // two\n\"ours\": 1, \"c\": 3}}",
+            "{\"mcpServers\": {\"b\": 2, // two\n\"c\": 3}}",
+        ),
+        (
+            "{\"u\": \"http://a\", \"mcpServers\": {\n\"ours\": 1, \"c\": 3}}",
+            "{\"u\": \"http://a\", \"mcpServers\": { \"c\": 3}}",
+        ),
         ("{}", "{}"),
         ("", ""),
     ] {
@@ -128,12 +140,49 @@ proptest! {
         prop_assert_eq!(take(&connected, SLOT).unwrap(), text);
     }
 
+    /// However a person laid the file out with our entry in it: it goes, nothing else does, or nothing is changed.
+    #[test]
+    fn taking_out_by_any_layout_leaves_all_others(
+        fillers in prop::collection::vec(filler(), 16),
+        others in 0_usize..4,
+        place in 0_usize..4,
+        trailing in any::<bool>(),
+    ) {
+        let mut next = fillers.iter().cycle();
+        let mut gap = || next.next().cloned().unwrap_or_default();
+        let mut names: Vec<String> = (0..others).map(|number| format!("s{number}")).collect();
+        names.insert(place.min(others), "ours".to_owned());
+        let mut text = format!("{}{{{}\"mcpServers\"{}:{}{{", gap(), gap(), gap(), gap());
+        let last = names.len() - 1;
+        for (number, name) in names.iter().enumerate() {
+            text.push_str(&format!("{}\"{name}\"{}: {{\"x\": \"{name} // {{\"}}{}", gap(), gap(), gap()));
+            if trailing || number < last {
+                text.push(',');
+            }
+        }
+        text.push_str(&format!("{}}}{}, \"later\": [1]{}}}{}", gap(), gap(), gap(), gap()));
+        match take(&text, SLOT) {
+            Ok(left) => {
+                let all = |text: &str| -> Vec<String> {
+                    let read = read(text, SLOT).unwrap();
+                    read.table.unwrap().children.into_iter().map(|child| text[child.value].to_owned()).collect()
+                };
+                let expect: Vec<String> = all(&text).into_iter().filter(|value| !value.contains("ours")).collect();
+                prop_assert_eq!(all(&left), expect, "{}", left);
+                prop_assert!(left.contains("\"later\": [1]"));
+            }
+            Err(error) => prop_assert!(matches!(error, EditError::Entangled(_)), "{}", error),
+        }
+    }
+
     /// A stranger's bytes are read or refused, and never more.
     #[test]
     fn no_text_brings_it_down(text in "[\\{\\}\\[\\]\",:/*\\\\ \n\ra-z0-9]{0,60}") {
         if let Ok(connected) = put(&text, SLOT, &json!({"a": 1})) {
             prop_assert!(find(&connected, SLOT).unwrap().is_some(), "{}", connected);
-            prop_assert!(find(&take(&connected, SLOT).unwrap(), SLOT).unwrap().is_none());
+            if let Ok(left) = take(&connected, SLOT) {
+                prop_assert!(find(&left, SLOT).unwrap().is_none());
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::file::{self, ConfigError};
 use super::preset;
+use super::target::HostPattern;
 use crate::base::bound;
 
 /// What an old configuration became.
@@ -42,7 +43,7 @@ pub enum ImportError {
 }
 
 /// How a value changes on its way.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Conversion {
     Same,
     /// `true` is "required": everybody shows a credential. `false` is "none".
@@ -51,6 +52,8 @@ enum Conversion {
     Schemes,
     /// A port of this machine.
     Port,
+    /// Hosts to connect to, or never to; where a path speaks of a server, they are names that it answers to.
+    Hosts,
 }
 
 /// The end of an old key's path, in snake case and with dots; ours; how the value changes. The first that fits counts,
@@ -108,6 +111,8 @@ const KEYS: &[(&str, &str, Conversion)] = &[
     ("metrics.port", "metrics.listen", Conversion::Port),
     ("metrics.prefix", "metrics.prefix", Conversion::Same),
     ("server.port", "http.listen", Conversion::Port),
+    ("allowed_hosts", "egress.allowed_hosts", Conversion::Hosts),
+    ("blocked_hosts", "egress.blocked_hosts", Conversion::Hosts),
 ];
 
 /// Parts of a path that have no place here, and what to do instead.
@@ -119,8 +124,8 @@ const NOTES: &[(&str, &str)] = &[
     ("secret", "a secret is not copied; tokens are made with `sekisho token issue`"),
     ("token", "a secret is not copied; tokens are made with `sekisho token issue`"),
     ("api_key", "a secret is not copied; keep it with `sekisho credential set NAME`"),
-    ("blocked_hosts", "Sekisho reaches no host that was not configured; there is nothing to block yet"),
-    ("allowed_hosts", "these were hosts to fetch from; http.allowed_hosts is something else, and is not set from them"),
+    ("blocked_hosts", "these are no hosts to connect to; who may reach the server, a firewall or a ban says"),
+    ("allowed_hosts", "these look like names that the server answers to: http.allowed_hosts takes them"),
 ];
 
 /// Reads an old configuration, JSON or YAML.
@@ -167,7 +172,10 @@ impl Imported {
 }
 
 fn walk(imported: &mut Imported, pointer: &str, path: &str, value: Value) {
-    let known = KEYS.iter().find(|(end, _, _)| path == *end || path.ends_with(&format!(".{end}")));
+    let of_server = path.split('.').any(|step| ["cors", "server", "http"].contains(&step));
+    let known = KEYS.iter().find(|(end, _, conversion)| {
+        (path == *end || path.ends_with(&format!(".{end}"))) && !(of_server && *conversion == Conversion::Hosts)
+    });
     if let Some((_, key, conversion)) = known {
         if let Some(value) = converted(*conversion, &value) {
             match imported.mapped.iter().find(|mapped| mapped.key == *key && mapped.value != value) {
@@ -213,6 +221,11 @@ fn converted(conversion: Conversion, value: &Value) -> Option<Value> {
             };
             let ours = |name: &&str| ["basic", "jwt", "api_key", "mtls"].contains(name);
             names.iter().all(ours).then(|| Value::from(names))
+        }
+        Conversion::Hosts => {
+            let names = value.as_array()?;
+            let is_host = |name: &Value| name.as_str().and_then(HostPattern::parse).is_some();
+            names.iter().all(is_host).then(|| value.clone())
         }
         Conversion::Port => {
             let port = value.as_u64().and_then(|port| u16::try_from(port).ok())?;
@@ -281,6 +294,24 @@ mod tests {
         assert!(!toml.contains("do-not-copy-me") && !format!("{imported:?}").contains("do-not-copy-me"));
         let read = file::parse(&toml, std::path::Path::new("new"), &super::super::env::Environment::default()).unwrap();
         assert_eq!(read.session.timeout.as_secs(), 1800);
+    }
+
+    #[test]
+    fn hosts_to_connect_to_are_the_egress_and_names_of_a_server_are_not() {
+        let text = r#"{
+            "network": {"allowedHosts": ["api.example.org", "*.example.net"], "blocked_hosts": ["192.0.2.7"]},
+            "cors": {"allowed_hosts": ["app.example.org"]},
+            "server": {"blocked_hosts": ["x"]}
+        }"#;
+        let imported = import(text).unwrap();
+        let names = serde_json::json!(["api.example.org", "*.example.net"]);
+        assert_eq!(key(&imported, "egress.allowed_hosts"), Some(&names));
+        assert_eq!(key(&imported, "egress.blocked_hosts"), Some(&serde_json::json!(["192.0.2.7"])));
+        assert_eq!(key(&imported, "http.allowed_hosts"), None);
+        let unmapped: Vec<&str> = imported.unmapped.iter().map(|unmapped| unmapped.pointer.as_str()).collect();
+        assert_eq!(unmapped, ["/cors/allowed_hosts", "/server/blocked_hosts"]);
+        let imported = import(r#"{"allowed_hosts": ["*"]}"#).unwrap();
+        assert!(imported.unmapped[0].why.contains("no form that fits egress.allowed_hosts"), "{imported:?}");
     }
 
     #[test]

@@ -31,6 +31,15 @@ impl Upkeep {
             format!("{percent} % are free ({mebibytes} MiB), fewer than {least} % (upkeep.disk_free_percent_min)")
         })
     }
+
+    /// Whether there still is too little, where there was: a tenth more than the least is enough, so that a disk at the
+    /// limit is not short and well in turns.
+    pub fn is_still_short(&self, free_bytes: u64, total_bytes: u64) -> bool {
+        let least = self.disk_free_bytes_min.max(total_bytes / 100 * self.disk_free_percent_min);
+        // Where nearly all of a disk is to be free, there may be no tenth above that.
+        let margin = (least / 10).min(total_bytes.saturating_sub(least) / 2);
+        free_bytes < least + margin
+    }
 }
 
 impl Check {
@@ -66,5 +75,13 @@ mod tests {
         assert!(upkeep.is_short(4 << 30, 100 << 30).unwrap().contains("4 %"));
         assert!(upkeep.is_short(511 << 20, 1 << 30).unwrap().contains("511 MiB"));
         assert_eq!(upkeep.is_short(1 << 30, 0), None);
+        // 5 GiB are the least; what was short is well again a tenth above.
+        assert_eq!(upkeep.is_short(5200 << 20, 100 << 30), None);
+        assert!(upkeep.is_still_short(5200 << 20, 100 << 30));
+        assert!(!upkeep.is_still_short(5700 << 20, 100 << 30));
+        assert!(upkeep.is_still_short(530 << 20, 1 << 30), "by bytes");
+        assert!(!upkeep.is_still_short(600 << 20, 1 << 30));
+        let all = super::Upkeep { disk_free_percent_min: 99, ..upkeep };
+        assert!(!all.is_still_short(100 << 30, 100 << 30));
     }
 }

@@ -109,7 +109,7 @@ impl Custody {
     /// The scheduled backup, if one is due; old ones go when a new one is there.
     pub(super) async fn backup_if_due(&self) -> Result<(), CustodyError> {
         let Some(directory) = &self.backup.directory else { return Ok(()) };
-        let newest = scheduled_in(directory)?.last().map(|(made, _)| *made);
+        let newest = scheduled_in(directory, self.now())?.last().map(|(made, _)| *made);
         if newest.is_some_and(|newest| self.now().since(newest) < self.backup.every) || !self.is_open() {
             return Ok(());
         }
@@ -129,8 +129,8 @@ impl Custody {
     /// A backup into the folder of scheduled ones, due or not; old ones go when it is there. `None`: no folder is set.
     pub async fn backup_now(&self) -> Result<Option<Made>, CustodyError> {
         let Some(directory) = &self.backup.directory else { return Ok(None) };
-        let mut there = scheduled_in(directory)?;
         let now = self.now();
+        let mut there = scheduled_in(directory, now)?;
         let made = self.backup(&directory.join(format!("sekisho-{}.backup", now.0))).await?;
         there.push((now, made.path.clone()));
         for (_, old) in there.iter().rev().skip(self.backup.keep) {
@@ -142,7 +142,7 @@ impl Custody {
     /// The backups that are there, newest first, and how they are made. Other files in the folder are left out.
     pub fn backups(&self) -> Result<Shelf, CustodyError> {
         let config::Backup { directory, every, keep } = self.backup.clone();
-        let there = directory.as_deref().map_or(Ok(Vec::new()), scheduled_in)?;
+        let there = directory.as_deref().map_or(Ok(Vec::new()), |directory| scheduled_in(directory, self.now()))?;
         let item = |(made, path): &(Timestamp, PathBuf)| Listed {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             made: *made,
@@ -174,15 +174,20 @@ pub struct Listed {
     pub bytes: u64,
 }
 
-/// Scheduled backups, oldest first; other files in the folder are left alone.
-pub(super) fn scheduled_in(directory: &Path) -> Result<Vec<(Timestamp, PathBuf)>, CustodyError> {
+/// Scheduled backups, oldest first; other files in the folder are left alone. What is empty or no file is none, and a
+/// name from the future is none yet: it would hold back every other until then.
+pub(super) fn scheduled_in(directory: &Path, now: Timestamp) -> Result<Vec<(Timestamp, PathBuf)>, CustodyError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(CustodyError::file(directory))? {
-        let path = entry.map_err(CustodyError::file(directory))?.path();
+        let entry = entry.map_err(CustodyError::file(directory))?;
+        let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let made = name.strip_prefix("sekisho-").and_then(|rest| rest.strip_suffix(".backup"));
-        if let Some(made) = made.and_then(|made| made.parse().ok()) {
-            found.push((Timestamp(made), path));
+        let Some(made) = made.and_then(|made| made.parse().ok()).map(Timestamp) else { continue };
+        // Whoever removes one meanwhile is no error.
+        let is_one = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+        if is_one && made <= now {
+            found.push((made, path));
         }
     }
     found.sort_unstable();

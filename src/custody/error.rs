@@ -72,7 +72,7 @@ impl CustodyError {
             | Self::FileExists(_)
             | Self::DatabaseExists(_)
             | Self::Credential(CredentialError::TooMany) => Code::Conflict,
-            Self::Store(StoreError::Full { .. }) => Code::Unavailable,
+            Self::Store(StoreError::Full { .. } | StoreError::Reading) => Code::Unavailable,
             _ => Code::Internal,
         }
     }

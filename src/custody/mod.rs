@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
@@ -132,6 +132,11 @@ impl Custody {
 
     fn now(&self) -> Timestamp {
         self.audit.now()
+    }
+
+    /// Until it is dropped, nobody makes a plain copy of the database; `None` while somebody does.
+    pub fn without_copies(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.backing_up).try_lock_owned().ok()
     }
 
     /// What is wrong with the log, as seen from outside of the file.

@@ -1,14 +1,16 @@
 //! Compacts the database while a checked copy lies beside it: what goes wrong leaves the copy, and says where it is.
 
 use std::fs;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::backup::check;
+use super::backup::{Temporary, check};
 use super::{Custody, CustodyError};
 use crate::audit::verify::{Against, Verdict};
 use crate::base::bound;
+use crate::store::StoreError;
 
 /// What a compaction did.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -19,6 +21,20 @@ pub struct Vacuumed {
     pub audit_entries: u64,
 }
 
+/// The copy from before: gone with its end, unless it may be needed.
+struct Safety {
+    copy: PathBuf,
+    is_needed: bool,
+}
+
+impl Drop for Safety {
+    fn drop(&mut self) {
+        if !self.is_needed {
+            drop(Temporary(std::mem::take(&mut self.copy)));
+        }
+    }
+}
+
 impl Custody {
     /// Needs room for a copy of the database. Commits wait while it is copied and while pages are moved; reads go on,
     /// and one that is under way when pages are to be moved makes the whole fail, with nothing changed.
@@ -26,6 +42,14 @@ impl Custody {
         let _alone = self.backing_up.lock().await;
         let database = self.store().path().to_owned();
         let size = || fs::metadata(&database).map(|metadata| metadata.len()).map_err(CustodyError::file(&database));
+        let copy = database.with_extension("redb.vacuum-copy");
+        // It may be all that is left of what a compaction broke.
+        if copy.symlink_metadata().is_ok() {
+            return Err(CustodyError::Failed(format!(
+                "a compaction that did not end left a copy from before, {}: make sure that all is well, with sekisho audit verify, and take the copy away, with sekisho prune --copies",
+                copy.display()
+            )));
+        }
         let before_bytes = size()?;
         let wanted = before_bytes.saturating_add(bound::BALLAST_BYTES + bound::BALLAST_MARGIN_BYTES);
         let free = self.store().free_bytes().map_err(CustodyError::file(&database))?;
@@ -34,36 +58,44 @@ impl Custody {
                 "a safety copy needs {wanted} bytes on the disk, and {free} are free; make room, for example with sekisho prune"
             )));
         }
-        let copy = database.with_extension("redb.vacuum-copy");
-        match fs::remove_file(&copy) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(CustodyError::file(&copy)(error)),
-            _ => {}
-        }
         self.store().copy_to(&copy).await?;
+        let mut safety = Safety { copy: copy.clone(), is_needed: false };
         let checked = copy.clone();
         let checking = tokio::task::spawn_blocking(move || check(&checked));
         let (sound, _) = checking.await.map_err(|error| CustodyError::Failed(error.to_string()))??;
-        let compacted = self.compact_and_verify(sound.size).await;
-        let audit_entries = compacted.map_err(|error| {
-            CustodyError::Failed(format!(
-                "{error}; a copy from before is {}, keep it until all is well",
-                copy.display()
-            ))
-        })?;
-        // Checked as a store, it has a ballast beside it.
-        fs::remove_file(&copy).map_err(CustodyError::file(&copy))?;
-        fs::remove_file(super::backup::with_suffix(&copy, ".ballast")).or_else(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(CustodyError::file(&copy)(error)) }
-        })?;
+        // Also for whoever does not wait for the end of this.
+        safety.is_needed = true;
+        let audit_entries = match self.compact_and_verify(sound.size).await {
+            Err(error @ CustodyError::Store(StoreError::Reading)) => {
+                safety.is_needed = false;
+                return Err(error);
+            }
+            Err(error) => {
+                return Err(CustodyError::Failed(format!(
+                    "{error}; a copy from before is {}, keep it until all is well",
+                    copy.display()
+                )));
+            }
+            Ok(entries) => entries,
+        };
+        safety.is_needed = false;
+        drop(safety);
+        if copy.exists() {
+            tracing::warn!(path = %copy.display(), "the safety copy could not be removed; it is a plain copy of the database");
+        }
         Ok(Vacuumed { before_bytes, after_bytes: size()?, audit_entries })
     }
 
     /// Gives the entries that were verified afterwards; there are no fewer than before.
     async fn compact_and_verify(&self, entries_before: u64) -> Result<u64, CustodyError> {
         // A pass moves what it can; the next one finds what became free by that.
-        for _ in 0..bound::scan::COMPACTIONS_MAX {
-            if !self.store().compact().await? {
-                break;
+        for pass in 0..bound::scan::COMPACTIONS_MAX {
+            match self.store().compact().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                // What the passes before it moved is verified all the same.
+                Err(StoreError::Reading) if pass > 0 => break,
+                Err(error) => return Err(error.into()),
             }
         }
         let audit = self.audit.clone();

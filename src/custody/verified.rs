@@ -90,8 +90,8 @@ impl Custody {
         checking.await.map_err(|error| CustodyError::Failed(error.to_string()))?
     }
 
-    /// Verifies a backup and, if it is a scheduled one, writes down how that went. That its keys are gone, or that there was no room, says nothing
-    /// about it, and is not written.
+    /// Verifies a backup and, if it is a scheduled one, writes down how that went. That its keys are gone, or that there
+    /// was no room, says nothing about it, and is not written.
     pub async fn verify_backup_and_note(&self, path: &Path) -> Result<Checked, CustodyError> {
         let checked = self.verify_backup(path).await;
         if self.backup.directory.as_deref() != path.parent() {
@@ -102,7 +102,7 @@ impl Custody {
             Err(error) if is_about_us(error) => return checked,
             Err(error) => Some(error.to_string()),
         };
-        self.note_verified(KEY_BACKUP, path.display().to_string(), fault).await?;
+        self.note_verified(KEY_BACKUP, path.display().to_string(), fault).await;
         checked
     }
 
@@ -119,21 +119,23 @@ impl Custody {
             }
             Verdict::Incomplete { reason } => Some(format!("the audit log could not be verified: {reason}")),
         };
-        self.note_verified(KEY_AUDIT, "the audit log".to_owned(), fault.clone()).await?;
+        self.note_verified(KEY_AUDIT, "the audit log".to_owned(), fault.clone()).await;
         Ok(fault)
     }
 
-    async fn note_verified(&self, key: &[u8], what: String, fault: Option<String>) -> Result<(), CustodyError> {
+    /// What was found is said also where it cannot be written down: a full disk hides no tampering.
+    async fn note_verified(&self, key: &[u8], what: String, fault: Option<String>) {
         let row = Verification { at: self.now(), what, fault };
-        let bytes = serde_json::to_vec(&row).map_err(|error| CustodyError::Failed(error.to_string()))?;
-        self.store().commit(Batch::puts(vec![Put::new(Table::Meta, key, bytes)])).await?;
-        Ok(())
+        let bytes = serde_json::to_vec(&row).unwrap_or_default();
+        if let Err(error) = self.store().commit(Batch::puts(vec![Put::new(Table::Meta, key, bytes)])).await {
+            tracing::error!(%error, what = row.what, "that it was verified could not be written down");
+        }
     }
 
     /// The newest scheduled backup.
     pub fn newest_backup(&self) -> Result<Option<std::path::PathBuf>, CustodyError> {
         let Some(directory) = &self.backup.directory else { return Ok(None) };
-        Ok(super::backup::scheduled_in(directory)?.pop().map(|(_, path)| path))
+        Ok(super::backup::scheduled_in(directory, self.now())?.pop().map(|(_, path)| path))
     }
 }
 

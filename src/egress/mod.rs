@@ -62,6 +62,11 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// As figures name it.
+    pub fn name(self) -> &'static str {
+        self.operation().trim_start_matches("egress.")
+    }
+
     /// The operation of entries about such connections.
     pub fn operation(self) -> &'static str {
         match self {

@@ -1,6 +1,8 @@
 //! Notices that files of libraries changed: told by the kernel, gathered until they rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +13,34 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::record::{LibraryRecord, Source};
+use super::source::is_hidden_name;
 use crate::base::bound::follow as bound;
 
 /// Watches the files of libraries. What it says is a hint: the sync looks itself.
 pub struct Follower {
-    watcher: RecommendedWatcher,
+    /// What changes below it is our own work: a library may hold the data directory.
+    data: PathBuf,
+    /// `None` where the kernel gives none.
+    watcher: Option<RecommendedWatcher>,
+    tell: mpsc::Sender<PathBuf>,
     changed: mpsc::Receiver<PathBuf>,
-    /// More changed than there was room to say: every library may have.
-    overflowed: Arc<AtomicBool>,
+    troubles: Arc<Troubles>,
     /// By library.
     watched: BTreeMap<String, Place>,
+    /// Libraries that are not followed, and were named for it.
+    told: BTreeSet<String>,
+    /// When what failed was tried the last time.
+    tried: Instant,
     unrest: Unrest,
+}
+
+/// What the watcher's thread has to say beside paths.
+#[derive(Debug, Default)]
+struct Troubles {
+    /// More changed than there was room to say: every library may have.
+    overflowed: AtomicBool,
+    /// New folders may not be watched.
+    broken: AtomicBool,
 }
 
 impl std::fmt::Debug for Follower {
@@ -33,11 +52,11 @@ impl std::fmt::Debug for Follower {
 /// What is watched for a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
-    /// A folder with all below it, or one file.
+    /// A folder with all below it, or one file; behind links, as the kernel names it.
     path: PathBuf,
     is_folder: bool,
-    /// Watching it failed once; it is not tried again, and was said.
-    is_blind: bool,
+    /// Device and inode of the folder: one of the same name that took its place is another one, and not watched.
+    identity: Option<(u64, u64)>,
 }
 
 impl Place {
@@ -47,88 +66,186 @@ impl Place {
             Source::File { path } | Source::Archive { path, .. } => (path, false),
             Source::Web(_) | Source::Bundle(_) | Source::Builtin => return None,
         };
-        Some(Self { path: PathBuf::from(path), is_folder, is_blind: false })
+        Some(Self::at(Path::new(path), is_folder))
+    }
+
+    fn at(path: &Path, is_folder: bool) -> Self {
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = match (is_folder, path.parent(), path.file_name()) {
+            // The file may be a link; its name in its folder is what gets replaced.
+            (false, Some(folder), Some(name)) => real(folder).join(name),
+            _ => real(path),
+        };
+        let mut place = Self { path, is_folder, identity: None };
+        let folder = place.folder().and_then(|folder| fs::metadata(folder).ok());
+        place.identity = folder.map(|folder| (folder.dev(), folder.ino()));
+        place
     }
 
     /// A file is often replaced by another of its name: its folder is what has to be watched.
-    fn watched(&self) -> Option<(&Path, RecursiveMode)> {
-        if self.is_folder {
-            Some((&self.path, RecursiveMode::Recursive))
-        } else {
-            self.path.parent().map(|folder| (folder, RecursiveMode::NonRecursive))
+    fn folder(&self) -> Option<&Path> {
+        if self.is_folder { Some(&self.path) } else { self.path.parent() }
+    }
+
+    /// Whether the watches of both are on one folder: they are not independent then.
+    fn overlaps(&self, other: &Self) -> bool {
+        let (Some(one), Some(another)) = (self.folder(), other.folder()) else { return false };
+        one.starts_with(another) || another.starts_with(one)
+    }
+
+    /// Whether a change at `path` may be one of its documents.
+    fn holds(&self, path: &Path) -> bool {
+        if !self.is_folder {
+            return path == self.path;
         }
+        let Ok(below) = path.strip_prefix(&self.path) else { return false };
+        !below.components().any(|part| is_hidden_name(&part.as_os_str().to_string_lossy()))
     }
 }
 
 impl Follower {
-    pub fn new() -> Result<Self, notify::Error> {
+    /// `data` is the data directory.
+    pub fn new(data: &Path) -> Self {
         let (tell, changed) = mpsc::channel(bound::FOLLOW_EVENTS_MAX);
-        let overflowed = Arc::new(AtomicBool::new(false));
-        let full = Arc::clone(&overflowed);
+        Self {
+            data: fs::canonicalize(data).unwrap_or_else(|_| data.to_owned()),
+            watcher: None,
+            tell,
+            changed,
+            troubles: Arc::default(),
+            watched: BTreeMap::new(),
+            told: BTreeSet::new(),
+            tried: Instant::now(),
+            unrest: Unrest::default(),
+        }
+    }
+
+    fn watcher(&self) -> Result<RecommendedWatcher, notify::Error> {
+        let (tell, troubles, data) = (self.tell.clone(), Arc::clone(&self.troubles), self.data.clone());
         let told = move |event: notify::Result<Event>| {
             let Ok(event) = event else {
-                full.store(true, Ordering::Relaxed);
+                troubles.broken.store(true, Ordering::Relaxed);
+                troubles.overflowed.store(true, Ordering::Relaxed);
                 return;
             };
             // Reading files is no change; a sync would follow itself.
             if matches!(event.kind, EventKind::Access(_)) {
                 return;
             }
-            if event.need_rescan() || event.paths.into_iter().any(|path| tell.try_send(path).is_err()) {
-                full.store(true, Ordering::Relaxed);
+            if event.need_rescan() {
+                // Folders that were made meanwhile have no watch.
+                troubles.broken.store(true, Ordering::Relaxed);
+                troubles.overflowed.store(true, Ordering::Relaxed);
+            }
+            let mut paths = event.paths.into_iter().filter(|path| !path.starts_with(&data));
+            if paths.any(|path| tell.try_send(path).is_err()) {
+                troubles.overflowed.store(true, Ordering::Relaxed);
             }
         };
-        let watcher = RecommendedWatcher::new(told, Config::default().with_follow_symlinks(false))?;
-        Ok(Self { watcher, changed, overflowed, watched: BTreeMap::new(), unrest: Unrest::default() })
+        RecommendedWatcher::new(told, Config::default().with_follow_symlinks(false))
     }
 
-    /// Watches these libraries and no others. A new one counts as changed: what happened before is not known.
+    /// Watches these libraries and no others. One that is new, or whose folder is another one now, counts as changed:
+    /// what happened before is not known.
     pub fn watch(&mut self, libraries: &[LibraryRecord]) {
-        let wanted: BTreeMap<&String, Place> =
-            libraries.iter().filter_map(|library| Some((&library.name, Place::of(library)?))).collect();
-        let is_wanted = |name: &String, place: &Place| {
-            wanted.get(name).is_some_and(|wanted| (&wanted.path, wanted.is_folder) == (&place.path, place.is_folder))
-        };
-        let left: Vec<(String, Place)> = self
-            .watched
+        let wanted: BTreeMap<String, Place> =
+            libraries.iter().filter_map(|library| Some((library.name.clone(), Place::of(library)?))).collect();
+        let has_left = self.watched.iter().any(|(name, place)| wanted.get(name) != Some(place));
+        let added: Vec<(String, Place)> = wanted
             .iter()
-            .filter(|(name, place)| !is_wanted(name, place))
+            .filter(|(name, _)| !self.watched.contains_key(*name))
             .map(|(name, place)| (name.clone(), place.clone()))
             .collect();
-        for (name, place) in left {
-            self.watched.remove(&name);
-            self.unrest.forget(&name);
-            let is_shared = self.watched.values().any(|other| other.watched() == place.watched());
-            if let Some((path, _)) = place.watched().filter(|_| !is_shared && !place.is_blind) {
-                // It may be gone, and its watch with it.
-                self.watcher.unwatch(path).ok();
+        let overlaps = |(name, place): &(String, Place)| {
+            wanted.iter().any(|(other, there)| other != name && place.overlaps(there))
+        };
+        let may_retry = self.tried.elapsed() >= Duration::from_millis(bound::FOLLOW_RETRY_MS);
+        let is_broken = self.watcher.is_none() || self.troubles.broken.load(Ordering::Relaxed);
+        // Taking one watch away takes those with it that others share; and a folder's watch makes one of its parent
+        // forget that it goes deeper.
+        if has_left
+            || added.iter().any(overlaps)
+            || (is_broken && !wanted.is_empty() && (may_retry || self.watched.is_empty()))
+        {
+            self.watch_anew(wanted);
+        } else {
+            for (name, place) in added {
+                self.begin(name, place);
             }
-        }
-        for (name, mut place) in wanted {
-            if self.watched.contains_key(name) {
-                continue;
+            if may_retry {
+                self.retry();
             }
-            if let Err(reason) = self.begin(&place) {
-                tracing::warn!(library = name, %reason, "its files are not followed; sync it by hand");
-                place.is_blind = true;
-            }
-            self.unrest.stir(name, Instant::now());
-            self.watched.insert(name.clone(), place);
         }
     }
 
-    fn begin(&mut self, place: &Place) -> Result<(), String> {
-        let Some((path, mode)) = place.watched() else { return Err("it lies in no folder".into()) };
-        if mode == RecursiveMode::Recursive && folders_below(path) > bound::FOLLOW_FOLDERS_MAX {
+    /// Gives all watches back and begins again: what goes deep last, see [`Follower::watch`].
+    fn watch_anew(&mut self, wanted: BTreeMap<String, Place>) {
+        self.tried = Instant::now();
+        self.watcher = None;
+        self.troubles.broken.store(false, Ordering::Relaxed);
+        match self.watcher() {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => tracing::error!(%error, "files of libraries cannot be followed at the moment"),
+        }
+        for name in std::mem::take(&mut self.watched).into_keys() {
+            if !wanted.contains_key(&name) {
+                self.unrest.forget(&name);
+                self.told.remove(&name);
+            }
+        }
+        let mut wanted: Vec<(String, Place)> = wanted.into_iter().collect();
+        wanted.sort_by_key(|(_, place)| place.is_folder);
+        for (name, place) in wanted {
+            self.begin(name, place);
+        }
+    }
+
+    fn begin(&mut self, name: String, place: Place) {
+        match self.try_begin(&place) {
+            Ok(()) => {
+                self.told.remove(&name);
+            }
+            Err(reason) => {
+                if self.told.insert(name.clone()) {
+                    tracing::error!(library = name, %reason, "its files are not followed; sync it by hand");
+                }
+            }
+        }
+        self.unrest.stir(&name, Instant::now());
+        self.watched.insert(name, place);
+    }
+
+    /// What could not be watched may be possible by now.
+    fn retry(&mut self) {
+        self.tried = Instant::now();
+        for name in self.told.clone() {
+            let Some(place) = self.watched.get(&name).cloned() else { continue };
+            if self.try_begin(&place).is_ok() {
+                self.told.remove(&name);
+                self.unrest.stir(&name, Instant::now());
+            }
+        }
+    }
+
+    fn try_begin(&mut self, place: &Place) -> Result<(), String> {
+        let Some(folder) = place.folder() else { return Err("it lies in no folder".into()) };
+        let mode = if place.is_folder { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        if place.is_folder && folders_below(folder) > bound::FOLLOW_FOLDERS_MAX {
             return Err(format!("it has more than {} folders", bound::FOLLOW_FOLDERS_MAX));
         }
-        self.watcher.watch(path, mode).map_err(|error| error.to_string())
+        let Some(watcher) = &mut self.watcher else { return Err("the kernel gives no watcher".into()) };
+        watcher.watch(folder, mode).map_err(|error| match error.kind {
+            notify::ErrorKind::MaxFilesWatch => {
+                "the kernel's watches are used up (sysctl fs.inotify.max_user_watches)".to_owned()
+            }
+            _ => error.to_string(),
+        })
     }
 
     /// Waits until files of libraries changed and rest, or until `until`. Gives the libraries' names.
     pub async fn rested(&mut self, until: Instant) -> Vec<String> {
         loop {
-            if self.overflowed.swap(false, Ordering::Relaxed) {
+            if self.troubles.overflowed.swap(false, Ordering::Relaxed) {
                 for name in self.watched.keys() {
                     self.unrest.stir(name, Instant::now());
                 }
@@ -143,7 +260,7 @@ impl Follower {
                 () = tokio::time::sleep_until(next) => {}
                 path = self.changed.recv() => match path {
                     Some(path) => self.stir(&path),
-                    // The watcher holds the other end as long as we live.
+                    // We hold the other end ourselves.
                     None => tokio::time::sleep_until(until).await,
                 },
             }
@@ -157,7 +274,7 @@ impl Follower {
 
     fn stir(&mut self, path: &Path) {
         for (name, place) in &self.watched {
-            if if place.is_folder { path.starts_with(&place.path) } else { path == place.path } {
+            if place.holds(path) {
                 self.unrest.stir(name, Instant::now());
             }
         }
@@ -213,6 +330,53 @@ impl Unrest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hidden_and_what_is_our_own_is_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::at(folder.path(), true);
+        let root = place.path.clone();
+        for path in ["a.md", "deep/b.md", ""] {
+            assert!(place.holds(&root.join(path)), "{path}");
+        }
+        for path in [".git/index", "deep/.cache/x", "node_modules/a/b.md", "../other.md"] {
+            assert!(!place.holds(&root.join(path)), "{path}");
+        }
+        let file = Place::at(&folder.path().join("a.md"), false);
+        assert!(file.holds(&root.join("a.md")) && !file.holds(&root.join("b.md")));
+        assert!(file.overlaps(&place) && place.overlaps(&file));
+        let beside = Place::at(&root.with_file_name("beside"), true);
+        assert!(!beside.overlaps(&place) && beside.identity.is_none());
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_another_is_another_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docs");
+        fs::create_dir(&path).unwrap();
+        let before = Place::at(&path, true);
+        assert_eq!(Place::at(&path, true), before);
+        fs::rename(&path, folder.path().join("old")).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_ne!(Place::at(&path, true), before);
+        // The same folder by another name is watched once, under the kernel's name.
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert_eq!(Place::at(&folder.path().join("link"), true), Place::at(&path, true));
+    }
+
+    /// Everything that the kernel tells is there when the last of it is.
+    #[tokio::test]
+    async fn commits_below_the_data_directory_wake_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir(root.join("data")).unwrap();
+        let mut follower = Follower::new(&root.join("data"));
+        follower.watch_anew(BTreeMap::from([("all".to_owned(), Place::at(&root, true))]));
+        fs::write(root.join("data/sekisho.redb"), "a commit").unwrap();
+        fs::write(root.join("last.md"), "a change").unwrap();
+        let first = follower.changed.recv().await.unwrap();
+        assert_eq!(first, root.join("last.md"));
+    }
 
     #[test]
     fn many_changes_are_one_and_endless_ones_do_not_wait_for_ever() {

@@ -272,7 +272,11 @@ fn list_folder(root: &str, include: &GlobSet, exclude: &GlobSet) -> Result<Listi
 }
 
 fn is_hidden(entry: &walkdir::DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
+    is_hidden_name(&entry.file_name().to_string_lossy())
+}
+
+/// Whether nothing of this name is a document, nor anything below it.
+pub(super) fn is_hidden_name(name: &str) -> bool {
     name.starts_with('.') || name == "node_modules"
 }
 

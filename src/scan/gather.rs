@@ -54,6 +54,11 @@ fn device(path: &Path) -> Option<u64> {
     path.ancestors().find_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.dev())
 }
 
+/// Whether two places are on one disk; where one does not say, they are not.
+pub fn is_same_disk(one: &Path, other: &Path) -> bool {
+    device(one).is_some_and(|one| device(other) == Some(one))
+}
+
 /// Bytes free and in all on the disk of `path`; `None` where it does not say.
 pub fn disk(path: &Path) -> Option<Disk> {
     let status = rustix::fs::statvfs(path).ok().filter(|status| status.f_blocks > 0)?;

@@ -164,7 +164,10 @@ impl Engine {
     pub(super) fn compact(&self) -> Result<bool, StoreError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let State::Open(live) = &mut *state else { return Err(StoreError::Closed) };
-        live.database.compact().map_err(|error| StoreError::Engine(error.to_string()))
+        live.database.compact().map_err(|error| match error {
+            redb::CompactionError::TransactionInProgress => StoreError::Reading,
+            other => StoreError::Engine(other.to_string()),
+        })
     }
 
     /// Why nothing can be committed now; `None` if nothing is known against it.

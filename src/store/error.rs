@@ -48,6 +48,9 @@ pub enum StoreError {
     /// Attempted: redb cannot tell whether a commit that failed reached the disk.
     #[error("the commit failed ({reason}); it counts as not done, though its rows may be found later: try again")]
     NotDurable { reason: String },
+    /// Not attempted.
+    #[error("somebody is reading the database for long, so nothing was moved; try again, or `sekisho drain` first")]
+    Reading,
     #[error("the store is closed")]
     Closed,
     #[error("the store failed: {0}")]

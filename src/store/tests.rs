@@ -211,4 +211,8 @@ fn what_was_removed_can_be_given_back_to_the_file_system() {
     assert!(left < full / 2, "{full} bytes became {left}");
     block_on(store.commit(Batch::puts(vec![row(1)]))).unwrap();
     assert_eq!(rows(&store), [1]);
+    // Whoever reads for long is not disturbed, and nothing is moved.
+    let refused = store.read(|_| Ok::<_, StoreError>(block_on(store.compact()))).unwrap();
+    assert!(matches!(refused, Err(StoreError::Reading)), "{refused:?}");
+    block_on(store.compact()).unwrap();
 }

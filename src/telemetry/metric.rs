@@ -26,6 +26,7 @@ pub struct Metrics {
     refusals: Family<CodeLabel, Counter>,
     attempts: Family<AttemptLabels, Counter>,
     violations: Family<ViolationLabels, Counter>,
+    egress: Family<EgressLabels, Counter>,
     listed: Counter,
     passed: Counter,
     audit_entries: Gauge,
@@ -75,6 +76,12 @@ struct AttemptLabels {
 struct ViolationLabels {
     r#type: &'static str,
     severity: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EgressLabels {
+    purpose: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -135,6 +142,7 @@ impl Metrics {
             refusals: Family::default(),
             attempts: Family::default(),
             violations: Family::default(),
+            egress: Family::default(),
             listed: Counter::default(),
             passed: Counter::default(),
             audit_entries: Gauge::default(),
@@ -162,6 +170,8 @@ impl Metrics {
         registry.register("refusals", "Requests that were refused, by code", self.refusals.clone());
         registry.register("auth_attempts", "Attempts to be recognised", self.attempts.clone());
         registry.register("security_violations", "Security events, by kind and severity", self.violations.clone());
+        let help = "Connections to other machines that were opened or refused, by what for";
+        registry.register("egress_connections", help, self.egress.clone());
         registry.register("lists", "Lists, which are counted and not recorded", self.listed.clone());
         registry.register("pings_and_notifications", "Messages that are only counted", self.passed.clone());
         registry.register(
@@ -206,6 +216,12 @@ impl Metrics {
     /// A security event, from a closed list.
     pub fn violated(&self, kind: &'static str, severity: &'static str) {
         self.violations.get_or_create(&ViolationLabels { r#type: kind, severity }).inc();
+    }
+
+    /// A connection to another machine was opened (`connected`) or not allowed (`refused`); `purpose` is one of
+    /// `egress::Purpose`.
+    pub fn egressed(&self, purpose: &'static str, result: &'static str) {
+        self.egress.get_or_create(&EgressLabels { purpose, result }).inc();
     }
 
     /// A list, which the audit log does not hold at its usual level.
@@ -323,8 +339,22 @@ mod tests {
         metrics.refused("forbidden");
         metrics.attempted("basic", "failed");
         metrics.violated("rate_limit_exceeded", "medium");
+        metrics.egressed("connector", "refused");
         metrics.listed();
         metrics
+    }
+
+    #[test]
+    fn the_manual_names_every_figure() {
+        let page = include_str!("../../assets/manual/metrics.md");
+        let text = metrics().render(&Gathered::default(), Exposition::Prometheus).unwrap();
+        let names = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+        let missing: Vec<&str> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
+        assert_eq!(missing, [""; 0]);
+        assert!(
+            text.contains("sekisho_egress_connections_total{purpose=\"connector\",result=\"refused\"} 1"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub trait Readiness: Send + Sync {
     /// Names what is not ready; empty if all is.
     fn missing(&self) -> BoxFuture<'_, Vec<&'static str>>;
 
+    /// Whether a server listens, and not only a command or a stdio client's process owns the directory.
+    fn is_serving(&self) -> bool;
+
     /// Names what works and will not for long: whoever watches should look, whoever balances load need not.
     fn warnings(&self) -> Vec<&'static str> {
         Vec::new()
@@ -103,7 +106,7 @@ pub fn public(
     web: Arc<Web>,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
     let (own, contacts) = (Arc::clone(&web), Arc::clone(&web));
-    metadata(own).or(security_txt(contacts)).unify().or(state(web)).unify().recover(explain).unify()
+    metadata(own).or(security_txt(contacts)).unify().or(state(web, At::Listener)).unify().recover(explain).unify()
 }
 
 /// Whom to tell of a weakness; nothing is there where no contact is configured.
@@ -145,11 +148,20 @@ fn metadata(
 pub fn control(
     web: Arc<Web>,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
-    state(web).recover(explain).unify()
+    state(web, At::Control).recover(explain).unify()
+}
+
+/// Where somebody asks how we are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Whoever gets an answer there knows that we listen.
+    Listener,
+    Control,
 }
 
 fn state(
     web: Arc<Web>,
+    at: At,
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let counted = Arc::clone(&web);
     let health = warp::path!("health").and(warp::get()).map(move || {
@@ -160,7 +172,10 @@ fn state(
         let web = Arc::clone(&web);
         async move {
             web.pipeline.metrics().passed();
-            let (missing, warnings) = web.look().await;
+            let (mut missing, warnings) = web.look().await;
+            if at == At::Control && !web.readiness.is_serving() {
+                missing.push("serving");
+            }
             let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             let mut body = json!({"ready": missing.is_empty(), "missing": missing});
             if !warnings.is_empty() {

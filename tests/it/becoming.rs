@@ -150,3 +150,21 @@ fn calls_under_way_in_one_session_are_bounded_and_others_have_their_own() {
     drop(follower);
     until("the place is free", || installation.run(&["library", "list"]).status.success().then_some(()));
 }
+
+#[test]
+fn a_key_reaches_what_its_scopes_name_and_a_new_one_of_its_name_what_its_own_do() {
+    let installation = Installation::new();
+    installation.add_library("docs", &[("a.md", "# A\n\nzebra\n")]);
+    let server = installation.serve();
+    let reads = |token: &str, library: &str, path: &str| {
+        let arguments = json!({"name": "read_document", "arguments": {"library": library, "path": path}});
+        let message = Client::with(token).modern(&server, "tools/call", arguments).message();
+        message["result"]["isError"] != true && message["error"].is_null()
+    };
+    let (manual, _) = issue(&installation, &["ci", "--role", "reader", "--scope", "library:manual"]);
+    assert!(reads(&manual, "manual", "index.md") && !reads(&manual, "docs", "a.md"));
+    check(&installation.run(&["token", "revoke", "ci"]), 0, &[]);
+    let (docs, _) = issue(&installation, &["ci", "--role", "reader", "--scope", "library:docs"]);
+    assert!(reads(&docs, "docs", "a.md") && !reads(&docs, "manual", "index.md"));
+    assert!(!reads(&manual, "manual", "index.md"));
+}

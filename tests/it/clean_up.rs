@@ -24,6 +24,8 @@ fn prune_says_what_would_go_and_then_takes_it_away_and_nothing_else() {
     write(&data.join("logs/notes.txt"), "mine");
     write(&data.join("web/gone/index.md"), "a page");
     write(&data.join("sekisho.redb.restoring"), "half");
+    write(&data.join("sekisho.redb.backup-copy"), "a backup that was killed");
+    write(&data.join("sekisho.redb.vacuum-copy.ballast"), "of a copy");
     write(&data.join("vault-key.draft"), "it may open the vault");
     write(&data.join("sekisho.redb.before-restore-0"), "before");
     std::os::unix::fs::symlink(data.join("http-token"), data.join("advisories.new")).unwrap();
@@ -32,16 +34,31 @@ fn prune_says_what_would_go_and_then_takes_it_away_and_nothing_else() {
     found.sort();
     assert_eq!(
         found,
-        ["interrupted work", "mirror of a removed library", "old log", "revoked or expired tokens"],
+        [
+            "interrupted work",
+            "interrupted work",
+            "interrupted work",
+            "mirror of a removed library",
+            "old log",
+            "revoked or expired tokens"
+        ],
         "{dry}"
     );
-    for path in ["logs/sekisho.2020-01-01.log", "web/gone/index.md", "sekisho.redb.restoring"] {
+    for path in
+        ["logs/sekisho.2020-01-01.log", "web/gone/index.md", "sekisho.redb.restoring", "sekisho.redb.backup-copy"]
+    {
         assert!(data.join(path).exists(), "{path} went in a dry run");
     }
     assert_eq!(installation.json(&["token", "list"])["items"].as_array().unwrap().len(), 3);
     let pruned = installation.json(&["prune"]);
     assert_eq!((pruned["items"].clone(), pruned["dry_run"].clone()), (dry["items"].clone(), json!(false)));
-    for path in ["logs/sekisho.2020-01-01.log", "web/gone", "sekisho.redb.restoring"] {
+    for path in [
+        "logs/sekisho.2020-01-01.log",
+        "web/gone",
+        "sekisho.redb.restoring",
+        "sekisho.redb.backup-copy",
+        "sekisho.redb.vacuum-copy.ballast",
+    ] {
         assert!(!data.join(path).exists(), "{path} stayed");
     }
     for path in ["logs/notes.txt", "vault-key.draft", "sekisho.redb.before-restore-0", "http-token", "advisories.new"] {
@@ -81,6 +98,23 @@ fn vacuum_makes_the_database_smaller_under_a_server_and_loses_nothing() {
     assert!(hits.to_string().contains("a.md"), "{hits}");
     assert_eq!(server.terminate(), Some(0));
     installation.verify();
+}
+
+#[test]
+fn the_copy_of_a_compaction_that_did_not_end_is_nobodys_to_delete_but_the_operators() {
+    let installation = Installation::new();
+    let copy = installation.data().join("sekisho.redb.vacuum-copy");
+    write(&copy, "all that is left");
+    let refused = installation.run(&["vacuum"]);
+    assert!(!refused.status.success());
+    check(&refused, refused.status.code().unwrap(), &["sekisho.redb.vacuum-copy", "sekisho prune --copies"]);
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), "all that is left");
+    installation.json(&["prune"]);
+    assert!(copy.exists(), "only whoever asks for it takes it away");
+    installation.json(&["prune", "--copies"]);
+    assert!(!copy.exists());
+    installation.json(&["vacuum"]);
+    assert!(!copy.exists());
 }
 
 #[test]

@@ -53,3 +53,34 @@ fn files_that_change_come_and_go_are_found_without_a_word() {
     assert!(entries.iter().filter(by_itself).count() >= 5, "{entries:?}");
     installation.verify();
 }
+
+#[test]
+fn a_folder_in_the_place_of_another_and_libraries_within_each_other_are_followed() {
+    let mut installation = Installation::new();
+    let folder = installation.add_library("docs", &[("a.md", "# A\n\nzebra\n"), ("inner/one.md", "# One\n\nquokka\n")]);
+    let file = folder.join("inner/one.md");
+    installation.json(&["library", "add", "one", file.to_str().unwrap()]);
+    installation.set("LIBRARY_FOLLOW", "true");
+    let server = installation.serve();
+    write(&folder.join("b.md"), "# B\n\nlemur\n");
+    until(&server, "lemur", |found| found.contains("b.md"));
+    // Within the folder that both watch, a new one goes deeper.
+    write(&folder.join("inner/deep/c.md"), "# C\n\nokapi\n");
+    until(&server, "okapi", |found| found.contains("inner/deep/c.md"));
+    write(&folder.join("inner/deep/d.md"), "# D\n\ngnuhorn\n");
+    until(&server, "gnuhorn", |found| found.contains("inner/deep/d.md"));
+    // The smaller one goes, and takes nothing of the larger one's along.
+    installation.json(&["library", "remove", "one"]);
+    write(&folder.join("late.md"), "# Late\n\naardvark\n");
+    until(&server, "aardvark", |found| found.contains("late.md"));
+    write(&file, "# One\n\nnumbat\n");
+    until(&server, "numbat", |found| found.contains("inner/one.md"));
+    // As a checkout or a mount does: another folder has the name now.
+    fs::rename(&folder, folder.with_file_name("docs-before")).unwrap();
+    write(&folder.join("e.md"), "# E\n\ntapir\n");
+    until(&server, "tapir", |found| found.contains("e.md"));
+    write(&folder.join("f.md"), "# F\n\nkinkajou\n");
+    until(&server, "kinkajou", |found| found.contains("f.md"));
+    assert_eq!(server.terminate(), Some(0));
+    installation.verify();
+}

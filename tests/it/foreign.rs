@@ -1,7 +1,10 @@
 //! Tokens of an authorization server: each algorithm, keys that change under way, and how little such a server may give.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{Installation, Server, base_headers, text};
 use crate::identify::{add, bearer, in_an_hour, is_known, issue, part};
 use crate::strongroom::{check, until};
+use crate::timed::{Timed, clock};
 
 const ISSUER: &str = "https://login.example";
 
@@ -218,4 +222,54 @@ fn a_token_of_ours_never_does_more_than_its_account_from_the_next_request_on() {
     assert!(!may(&server, &bearer(&robot), "list_libraries"));
     check(&installation.run(&["account", "role", "nobody", "reader"]), 66, &["no account nobody"]);
     installation.verify();
+}
+
+/// Publishes keys at a URL under TLS until the process ends.
+fn publish_at(keys: &Arc<Mutex<String>>, tls: Arc<rustls::ServerConfig>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/jwks", listener.local_addr().unwrap());
+    let keys = Arc::clone(keys);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = rustls::ServerConnection::new(Arc::clone(&tls)).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream));
+            let mut head = String::new();
+            while stream.read_line(&mut head).is_ok_and(|length| length > 0) && !head.ends_with("\r\n\r\n") {}
+            let keys = keys.lock().unwrap().clone();
+            let length = keys.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{keys}"
+            );
+            // Whoever does not trust us is gone.
+            stream.get_mut().write_all(answer.as_bytes()).ok();
+        }
+    });
+    url
+}
+
+#[test]
+fn keys_of_a_trusted_url_hold_until_they_are_published_no_more_and_nobody_elses_do() {
+    let mut installation = Installation::new();
+    let folder = installation.folder("keys");
+    let [old, new, stranger] = ["old", "new", "stranger"].map(|kid| Signer::new(&folder, "EdDSA", kid));
+    let published = |signer: &Signer| json!({"keys": [&signer.jwk]}).to_string();
+    let keys = Arc::new(Mutex::new(published(&old)));
+    let ca = folder.join("ca.pem");
+    installation.set("AUTH_JWKS_URL", &publish_at(&keys, crate::upstream::tls(&ca)));
+    installation.set("AUTH_JWT_ISSUER", ISSUER);
+    let server = installation.serve();
+    assert!(!is_known(&server, &old.token(&json!({}))), "nobody vouches for the URL");
+    assert_eq!(server.terminate(), Some(0));
+
+    installation.set("EGRESS_CA_FILE", ca.to_str().unwrap());
+    let timed = Timed::start(&installation, &clock());
+    assert!(is_known(&timed.server, &old.token(&json!({}))));
+    assert!(!is_known(&timed.server, &stranger.token(&json!({}))));
+    *keys.lock().unwrap() = published(&new);
+    until("the new key is fetched", || {
+        timed.pass(std::time::Duration::from_secs(31));
+        is_known(&timed.server, &new.token(&json!({}))).then_some(())
+    });
+    assert!(!is_known(&timed.server, &old.token(&json!({}))));
+    timed.stop();
 }

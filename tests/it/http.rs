@@ -131,6 +131,7 @@ fn a_slow_header_does_not_hold_a_connection() {
     let mut installation = Installation::new();
     installation.set("HTTP_HEADER_TIMEOUT_MS", "200");
     let server = installation.serve();
+    assert_eq!(server.raw("GET", "/health", &[("Host", "localhost")], "").status, 200, "whoever is quick is answered");
     let mut stream = std::net::TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
     stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: loc").unwrap();

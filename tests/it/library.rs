@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Installation, text, write};
+use crate::harness::{Installation, signal, text, write};
+use crate::strongroom::check;
 
 fn paths(installation: &Installation, query: &str) -> Vec<String> {
     let output = installation.run(&["--json", "search", query, "--library", "demo"]);
@@ -158,4 +159,20 @@ fn commands_go_through_a_running_server() {
     assert_eq!(doctor["status"]["process"], server.id());
     drop(server);
     assert_eq!(installation.run(&["healthcheck"]).status.code(), Some(69));
+}
+
+#[test]
+fn a_directory_that_is_owned_and_not_served_is_not_ready_and_a_server_that_is_stopped_neither() {
+    let installation = Installation::new();
+    let mut client = installation.stdio();
+    client.ask("tools/list", json!({}));
+    check(&installation.run(&["healthcheck"]), 69, &["serving"]);
+    assert_eq!(client.close(), Some(0));
+    let server = installation.serve();
+    check(&installation.run(&["healthcheck"]), 0, &["ready"]);
+    signal(server.id(), "STOP");
+    let stopped = installation.run(&["healthcheck"]);
+    signal(server.id(), "CONT");
+    check(&stopped, 69, &["said nothing for 9 seconds"]);
+    assert_eq!(server.terminate(), Some(0));
 }

@@ -55,6 +55,7 @@ mod library;
 mod library_bundle;
 mod library_crash;
 mod log;
+mod mail;
 mod mcp;
 mod memory;
 mod metrics;

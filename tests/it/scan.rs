@@ -411,6 +411,7 @@ fn make(installation: &Installation, name: &str, patched: &str) -> (PathBuf, Str
 fn a_signed_database_of_advisories_is_taken_and_speaks_of_our_crates() {
     let installation = fresh();
     let (first, key) = make(&installation, "a", ">= 999.0.0");
+    let (other, other_key) = make(&installation, "other", ">= 999.0.0");
     let import = |file: &Path, rest: &[&str]| {
         plain(&installation, &[&["advisories", "import", file.to_str().unwrap()], rest].concat()).output().unwrap()
     };
@@ -433,6 +434,7 @@ fn a_signed_database_of_advisories_is_taken_and_speaks_of_our_crates() {
     check(&import(&newer, &["--vkey", &key]), 0, &["0 speak of"]);
     assert_eq!(severity(&scan(&installation), "dependencies.advisories"), None);
     check(&import(&first, &["--vkey", &key]), 73, &["an older one is not taken"]);
+    check(&import(&other, &["--vkey", &other_key]), 73, &["an older one is not taken"]);
     // Changed, and signed by a stranger.
     let forged = folder.join("forged.db");
     std::fs::write(&forged, text(&kept).replace("It forgets", "It recalls")).unwrap();
@@ -531,6 +533,16 @@ fn a_server_verifies_its_log_and_its_newest_backup_by_schedule() {
             .count()
     };
     assert_eq!(failures(), 0);
+    for operation in ["audit.verify_scheduled", "backup.verify_scheduled"] {
+        let entries = installation.entries();
+        let of_it: Vec<_> = entries.iter().filter(|entry| entry["operation"] == operation).collect();
+        assert_eq!(of_it.len(), 1, "that all is well is recorded once: {of_it:?}");
+        assert_eq!(of_it[0]["outcome"], "done");
+    }
+    let future = folder.join("sekisho-4000000000000.backup");
+    std::fs::write(&future, "from another time").unwrap();
+    let found = findings_of(&installation.run(&["--json", "scan"]));
+    assert_found(&found, "backups.made", "medium");
     std::fs::write(&path, "no backup").unwrap();
     clock.advance(7 * DAY);
     timed.look_after();

@@ -125,7 +125,8 @@ fn the_process_that_other_tests_start() {
     }
 }
 
-fn tls(ca: &Path) -> Arc<rustls::ServerConfig> {
+/// A server on this machine whose authority is written to `ca`.
+pub(crate) fn tls(ca: &Path) -> Arc<rustls::ServerConfig> {
     let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().unwrap();

@@ -10,8 +10,9 @@ use sekisho::crypto::digest::hmac_sha256_keyed;
 use serde_json::{Value, json};
 
 use crate::client::{Client, issue};
-use crate::harness::{Installation, MODERN, PATIENCE, Server, base_headers, text};
+use crate::harness::{Installation, MODERN, PATIENCE, Server, base_headers, text, write};
 use crate::strongroom::{check, told, until};
+use crate::timed::{Timed, clock};
 
 const SECRET: &str = "kumquat-webhook-secret-of-some-length";
 
@@ -361,4 +362,103 @@ fn one_without_a_credential_does_not_shut_out_the_others() {
     assert!(ask("list_libraries", json!({})).message()["result"].is_object());
     assert_eq!(installation.json(&["ban", "list"])["all"], 0);
     server.kill();
+}
+
+/// Alerts of one event, as listed.
+fn alerts(installation: &Installation, event: &str) -> Vec<Value> {
+    let listed = installation.json(&["alert", "list"]);
+    listed["alerts"].as_array().unwrap().iter().filter(|alert| alert["event"] == event).cloned().collect()
+}
+
+#[test]
+fn a_host_that_becomes_blocked_is_asked_no_more_and_alerts() {
+    let site = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", site.local_addr().unwrap());
+    let mut installation = Installation::new();
+    let server = installation.serve();
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = site.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        stream.write_all(b"HTTP/1.1 500 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        site
+    });
+    let add = ["library", "add", "site", &url, "--loopback-http"];
+    installation.run(&add);
+    let site = asked.join().unwrap();
+    assert!(alerts(&installation, "egress_refused").is_empty(), "what is allowed alerts nobody");
+    assert_eq!(server.terminate(), Some(0));
+
+    installation.set("EGRESS_BLOCKED_HOSTS", "[\"127.0.0.1\"]");
+    site.set_nonblocking(true).unwrap();
+    // What waited there since.
+    while site.accept().is_ok() {}
+    let server = installation.serve();
+    let refused = installation.run(&add);
+    assert!(!refused.status.success(), "{}", text(&refused.stdout));
+    let alert = until("an alert", || alerts(&installation, "egress_refused").pop());
+    assert_eq!(alert["severity"], "high", "{alert}");
+    let entries = installation.entries();
+    let entry = entries.iter().find(|entry| entry["operation"] == "egress.library" && entry["outcome"] == "refused");
+    assert!(entry.unwrap()["reason"].as_str().unwrap().contains("egress.blocked_hosts"), "{entry:?}");
+    assert!(site.accept().is_err(), "nobody came");
+    assert_eq!(server.terminate(), Some(0));
+    installation.verify();
+}
+
+#[test]
+fn whoever_asks_again_and_again_for_what_the_policy_denies_alerts_and_a_few_do_not() {
+    let installation = Installation::new();
+    write(
+        &installation.data().join("policies/closed.cedar"),
+        "forbid (principal, action == Sekisho::Action::\"read_document\", resource);",
+    );
+    let server = installation.serve();
+    let manual = json!({"name": "read_document", "arguments": {"library": "manual", "path": "index.md"}});
+    let ask = || assert!(server.modern("tools/call", manual.clone()).body.contains("does not allow"));
+    (0..10).for_each(|_| ask());
+    assert!(alerts(&installation, "policy_denials").is_empty());
+    (0..11).for_each(|_| ask());
+    let alert = until("an alert", || alerts(&installation, "policy_denials").pop());
+    assert_eq!((&alert["severity"], &alert["action"]), (&"medium".into(), &Value::Null), "it blocks nobody: {alert}");
+    assert_ne!(server.call("list_libraries", json!({}))["isError"], true);
+    server.kill();
+}
+
+#[test]
+fn so_many_wrong_credentials_alert_and_fewer_do_not() {
+    let mut installation = Installation::new();
+    installation.set("WATCH_AUTHENTICATION_FAILURES", "5");
+    let server = installation.serve();
+    (0..4).for_each(|_| fail_to_authenticate(&server));
+    server.call("list_libraries", json!({}));
+    assert!(alerts(&installation, "authentication_failures").is_empty());
+    // Those of one second are one entry with a count, which the next one carries.
+    until("an alert", || {
+        fail_to_authenticate(&server);
+        alerts(&installation, "authentication_failures").pop()
+    });
+    server.kill();
+}
+
+#[test]
+fn what_a_caller_never_did_before_alerts_once_its_habits_are_known() {
+    let mut installation = Installation::new();
+    installation.set("WATCH_BASELINE_LEARNING_HOURS", "1");
+    let clock = clock();
+    let timed = Timed::start(&installation, &clock);
+    timed.server.call("list_libraries", json!({}));
+    timed.server.call("search_documents", json!({"query": "audit"}));
+    assert!(alerts(&installation, "baseline_operation").is_empty(), "all is new at first");
+    timed.pass(std::time::Duration::from_hours(2));
+    timed.server.call("list_libraries", json!({}));
+    timed.server.call("read_document", json!({"library": "manual", "path": "index.md"}));
+    let alert = until("an alert", || alerts(&installation, "baseline_operation").pop());
+    assert_eq!(alert["severity"], "low", "{alert}");
+    let found = alerts(&installation, "baseline_operation");
+    assert!(
+        found.len() == 1 && alert.to_string().contains("read_document"),
+        "what it does daily is no news: {found:?}"
+    );
+    timed.stop();
 }

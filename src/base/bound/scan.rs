@@ -1,4 +1,4 @@
-//! Limits of the scan: how old is too old, how large what it reads may be.
+//! Limits of the scan and of looking after a server: how old is too old, how large what is read may be.
 
 /// Days after which an API key or a JWT that was made and never used is stale: whoever wanted it has forgotten it.
 pub const TOKEN_NEVER_USED_DAYS: u64 = 30;
@@ -32,9 +32,17 @@ pub const RSA_BITS_MIN: usize = 2048;
 pub const EC_BITS_MIN: usize = 224;
 /// Time between two looks of a running server at what is due; a look where nothing is due reads a few rows.
 pub const UPKEEP_SECONDS: u64 = 60;
+/// Time after which what is due and could not be done, or not be written down, is tried again: a full or failing disk
+/// stays so for longer than a minute.
+pub const UPKEEP_RETRY_SECONDS: u64 = 3_600;
+/// The same for the verification of a backup, which needs room and keys, and alerts each time that it fails.
+pub const UPKEEP_BACKUP_RETRY_SECONDS: u64 = 86_400;
 /// Checks that an entry and its alert name; the scan has all findings.
 pub const FINDINGS_TOLD_MAX: usize = 5;
 /// Days whose sizes are kept: a quarter shows how things grow.
 pub const SIZES_KEPT_MAX: usize = 90;
 /// Passes of one compaction: the third finds next to nothing.
 pub const COMPACTIONS_MAX: usize = 4;
+/// How long a health check waits for a server that says nothing: shorter than the ten seconds after which a container's
+/// check is ended from outside, without a word.
+pub const HEALTHCHECK_SECONDS: u64 = 9;

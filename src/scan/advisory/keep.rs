@@ -17,12 +17,19 @@ pub fn read(path: &Path, keys: &[VerifyingKey]) -> Result<Option<Database>, Data
     }
 }
 
-/// Checks the whole of `file`, and puts it in the place of the database at `path`, unless that one is newer.
-pub fn import(file: &Path, path: &Path, keys: &[VerifyingKey]) -> Result<Database, DatabaseError> {
+/// Checks the whole of `file` with `keys`, and puts it in the place of the database at `path`, unless that one is newer.
+/// `trusted` are all keys that counted so far: another key now is no way back to an older database. One at a time: two
+/// would share the draft.
+pub fn import(
+    file: &Path,
+    path: &Path,
+    keys: &[VerifyingKey],
+    trusted: &[VerifyingKey],
+) -> Result<Database, DatabaseError> {
     let text = text_of(file)?;
     let offered = Database::open(&text, keys)?;
-    // One that is broken, or of another key, holds nothing back.
-    if let Ok(Some(there)) = read(path, keys)
+    // One that is broken, or of a key that never counted, holds nothing back.
+    if let Ok(Some(there)) = read(path, trusted)
         && there.made > offered.made
     {
         return Err(DatabaseError::Older { there: there.made.rfc3339(), offered: offered.made.rfc3339() });
