@@ -422,12 +422,7 @@ impl World {
         };
         if self.token_fault == "busy" {
             self.token_fault.clear();
-            let told = json_of(503, &json!({"error": "temporarily_unavailable"}));
-            let (Some(seconds), Told::Answer(status, mut headers, body)) = (self.token_retry_after, told) else {
-                return json_of(503, &json!({"error": "temporarily_unavailable"}));
-            };
-            headers.push(("Retry-After", seconds.to_string()));
-            return Told::Answer(status, headers, body);
+            return self.busy();
         }
         // A client with "confidential" in its name has to show its secret.
         if client.is_empty() || client.contains("confidential") && secret != "canary-client-secret-1234567890" {
@@ -513,6 +508,14 @@ impl World {
             }
             _ => json_of(200, &answer),
         }
+    }
+
+    fn busy(&self) -> Told {
+        let mut told = json_of(503, &json!({"error": "temporarily_unavailable"}));
+        if let (Some(seconds), Told::Answer(_, headers, _)) = (self.token_retry_after, &mut told) {
+            headers.push(("Retry-After", seconds.to_string()));
+        }
+        told
     }
 
     fn device(&mut self) -> Told {
