@@ -284,3 +284,34 @@ fn proofs_are_saved_backups_say_whether_they_were_verified_and_policies_answer_f
     assert!(page.contains("token:nobody (reader)") && page.contains("unknown (restricted)"), "{page}");
     assert!(page.contains("value=\"restricted\" selected"), "{page}");
 }
+
+/// The first number behind a label of the first page.
+fn figure(page: &str, label: &str) -> u64 {
+    let behind = page.split_once(&format!(">{label}</span><b")).unwrap().1.split_once('>').unwrap().1;
+    behind
+        .chars()
+        .take_while(|it| it.is_ascii_digit() || *it == '\u{202f}')
+        .filter(char::is_ascii_digit)
+        .collect::<String>()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn the_first_page_counts_on_from_when_it_was_opened_last_and_does_not_count_itself() {
+    let (_installation, server) = house(&["operator"]);
+    let mut browser = Browser::new();
+    browser.log_in(&server, "operator");
+    let (before, refused) = (figure(&browser.page, "Calls answered"), figure(&browser.page, "Refused"));
+    for _ in 0..3 {
+        server.call("list_libraries", json!({}));
+    }
+    server.modern("tools/call", json!({"name": "no_such_tool", "arguments": {}}));
+    let page = browser.get(&server, "/ui/").body;
+    assert_eq!(figure(&page, "Calls answered"), before + 3, "{page}");
+    assert_eq!(figure(&page, "Refused"), refused + 1, "{page}");
+    let fresh = browser.get(&server, "/ui/?span=30d").body;
+    assert_eq!(figure(&fresh, "Calls answered"), before + 3, "counted anew it is the same: {fresh}");
+    // Figures for whoever hears and does not see.
+    assert!(fresh.contains("<th scope=\"col\">answered</th>") && fresh.contains("<th scope=\"row\">"), "{fresh}");
+}

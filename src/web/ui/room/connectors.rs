@@ -26,6 +26,8 @@ struct Connector<'a> {
     operations: Vec<Fact<'a>>,
     /// All that there are; the page may show fewer.
     count: usize,
+    /// Whether more fit than are shown.
+    is_cut: bool,
     filter: &'a str,
     waiting: Fact<'a>,
     /// Each tool with words that look like an attack, and these. An administrator takes them tool by tool.
@@ -61,7 +63,9 @@ async fn one(visit: &Visit, name: &str, filter: &str) -> Result<String, Refusal>
     let fits = |row: &Fact<'_>| {
         wanted.is_empty() || ["name", "path", "title"].iter().any(|key| row.text(key).to_lowercase().contains(&wanted))
     };
-    let operations = all.into_iter().filter(fits).take(bound::UI_ROWS_MAX).collect();
+    let mut operations: Vec<Fact<'_>> = all.into_iter().filter(fits).collect();
+    let is_cut = operations.len() > bound::UI_ROWS_MAX;
+    operations.truncate(bound::UI_ROWS_MAX);
     let mut flagged: Vec<(String, Vec<Fact<'_>>)> = Vec::new();
     for row in waiting.fact().rows("findings.items") {
         let name = row.text("name");
@@ -76,6 +80,7 @@ async fn one(visit: &Visit, name: &str, filter: &str) -> Result<String, Refusal>
         breaker: fact.at("breaker"),
         operations,
         count,
+        is_cut,
         filter,
         waiting: waiting.fact(),
         flagged,
