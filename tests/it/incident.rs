@@ -256,7 +256,9 @@ fn header(name: &str, kind: tar::EntryType, bytes: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_path(name).unwrap();
     header.set_entry_type(kind);
-    (header.set_mode(0o644), header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_size(bytes);
     header.set_cksum();
     header
