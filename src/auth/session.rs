@@ -1,5 +1,6 @@
 //! Sessions: who has been here, since when, how much of theirs is under way, and whose credential holds no more.
 
+mod end;
 mod error;
 mod record;
 mod table;
@@ -19,7 +20,6 @@ use crate::config::raw::{Bind, WhenFull};
 use crate::crypto::digest::Hash;
 use crate::store::{Batch, Put, Snapshot, Store, StoreError};
 pub use error::SessionError;
-use record::DenialRecord;
 use table::{Open, Table};
 
 /// What a caller holds on to a session by.
@@ -289,63 +289,6 @@ impl Sessions {
             open.ended(if idle { "idle for too long" } else { "older than a session may be" })
         });
         ended.collect()
-    }
-
-    /// Ends sessions because an administrator says so. Those that are their credential's deny it until it is issued
-    /// again, except on this machine and where nobody shows one: there nothing could be issued.
-    pub fn end(&self, which: &Which) -> Result<Vec<Ended>, SessionError> {
-        self.end_where(std::slice::from_ref(which), &|_| false)
-    }
-
-    /// As [`Sessions::end`], for sessions that are contained. One that nobody showed a credential for and that is named
-    /// stays where the ban of its id finds it: the next call would begin another, which no ban names.
-    pub fn contain(&self, which: &[Which]) -> Result<Vec<Ended>, SessionError> {
-        let is_named =
-            |open: &Open| which.iter().any(|which| matches!(which, Which::Short(short) if open.is_named(short)));
-        self.end_where(which, &|open| open.is_nobodys() && is_named(open))
-    }
-
-    /// Credentials that come back in another connection when the one with this short id ends: to be shut out with it.
-    pub fn returning(&self, short: &str) -> Vec<Arc<str>> {
-        let table = self.lock();
-        let named = table.serials_where(|open| open.is_named(short) && open.is_reopened());
-        named.into_iter().filter_map(|serial| table.get(serial)).map(|open| Arc::clone(&open.credential)).collect()
-    }
-
-    fn end_where(&self, which: &[Which], stays: &dyn Fn(&Open) -> bool) -> Result<Vec<Ended>, SessionError> {
-        let now = self.clock.now();
-        let mut table = self.lock();
-        let serials = table.serials_where(|open| {
-            which.iter().any(|which| match which {
-                Which::Short(short) => open.is_named(short),
-                Which::Principal(principal) => *open.principal == **principal,
-            })
-        });
-        // Counted before one of them ends: half of what was asked for would be nobody's wish.
-        let denying = serials.iter().filter(|serial| table.get(**serial).is_some_and(Open::denies_when_ended)).count();
-        if denying > bound::DENIALS_MAX.saturating_sub(table.denied.len()) {
-            return Err(SessionError::TooManyDenials);
-        }
-        let mut ended = Vec::new();
-        for serial in serials {
-            let Some(open) = table.get(serial) else { continue };
-            if stays(open) {
-                ended.push(Ended { rows: Vec::new(), ..open.ended("an administrator shut it out") });
-                continue;
-            }
-            let denies = open.denies_when_ended();
-            let Some(open) = table.remove(serial) else { continue };
-            let mut over = open.ended("an administrator ended it");
-            if denies {
-                let denial = DenialRecord { credential: open.credential.to_string(), since: now };
-                over.rows.extend(record::denial(&denial).ok());
-                over.denied = table.denied.insert(Arc::clone(&open.credential));
-            }
-            ended.push(over);
-        }
-        drop(table);
-        self.announce(&ended);
-        Ok(ended)
     }
 
     /// The sessions, last used first, at most [`bound::GATE_LIST_ROWS_MAX`] of them, and how many there are.

@@ -49,6 +49,19 @@ impl Freezer {
         self.now.borrow().clone()
     }
 
+    /// Freezes, and writes it down: also what held before, for that may not have been written. Gives what holds, and
+    /// whether it is new; an error is that it is not written.
+    async fn freeze(&self, store: &Store, new: Frozen) -> (Arc<Frozen>, bool, Result<(), StoreError>) {
+        let before = self.get();
+        let is_new = before.is_none();
+        let frozen = before.unwrap_or_else(|| Arc::new(new));
+        // First here: it holds also where it cannot be written, and whoever asked is told that.
+        self.set(Some(Arc::clone(&frozen)));
+        let row = Put::new(Table::Meta, KEY, serde_json::to_vec(&*frozen).unwrap_or_default());
+        let written = store.commit(Batch::puts(vec![row]).urgent()).await.map(drop);
+        (frozen, is_new, written)
+    }
+
     fn set(&self, frozen: Option<Arc<Frozen>>) {
         self.now.send_replace(frozen);
     }
@@ -72,16 +85,9 @@ impl Pipeline {
     /// From now on nothing but health and the log is served, to nobody. Frozen again, it keeps its beginning, and is
     /// written again: the first time may have failed.
     pub async fn freeze(&self, by: &str, reason: &str) -> Result<Arc<Frozen>, Refusal> {
-        let before = self.frozen();
-        let is_new = before.is_none();
-        let frozen = before.unwrap_or_else(|| {
-            let reason = reason.chars().take(bound::REASON_CHARS_MAX).collect();
-            Arc::new(Frozen { since: self.audit.now(), by: by.to_owned(), reason })
-        });
-        // First here: it holds also where it cannot be written, and whoever asked is told that.
-        self.freezer.set(Some(Arc::clone(&frozen)));
-        let row = serde_json::to_vec(&*frozen).map_err(Refusal::internal)?;
-        let written = self.audit.store().commit(Batch::puts(vec![Put::new(Table::Meta, KEY, row)]).urgent()).await;
+        let reason = reason.chars().take(bound::REASON_CHARS_MAX).collect();
+        let new = Frozen { since: self.audit.now(), by: by.to_owned(), reason };
+        let (frozen, is_new, written) = self.freezer.freeze(self.audit.store(), new).await;
         written.map_err(|error| {
             let public = "Frozen until Sekisho stops: it could not be written down, so the next start is not frozen.";
             Refusal::new(Code::Unavailable, public).with_private(error)
@@ -136,4 +142,47 @@ fn refusal(frozen: &Frozen) -> Refusal {
     Refusal::new(Code::Busy, public)
         .with_private(format!("frozen since {}: {}", frozen.since.rfc3339(), frozen.reason))
         .with_retry_after(Duration::from_secs(bound::FREEZE_RETRY_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{CommitHook, Sealed, Snapshot};
+
+    struct NoLog;
+
+    impl CommitHook for NoLog {
+        fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
+            Sealed::default()
+        }
+
+        fn committed(&mut self) {}
+
+        fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_freeze_that_could_not_be_written_is_written_when_it_is_asked_for_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sekisho.redb");
+        Store::create(&path, &[]).unwrap();
+        let start = || Store::open(&path).unwrap().start(Box::new(NoLog)).unwrap();
+        let new = |reason: &str| Frozen { since: Timestamp(1), by: "local:0".into(), reason: reason.into() };
+        let store = start();
+        let freezer = Freezer::restored(&store).unwrap();
+        store.close().await;
+        let (_, is_new, written) = freezer.freeze(&store, new("the first")).await;
+        assert!(is_new && written.is_err() && freezer.get().is_some(), "it holds, and is not written");
+        drop(store);
+
+        let store = start();
+        assert!(Freezer::restored(&store).unwrap().get().is_none());
+        let (frozen, is_new, written) = freezer.freeze(&store, new("the second")).await;
+        written.unwrap();
+        assert_eq!((is_new, frozen.reason.as_str()), (false, "the first"));
+        assert_eq!(Freezer::restored(&store).unwrap().get(), Some(frozen));
+        store.close().await;
+    }
 }

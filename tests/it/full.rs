@@ -13,7 +13,8 @@ use sekisho::store::table::Table;
 use sekisho::store::{Batch, Health, Put, Removal, Store, StoreError, after_prefix};
 use tokio::time::timeout;
 
-use crate::harness::PATIENCE;
+use crate::harness::{Installation, PATIENCE};
+use crate::strongroom::{check, until};
 
 const SIZE_MIB: u64 = 24;
 
@@ -29,8 +30,12 @@ impl SmallDisk {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("disk");
         fs::create_dir(&path).unwrap();
+        Self::at(path, directory)
+    }
+
+    fn at(path: PathBuf, directory: tempfile::TempDir) -> Option<Self> {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={SIZE_MIB}m"), "tmpfs"]).arg(&path);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={SIZE_MIB}m,mode=700"), "tmpfs"]).arg(&path);
         let status = mount.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success()).then_some(Self { path, _directory: directory })
     }
@@ -130,4 +135,32 @@ fn a_full_disk_takes_the_alarm_and_the_prune_and_goes_on_when_there_is_room() {
         }
         store.close().await;
     });
+}
+
+/// Whoever fills the disk must not keep anybody from answering for it.
+#[test]
+fn on_a_full_disk_an_incident_is_opened_contained_and_everything_frozen() {
+    let installation = Installation::bare();
+    fs::create_dir(installation.data()).unwrap();
+    let Some(disk) = SmallDisk::at(installation.data(), tempfile::tempdir().unwrap()) else {
+        eprintln!("no file system can be mounted here: incidents on a full disk are not tried");
+        return;
+    };
+    check(&installation.run(&["init"]), 0, &[]);
+    let server = installation.serve();
+    fill(&disk.path.join("filler"));
+    // Until a commit is refused: pages that the file has already are used up first.
+    until("a refused commit", || {
+        let issued = installation.run(&["token", "issue", "more"]);
+        (!issued.status.success()).then_some(())
+    });
+    let id = installation.json(&["incident", "open", "The disk is full", "--severity", "low"])["id"].to_string();
+    installation.json(&["incident", "note", &id, "somebody fills it"]);
+    installation.json(&["contain", "--principal", "token:somebody", "--incident", &id]);
+    assert_eq!(installation.json(&["freeze"])["frozen"], true);
+    assert_eq!(installation.json(&["unfreeze"])["frozen"], false);
+    let shown = installation.json(&["incident", "show", &id]);
+    assert_eq!(shown["notes"].as_array().unwrap().len(), 2, "{shown}");
+    fs::remove_file(disk.path.join("filler")).unwrap();
+    drop(server);
 }

@@ -139,6 +139,19 @@ fn a_report_tells_of_changes_backups_keys_and_proves_its_last_entry() {
 }
 
 #[test]
+fn refusals_that_were_only_counted_when_the_server_stopped_are_in_the_report() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    for _ in 0..7 {
+        assert_eq!(server.raw("POST", "/mcp", &base_headers("Bearer wrong"), "{}").status, 401);
+    }
+    assert_eq!(server.terminate(), Some(0));
+    let totals = &report(&installation, &[])["totals"];
+    let entries = totals["outcomes"]["refused"].as_u64().unwrap();
+    assert_eq!(entries + totals["refusals_without_entry"].as_u64().unwrap(), 7, "{totals}");
+}
+
+#[test]
 fn a_report_names_who_looked_at_an_alert() {
     let mut installation = Installation::new();
     installation.set("WATCH_AUTHENTICATION_FAILURES", "1");
