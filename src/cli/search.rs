@@ -36,7 +36,7 @@ pub(crate) struct Search {
 pub(crate) struct Read {
     /// Name of the library
     library: String,
-    /// Path of the document, as search shows it
+    /// Path of the document, as search shows it, or its address on the web
     path: String,
     /// Anchor of a section: read only that
     #[arg(long)]
@@ -91,6 +91,9 @@ fn show(result: &Value, offset: u64) -> Result<(), Failure> {
             "     {}",
             print::painted(print::FAINT, &format!("{}/{}{anchor}", text("library"), text("path")))
         ))?;
+        if hit["url"].is_string() {
+            print::line(&format!("     {}", print::painted(print::FAINT, &text("url"))))?;
+        }
         for reason in hit["explanation"].as_array().into_iter().flatten() {
             print::line(&print::painted(print::FAINT, &explained(reason)))?;
         }

@@ -1,9 +1,11 @@
 //! A disk that is really full: a small file system of its own, where this test may mount one.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sekisho::audit::log::LogHook;
 use sekisho::audit::verify::{Against, verify};
@@ -13,15 +15,16 @@ use sekisho::store::table::Table;
 use sekisho::store::{Batch, Health, Put, Removal, Store, StoreError, after_prefix};
 use tokio::time::timeout;
 
-use crate::harness::{Installation, PATIENCE};
+use crate::harness::{Installation, PATIENCE, text};
 use crate::strongroom::{check, until};
+use crate::timed::{Timed, clock};
 
 const SIZE_MIB: u64 = 24;
 
 /// A tmpfs, unmounted when dropped.
 struct SmallDisk {
     path: PathBuf,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl SmallDisk {
@@ -29,15 +32,20 @@ impl SmallDisk {
     fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("disk");
-        fs::create_dir(&path).unwrap();
-        Self::at(path, directory)
+        Self::mounted(&path).then_some(Self { path, _directory: Some(directory) })
     }
 
-    fn at(path: PathBuf, directory: tempfile::TempDir) -> Option<Self> {
+    /// In the place of a folder that is somebody else's to remove.
+    fn mount_at(path: &Path) -> Option<Self> {
+        Self::mounted(path).then(|| Self { path: path.to_owned(), _directory: None })
+    }
+
+    fn mounted(path: &Path) -> bool {
+        fs::create_dir(path).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={SIZE_MIB}m,mode=700"), "tmpfs"]).arg(&path);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={SIZE_MIB}m,mode=0700"), "tmpfs"]).arg(path);
         let status = mount.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success()).then_some(Self { path, _directory: directory })
+        status.is_ok_and(|status| status.success())
     }
 }
 
@@ -141,8 +149,7 @@ fn a_full_disk_takes_the_alarm_and_the_prune_and_goes_on_when_there_is_room() {
 #[test]
 fn on_a_full_disk_an_incident_is_opened_contained_and_everything_frozen() {
     let installation = Installation::bare();
-    fs::create_dir(installation.data()).unwrap();
-    let Some(disk) = SmallDisk::at(installation.data(), tempfile::tempdir().unwrap()) else {
+    let Some(disk) = SmallDisk::mount_at(&installation.data()) else {
         eprintln!("no file system can be mounted here: incidents on a full disk are not tried");
         return;
     };
@@ -163,4 +170,41 @@ fn on_a_full_disk_an_incident_is_opened_contained_and_everything_frozen() {
     assert_eq!(shown["notes"].as_array().unwrap().len(), 2, "{shown}");
     fs::remove_file(disk.path.join("filler")).unwrap();
     drop(server);
+}
+
+#[test]
+fn on_a_full_disk_what_upkeep_finds_is_told_once_and_not_at_each_look() {
+    let installation = Installation::bare();
+    let data = installation.data();
+    let Some(_disk) = SmallDisk::mount_at(&data) else {
+        eprintln!("no file system can be mounted here: a full disk is tried with the simulated one only");
+        return;
+    };
+    let made = installation.run(&["init"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let clock = clock();
+    let timed = Timed::start(&installation, &clock);
+    timed.look_after();
+    fill(&data.join("filler"));
+    let folder = installation.folder("large");
+    let words: String = (0..200_000).map(|number| format!("word{} ", number * 7919 % 100_003)).collect();
+    crate::harness::write(&folder.join("a.md"), &format!("# A\n\n{words}\n"));
+    let refused = installation.run(&["library", "add", "large", folder.to_str().unwrap()]);
+    assert!(!refused.status.success(), "there is no room");
+    // Nobody can commit now but who is urgent; and there is something new to find.
+    fs::set_permissions(data.join("http-token"), PermissionsExt::from_mode(0o644)).unwrap();
+    clock.advance(Duration::from_hours(24));
+    for _ in 0..5 {
+        timed.look_after();
+    }
+    fs::remove_file(data.join("filler")).unwrap();
+    until("calls are taken again", || {
+        clock.advance(Duration::from_secs(2));
+        installation.run(&["library", "list"]).status.success().then_some(())
+    });
+    let entries = installation.entries();
+    let count = |operation: &str| entries.iter().filter(|entry| entry["operation"] == operation).count();
+    assert!(count("store.health") > 0, "it was full: {entries:?}");
+    assert_eq!((count("scan.grave"), count("disk.space")), (1, 1), "{entries:?}");
+    timed.stop();
 }

@@ -174,6 +174,10 @@ fn a_profile_reads_a_mirror_of_its_site_and_every_hit_has_the_address_of_its_pag
     installation.json(&["library", "sync", "site"]);
     let hit = good("search_documents", json!({"query": "oolong"}))["hits"][0].clone();
     assert_eq!(hit["url"], format!("{brewing}#steeping"), "{hit}");
+    let told = text(&installation.run(&["search", "oolong", "--library", "site"]).stdout);
+    assert!(told.contains(&format!("{brewing}#steeping")), "{told}");
+    let read = installation.run(&["read", "site", &brewing]);
+    assert!(text(&read.stdout).contains("Warm the pot"), "{}", text(&read.stderr));
     assert_eq!(agent.terminate(), Some(0));
     installation.verify();
 }
