@@ -393,6 +393,13 @@ pub enum Change {
     Resources(Option<Resource>),
     /// This resource, of this library, has another content.
     Resource(String, Resource),
+    /// What a question sent somebody's person to a browser for is done.
+    Answered {
+        /// The id of the question.
+        question: String,
+        /// Whose client was asked.
+        principal: Arc<str>,
+    },
 }
 
 /// A ready operation: its schema is compiled once.

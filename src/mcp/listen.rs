@@ -8,6 +8,7 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model as rm;
 use rmcp::service::{Peer, SubscriptionContext};
+use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{ClientState, Mcp};
@@ -28,6 +29,7 @@ fn may_hear(pipeline: &Pipeline, known: &Known, change: &Change) -> bool {
         Change::Tools | Change::Prompts | Change::Resources(None) => true,
         Change::Resources(Some(library)) => pipeline.may(known, Kind::List, "resources/list", library),
         Change::Resource(_, library) => pipeline.may(known, Kind::Protocol, "resources/read", library),
+        Change::Answered { principal, .. } => known.principal().id == *principal,
     }
 }
 
@@ -63,6 +65,8 @@ pub(super) async fn forward(mcp: &Mcp, known: &Known, handle: &Handle, cx: &Subs
             Ok(Change::Prompts) => drop(sink.notify_prompt_list_changed().await),
             Ok(Change::Resources(_)) => drop(sink.notify_resource_list_changed().await),
             Ok(Change::Resource(uri, _)) => drop(sink.notify_resource_updated(uri).await),
+            // Here questions are part of a call's result, and have no ids.
+            Ok(Change::Answered { .. }) => {}
             // Too slow to hear everything: what it must know is that something changed.
             Err(RecvError::Lagged(_)) => drop(sink.notify_resource_list_changed().await),
             Err(RecvError::Closed) => return,
@@ -114,10 +118,24 @@ pub(super) fn forward_to_legacy(mcp: &Arc<Mcp>, known: Known, peer: Peer<RoleSer
                     }
                     peer.notify_resource_updated(rm::ResourceUpdatedNotificationParam::new(uri)).await
                 }
+                Change::Answered { question, .. } => {
+                    if !opens_addresses(&peer) {
+                        continue;
+                    }
+                    let params = json!({"elicitationId": question});
+                    let done = rm::CustomNotification::new("notifications/elicitation/complete", Some(params));
+                    peer.send_notification(rm::ServerNotification::CustomNotification(done)).await
+                }
             };
             if sent.is_err() && peer.is_transport_closed() {
                 return;
             }
         }
     });
+}
+
+/// Whether the client sends its person to addresses: no other one is ever asked, and so none need hear that it is done.
+fn opens_addresses(peer: &Peer<RoleServer>) -> bool {
+    let elicitation = peer.peer_info().and_then(|client| client.capabilities.elicitation.clone());
+    elicitation.is_some_and(|can| can.url.is_some())
 }

@@ -153,6 +153,14 @@ fn in_a_session_the_address_comes_while_the_call_waits() {
     let session = begun.header("mcp-session-id").unwrap().to_owned();
     post(Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
 
+    let mut news = TcpStream::connect(server.address).unwrap();
+    news.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        news,
+        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: {ann}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2025-11-25\r\n\r\n"
+    )
+    .unwrap();
+
     let params = json!({"name": "echo_login", "arguments": {}});
     let body = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}).to_string();
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -163,10 +171,11 @@ fn in_a_session_the_address_comes_while_the_call_waits() {
         body.len()
     )
     .unwrap();
-    let mut events = BufReader::new(stream)
-        .lines()
-        .map(Result::unwrap)
-        .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok());
+    let events = |stream: TcpStream| {
+        let lines = BufReader::new(stream).lines().map(Result::unwrap);
+        lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok())
+    };
+    let (mut events, mut news) = (events(stream), events(news));
     let asked = events.find(|event| event["method"] == "elicitation/create").unwrap();
     assert_eq!(asked["params"]["mode"], "url", "{asked}");
     assert!(asked["params"]["elicitationId"].as_str().is_some_and(|id| !id.is_empty()), "{asked}");
@@ -178,6 +187,9 @@ fn in_a_session_the_address_comes_while_the_call_waits() {
     let back = upstream.browse(&between(&onward.body, "href=\"", "\"").replace("&amp;", "&"));
     let back = format!("/{}", back.splitn(4, '/').nth(3).unwrap());
     assert_eq!(browser.go(&server, "GET", &back, &[], "").status, 200);
+    // The client hears that its person is done, whenever that is.
+    let done = news.find(|event| event["method"] == "notifications/elicitation/complete").unwrap();
+    assert_eq!(done["params"], json!({"elicitationId": asked["params"]["elicitationId"]}), "{done}");
     let accepted = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept"}});
     assert_eq!(post(Some(&session), &accepted).status, 202);
     let told = events.find(|event| event["id"] == 2).unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::case::{digest, setup, whose};
-use super::desk::{Desk, Standing};
+use super::desk::Desk;
 use super::login::For;
 use super::setup::{Grant, Whose};
 use crate::base::bound::oauth as bound;
@@ -41,6 +41,8 @@ struct Invitation {
     principal: String,
     /// What the person was invited to: another client, or a login for all, is another matter.
     binding: Hash,
+    /// The question with which the client was asked; empty where that has no id.
+    question: String,
     /// The login that it last led to. There is one at a time.
     login: Option<String>,
     until: Timestamp,
@@ -69,8 +71,13 @@ impl Desk {
     }
 
     /// Invites the person of `principal`: an address and the ticket in it. A later invitation of the same one ends the
-    /// earlier.
-    pub fn invite(&self, connector: &ConnectorRecord, principal: &str) -> Result<(String, String), Refusal> {
+    /// earlier. `question` is what [`Desk::arrive`] gives back.
+    pub fn invite(
+        &self,
+        connector: &ConnectorRecord,
+        principal: &str,
+        question: &str,
+    ) -> Result<(String, String), Refusal> {
         let binding = of_each(connector, principal)?;
         let Some(home) = self.shared.invitations.home.get() else {
             return Err(Refusal::new(Code::Unavailable, "This server has no address for browsers."));
@@ -84,8 +91,8 @@ impl Desk {
         }
         let until = now.plus(Duration::from_secs(bound::OAUTH_LOGIN_SECONDS));
         let principal = principal.to_owned();
-        let connector = connector.name.clone();
-        open.insert(ticket.clone(), Invitation { connector, principal, binding, login: None, until });
+        let (connector, question) = (connector.name.clone(), question.to_owned());
+        open.insert(ticket.clone(), Invitation { connector, principal, binding, question, login: None, until });
         Ok((format!("{home}{CONNECT}{ticket}"), ticket))
     }
 
@@ -124,17 +131,18 @@ impl Desk {
         Ok((begun.url, begun.ticket))
     }
 
-    /// The browser came back: the login is finished, and the invitation with it.
+    /// The browser came back: the login is finished, and the invitation with it. Gives its question, unless that had no
+    /// id.
     pub async fn arrive(
         &self,
         connector: &ConnectorRecord,
         (ticket, login): (&str, &str),
         principal: &str,
         back: &Secret,
-    ) -> Result<Standing, Refusal> {
-        let standing = self.finish(connector, login, principal, back).await?;
-        self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket);
-        Ok(standing)
+    ) -> Result<Option<String>, Refusal> {
+        self.finish(connector, login, principal, back).await?;
+        let mut open = self.shared.invitations.open.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(open.remove(ticket).map(|invitation| invitation.question).filter(|question| !question.is_empty()))
     }
 }
 

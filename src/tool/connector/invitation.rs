@@ -16,7 +16,7 @@ use crate::connector::oauth::desk::Desk;
 use crate::connector::oauth::invite::{ACCEPT, FINISH};
 use crate::connector::record::ConnectorRecord;
 use crate::connector::registry::Connectors;
-use crate::operation::{About, Catalog, Cx, Effect, Kind, Operation, Outcome, Output};
+use crate::operation::{About, Catalog, Change, Cx, Effect, Kind, Operation, Outcome, Output};
 use crate::schema::NotASchema;
 
 #[derive(Deserialize, JsonSchema)]
@@ -93,7 +93,10 @@ impl Operation for Step {
                 answer.zeroize();
                 let connector = self.invited(cx, &ticket)?;
                 cx.meter.request()?;
-                self.desk.arrive(&connector, (&ticket, &login), &cx.principal.id, &back).await?;
+                let question = self.desk.arrive(&connector, (&ticket, &login), &cx.principal.id, &back).await?;
+                if let Some(question) = question {
+                    cx.catalog.announce(Change::Answered { question, principal: Arc::clone(&cx.principal.id) });
+                }
                 json!({"name": connector.name})
             };
             Ok(Outcome::Done(Output::structured(told, String::new())))

@@ -141,13 +141,15 @@ impl OneOfThree {
         let said = match cx.answers.as_ref().and_then(|answers| answers.get(LOGIN)) {
             Some(answer) => action(answer),
             None if is_invited => {
-                let (url, _) = self.desk.invite(&self.connector, &cx.principal.id)?;
+                // With it a client is told that its person is done; a question in a call's result needs none.
+                let id =
+                    if can.rounds { String::new() } else { hex(&random_bytes::<16>().map_err(Refusal::internal)?) };
+                let (url, _) = self.desk.invite(&self.connector, &cx.principal.id, &id)?;
                 let message = format!("Log in to {} in your browser.", self.connector.name);
                 if can.rounds {
-                    let question = Question::Url { message, url, id: String::new() };
+                    let question = Question::Url { message, url, id };
                     return Ok(Outcome::Ask(Ask { questions: vec![(LOGIN.into(), question)], state: None }));
                 }
-                let id = hex(&random_bytes::<16>().map_err(Refusal::internal)?);
                 action(&cx.caller.ask(Question::Url { message, url, id }).await?)
             }
             None => String::new(),

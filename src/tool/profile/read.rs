@@ -89,22 +89,35 @@ impl Desk {
                 candidates.extend(libraries.iter().map(|library| (library.clone(), path.clone())));
             }
         }
+        // What was fetched from just there goes before what the profile makes of the address.
         let (view, address) = (self.view(cx), asked.to_owned());
-        let known = tokio::task::spawn_blocking(move || {
-            // What was fetched from just there goes before what the profile makes of the address.
-            let fetched = libraries.into_iter().find_map(|library| {
+        let fetched = tokio::task::spawn_blocking(move || {
+            libraries.into_iter().find_map(|library| {
                 let path = view.path_of(&library, &address).ok()??;
                 Some((library, path))
-            });
-            fetched.into_iter().chain(candidates).find(|(library, path)| {
+            })
+        });
+        candidates.splice(0..0, fetched.await.map_err(Refusal::internal)?);
+        let known = self.first_of(cx, candidates).await?;
+        let Some((library, path)) = known else { return Err(self.no_page(asked)) };
+        let (document, markdown) = document_of(cx, &self.libraries, &library, &path).await?;
+        Ok(Opened { library, path, document, markdown })
+    }
+
+    /// The first of these documents, by library and path, that there is. None of them is opened.
+    pub(super) async fn first_of(
+        &self,
+        cx: &Cx,
+        candidates: Vec<(String, String)>,
+    ) -> Result<Option<(String, String)>, Refusal> {
+        let view = self.view(cx);
+        let known = tokio::task::spawn_blocking(move || {
+            candidates.into_iter().find(|(library, path)| {
                 let first = view.documents(library, path, None, 1).unwrap_or_default();
                 first.first().is_some_and(|(found, _)| found == path)
             })
         });
-        let known = known.await.map_err(Refusal::internal)?;
-        let Some((library, path)) = known else { return Err(self.no_page(asked)) };
-        let (document, markdown) = document_of(cx, &self.libraries, &library, &path).await?;
-        Ok(Opened { library, path, document, markdown })
+        known.await.map_err(Refusal::internal)
     }
 
     /// What an address of a resource of ours says of the path.

@@ -113,29 +113,30 @@ impl Recommend {
         let Some(library) = hits.first().map(|hit| hit.library.clone()) else { return Ok(found) };
         for target in order {
             let Some(sources) = leading.get(&target).filter(|sources| sources.len() > 1) else { continue };
-            for path in page::paths(&manifest.sites, &manifest.aliases, &target) {
-                if hits.iter().any(|hit| hit.path == path) {
-                    break;
-                }
-                let Ok((document, _)) = document_of(cx, &self.desk.libraries, &library, &path).await else { continue };
-                let reason = format!(
-                    "{} link to it",
-                    sources.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(" and ")
-                );
-                let page = Found {
-                    url: self.desk.address(document.url.as_deref(), &path),
-                    uri: uri::of_document(&library, &path),
-                    snippet: document.description.clone().unwrap_or_default(),
-                    title: document.title.clone(),
-                    trail: Vec::new(),
-                    library: library.clone(),
-                    score: 0.0,
-                    facets: self.desk.known_facets(&document),
-                    path,
-                };
-                found.push(Recommendation { page, reason });
-                break;
+            let paths = page::paths(&manifest.sites, &manifest.aliases, &target).into_iter();
+            let candidates = paths.map(|path| (library.clone(), path)).collect();
+            // Looked up before it is opened: what is opened counts, and a page may have many names.
+            let Some((_, path)) = self.desk.first_of(cx, candidates).await? else { continue };
+            if hits.iter().any(|hit| hit.path == path) {
+                continue;
             }
+            let Ok((document, _)) = document_of(cx, &self.desk.libraries, &library, &path).await else { continue };
+            let reason = format!(
+                "{} link to it",
+                sources.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(" and ")
+            );
+            let page = Found {
+                url: self.desk.address(document.url.as_deref(), &path),
+                uri: uri::of_document(&library, &path),
+                snippet: document.description.clone().unwrap_or_default(),
+                title: document.title.clone(),
+                trail: Vec::new(),
+                library: library.clone(),
+                score: 0.0,
+                facets: self.desk.known_facets(&document),
+                path,
+            };
+            found.push(Recommendation { page, reason });
             if found.len() >= LINKING_PAGES {
                 break;
             }
