@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::base_url::{BaseUrl, BaseUrlError};
-use super::change::News;
+use super::change::{News, check_networks};
 use super::former;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
@@ -18,12 +18,10 @@ use crate::base::bound::COMMIT_BYTES_MAX;
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
-use crate::base::network::Network;
 use crate::base::refusal::{Code, Refusal};
 use crate::crypto::digest::sha256;
 use crate::openapi::OpenApiError;
 use crate::store::table::Table;
-
 use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefix, codec};
 
 /// All connectors.
@@ -479,14 +477,6 @@ impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.connectors.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
-}
-
-pub(super) fn check_networks(networks: &[String]) -> Result<(), ConnectorError> {
-    let no = |text: &String| ConnectorError::Network(text.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect());
-    if let Some(surplus) = networks.get(bound::NETWORKS_MAX) {
-        return Err(no(surplus));
-    }
-    networks.iter().find(|network| Network::parse(network).is_none()).map_or(Ok(()), |wrong| Err(no(wrong)))
 }
 
 fn list(snapshot: &Snapshot) -> Result<Vec<ConnectorRecord>, StoreError> {

@@ -471,6 +471,7 @@ impl Pipeline {
     ) {
         let mut draft = self.draft(Event::Call, via);
         if let Some(known) = known {
+            known.settle();
             record::describe(&mut draft, known.principal());
         }
         draft.operation = operation;

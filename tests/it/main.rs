@@ -60,6 +60,7 @@ mod mcp;
 mod memory;
 mod metrics;
 mod mtls;
+mod namesake;
 mod notify;
 mod oauth;
 mod oauth_crash;
