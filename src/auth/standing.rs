@@ -51,9 +51,10 @@ impl Authenticator {
                 Scheme::Basic => of_account(name)? == Some((principal.role, false)),
                 Scheme::Jwt => match jwt_key::find(snapshot, name)? {
                     Some(jwt) if jwt.revoked.is_some() || now >= jwt.expires => false,
-                    Some(jwt) if !jwt.is_of_account => jwt.role == principal.role,
-                    Some(jwt) => of_account(&jwt.subject)?
-                        .is_some_and(|(role, disabled)| !disabled && jwt.role.at_most(role) == principal.role),
+                    Some(jwt) => match of_account(&jwt.subject)? {
+                        Some((role, disabled)) => !disabled && jwt.role.at_most(role) == principal.role,
+                        None => !jwt.is_of_account,
+                    },
                     // One of another issuer, of which nothing is kept until it is revoked.
                     None => {
                         let is_over = principal.expires.is_some_and(|expires| now >= expires);

@@ -187,7 +187,7 @@ pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) address: SocketAddr,
     pub(crate) said: Vec<String>,
-    pub(crate) token: String,
+    token: String,
     canary: Canary,
 }
 

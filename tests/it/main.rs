@@ -60,7 +60,6 @@ mod mcp;
 mod memory;
 mod metrics;
 mod mtls;
-mod namesake;
 mod notify;
 mod oauth;
 mod oauth_crash;
