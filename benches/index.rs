@@ -17,7 +17,7 @@ use std::time::Duration;
 use common::{Times, Watch, documents};
 use criterion::{Criterion, Throughput};
 use rival::{Bare, Fts5, bytes_of};
-use sekisho::search::Index;
+use sekisho::search::{Choices, Index};
 
 const ROUNDS: usize = 5;
 
@@ -33,7 +33,9 @@ fn main() {
         .sample_size(10)
         .measurement_time(Duration::from_secs(8));
     // What an index holds is given back after the measurement.
-    group.bench_function(corpus.name, |bencher| bencher.iter_with_large_drop(|| documents::indexed(&pages)));
+    group.bench_function(corpus.name, |bencher| {
+        bencher.iter_with_large_drop(|| documents::indexed(&pages, Choices::default()))
+    });
     group.finish();
     criterion.final_summary();
     if common::is_measured() {

@@ -19,7 +19,7 @@ use common::documents::{self, LIBRARY};
 use common::{QUERIES, Times, Watch};
 use criterion::{Criterion, Throughput};
 use rival::{Bare, Fts5};
-use sekisho::search::{Found, Index, Request};
+use sekisho::search::{Choices, Found, Index, Request};
 
 const OWN_LOOP: Duration = Duration::from_secs(20);
 /// Misspelt, unfinished and joined words: the queries that need the dictionary.
@@ -30,7 +30,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let corpus = documents::expo_or_manual();
     let pages = documents::documents(&corpus);
-    let index = documents::indexed(&pages);
+    let index = documents::indexed(&pages, Choices::default());
     println!("{}: {} passages", corpus.name, index.passages());
     let mut group = criterion.benchmark_group("query");
     group.throughput(Throughput::Elements(QUERIES.len() as u64)).measurement_time(Duration::from_secs(5));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sekisho::library::parse::{Format, Parsed, parse};
-use sekisho::search::{DocumentKey, Index, Passage};
+use sekisho::search::{Choices, DocumentKey, Index, Passage};
 
 /// The library's name in the index.
 pub(crate) const LIBRARY: &str = "bench";
@@ -107,8 +107,8 @@ pub(crate) fn documents(corpus: &Corpus) -> Vec<Document> {
 }
 
 /// All documents in one commit of a new index in memory.
-pub(crate) fn indexed(documents: &[Document]) -> Index {
-    let index = Index::in_memory().expect("an index in memory");
+pub(crate) fn indexed(documents: &[Document], choices: Choices) -> Index {
+    let index = Index::in_memory_by(choices).expect("an index in memory");
     fill(&index, documents);
     index
 }

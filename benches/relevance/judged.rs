@@ -2,12 +2,15 @@
 //!
 //! - BEIR: `corpus.jsonl`; `queries.jsonl` or `topics*.tsv`; judgements in `qrels*` (a file, or `qrels/test.tsv`).
 //! - SMART (Cranfield and its kin): `*.all*` with `.I .T .W`, `*.qry`, `*qrel*` or `*.rel`.
+//! - HTML pages that carry the entries of an index: see `entries`.
 //! - `SQuAD`: `*.json` with `data[].paragraphs[]`; each question is answered by its own paragraph only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+use crate::{documents, entries};
 
 pub(crate) struct Collection {
     pub(crate) name: String,
@@ -21,10 +24,29 @@ pub(crate) struct Document {
     pub(crate) text: String,
 }
 
+#[derive(Clone)]
 pub(crate) struct Query {
     pub(crate) text: String,
     /// Document -> grade, above zero.
     pub(crate) relevant: HashMap<String, f64>,
+}
+
+impl Collection {
+    /// Whether misspelling its words is worth the while: other languages write few pages without an accent.
+    pub(crate) fn is_english(&self) -> bool {
+        let plain = self.documents.iter().filter(|document| document.text.is_ascii()).count();
+        3 * plain > self.documents.len()
+    }
+
+    /// The folder it lies in: files of one folder share the name in front of the comma.
+    pub(crate) fn folder(&self) -> String {
+        self.name.split(',').next().unwrap_or_default().to_owned()
+    }
+
+    /// Titles and texts with the documents that they are in.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.documents.iter().flat_map(|it| [(it.id.as_str(), it.title.as_str()), (it.id.as_str(), it.text.as_str())])
+    }
 }
 
 /// Reads what lies in a folder: one collection, or one for each file of paragraphs. The error says what is missing.
@@ -61,6 +83,9 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Collection>, String> {
             if !queries.is_empty() {
                 read.push(Collection { name: format!("{name}, {file}"), documents, queries });
             }
+        }
+        if read.is_empty() {
+            read.extend(entries::read(name, &documents::pages_below(folder)));
         }
         return if read.is_empty() { Err("it holds no judged collection of a known shape".into()) } else { Ok(read) };
     };

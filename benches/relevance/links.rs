@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use sekisho::search::Choices;
+
 use crate::documents::{self, Corpus, Document};
+use crate::judged::Query;
 use crate::measure::{Scores, search};
 
 /// Words that say nothing of where a link leads.
@@ -13,8 +16,15 @@ const EMPTY_TEXTS: [&str; 8] = ["here", "docs", "this", "link", "guide", "see", 
 const FOLDERS: [(&str, &str); 3] =
     [("expo-docs/md", "expo-docs"), ("react-docs-en", "react-docs-en"), ("react-docs-ja", "react-docs-ja")];
 
-pub(crate) fn print() {
-    println!("\n| texts of links in | queries | hit@3 | MRR@10 |\n|---|---|---|---|");
+/// A documentation, and what the texts of its links ask for.
+pub(crate) struct Linked {
+    pub(crate) name: &'static str,
+    pub(crate) pages: Vec<Document>,
+    pub(crate) queries: Vec<Query>,
+}
+
+pub(crate) fn read() -> Vec<Linked> {
+    let mut read = Vec::new();
     for (folder, name) in FOLDERS {
         let folder = documents::corpora().join(folder);
         if !folder.is_dir() {
@@ -23,12 +33,20 @@ pub(crate) fn print() {
         }
         let corpus = Corpus { name, pages: documents::pages_below(&folder) };
         let pages = documents::documents(&corpus);
-        let (index, mut scores, mut count) = (documents::indexed(&pages), Scores::default(), 0);
-        for (text, relevant) in links(&corpus, &pages) {
-            scores.add(&search(&index, &text, 10), &relevant);
-            count += 1;
+        let queries = links(&corpus, &pages).into_iter().map(|(text, relevant)| Query { text, relevant }).collect();
+        read.push(Linked { name, pages, queries });
+    }
+    read
+}
+
+pub(crate) fn print() {
+    println!("\n| texts of links in | queries | hit@3 | MRR@10 |\n|---|---|---|---|");
+    for Linked { name, pages, queries } in read() {
+        let (index, mut scores) = (documents::indexed(&pages, Choices::default()), Scores::default());
+        for query in &queries {
+            scores.add(&search(&index, &query.text, 10), &query.relevant);
         }
-        println!("| {name} | {count} | {:.3} | {:.3} |", scores.hit_3(), scores.mrr_10());
+        println!("| {name} | {} | {:.3} | {:.3} |", queries.len(), scores.hit_3(), scores.mrr_10());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sekisho::search::{DocumentKey, Index, Passage, Request};
+use sekisho::search::{Choices, DocumentKey, Index, Passage, Request};
 
 use crate::documents::LIBRARY;
 use crate::judged::{Collection, Document};
@@ -10,8 +10,8 @@ use crate::judged::{Collection, Document};
 /// Text of one passage; a library cuts its sections no longer.
 const PASSAGE_BYTES_MAX: usize = 8 * 1024;
 
-pub(crate) fn indexed(collection: &Collection) -> Index {
-    let index = Index::in_memory().expect("an index in memory");
+pub(crate) fn indexed(collection: &Collection, choices: Choices) -> Index {
+    let index = Index::in_memory_by(choices).expect("an index in memory");
     let mut writer = index.writer().expect("the only writer");
     for document in &collection.documents {
         let key = DocumentKey { library: LIBRARY, path: &document.id };

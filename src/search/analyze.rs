@@ -6,6 +6,7 @@ use std::fmt;
 use tantivy::tokenizer::{RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
 
 use crate::base::bound::search::{WORD_CHARS_MAX, WORD_CHARS_MIN};
+use crate::search::choice::{Choice, Choices};
 use crate::search::cut::{Cut, Cutter, Kind};
 use crate::search::language::{Tongue, unmarked};
 
@@ -16,6 +17,7 @@ const STEMS_MAX: usize = 20_000;
 /// their document is in, and a query's through those of all languages that the index holds.
 #[derive(Clone, Default)]
 pub(super) struct Stems {
+    choices: Choices,
     rules: Vec<Option<Rules>>,
 }
 
@@ -26,8 +28,8 @@ struct Rules {
 }
 
 impl Stems {
-    pub(super) fn new() -> Self {
-        Self::default()
+    pub(super) fn new(choices: Choices) -> Self {
+        Self { choices, rules: Vec::new() }
     }
 
     /// The indexed form of a term in a document of one language.
@@ -40,7 +42,7 @@ impl Stems {
 
     /// The indexed form of a word of the dictionary.
     pub(super) fn stem_word(&mut self, word: String, tongue: Tongue) -> String {
-        if word.len() <= 2 || !tongue.takes(&word) {
+        if word.len() <= 2 || !tongue.takes(&word) || !self.choices.has(Choice::Stems) {
             return word;
         }
         let at = tongue.index();
@@ -80,6 +82,12 @@ pub(super) struct Analyzer {
     tokens: Vec<Token>,
 }
 
+impl Analyzer {
+    pub(super) fn new(choices: Choices) -> Self {
+        Self { cutter: Cutter::new(choices), stems: Stems::new(choices), tokens: Vec::new() }
+    }
+}
+
 impl Tokenizer for Analyzer {
     type TokenStream<'a> = Tokens<'a>;
 
@@ -108,6 +116,12 @@ pub(super) fn is_spelt(kind: Kind, word: &str) -> bool {
 pub(super) struct Speller {
     cutter: Cutter,
     tokens: Vec<Token>,
+}
+
+impl Speller {
+    pub(super) fn new(choices: Choices) -> Self {
+        Self { cutter: Cutter::new(choices), tokens: Vec::new() }
+    }
 }
 
 impl Tokenizer for Speller {

@@ -7,6 +7,7 @@
 //!   some term: `query` finds it in the dictionary, and the index needs no second set of terms.
 
 use crate::base::bound::TERM_CHARS_MAX;
+use crate::search::choice::{Choice, Choices};
 use crate::search::compound::{camel, joiner, leading_dot, sign};
 use crate::search::fold::{Folded, fold};
 use crate::search::script::{Script, script};
@@ -62,6 +63,7 @@ impl Cut<'_> {
 /// Cuts text into terms; keeps its buffers, so use one for many texts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cutter {
+    choices: Choices,
     folded: Vec<Folded>,
     parts: Vec<(usize, usize)>,
     wholes: Vec<(usize, usize)>,
@@ -69,6 +71,10 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
+    pub(super) fn new(choices: Choices) -> Self {
+        Self { choices, ..Self::default() }
+    }
+
     /// Calls `emit` with each term in order of position; wholes come before their first part.
     pub(super) fn cut(&mut self, text: &str, mut emit: impl FnMut(Cut<'_>)) {
         let mut folded = std::mem::take(&mut self.folded);
@@ -136,7 +142,11 @@ impl Cutter {
         loop {
             let atom_end = run_end(folded, at, |it| it == Script::Spaced || it == Script::Mark);
             let first_part = self.parts.len();
-            camel(folded, (at, atom_end), &mut self.parts);
+            if self.choices.has(Choice::Camel) {
+                camel(folded, (at, atom_end), &mut self.parts);
+            } else {
+                self.parts.push((at, atom_end));
+            }
             if self.parts.len() - first_part > 1 {
                 self.wholes.push((at, atom_end));
             }

@@ -11,12 +11,14 @@ use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, TantivyError, Term};
 use crate::base::bound::FACET_VALUES_MAX;
 use crate::base::bound::search::HITS_FEW;
 use crate::search::analyze::Stems;
+use crate::search::choice::Choice;
 use crate::search::cut::Cutter;
 use crate::search::find::tongues;
 use crate::search::index::Index;
 use crate::search::query::{Ground, plan};
 use crate::search::reading::read;
 use crate::search::schema::{Fields, KEY, facet_term};
+use crate::search::scope::Scope;
 use crate::search::synonym::Synonyms;
 use crate::search::{Request, SearchError};
 
@@ -33,30 +35,34 @@ impl Index {
         }
         let (searcher, fields) = self.searcher();
         let Some(query) = self.query_of(&searcher, request)? else { return Ok(counts) };
-        let library = |name: &String| -> Box<dyn Query> {
-            Box::new(TermQuery::new(Term::from_field_text(fields.library, name), IndexRecordOption::Basic))
-        };
-        let seen = BooleanQuery::union(request.libraries.iter().map(library).collect());
-        let query = BooleanQuery::new(vec![(Occur::Must, Box::new(seen)), (Occur::Must, query)]);
-        count(&searcher, fields, &query, &mut counts)?;
+        count(&searcher, fields, query.as_ref(), &mut counts)?;
         Ok(counts)
     }
 
     /// What a search for the same would look for: as asked, or more widely where that finds next to nothing.
     fn query_of(&self, searcher: &Searcher, request: &Request<'_>) -> Result<Option<Box<dyn Query>>, SearchError> {
-        let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
+        let choices = self.choices;
+        let (mut cutter, mut stems) = (Cutter::new(choices), Stems::new(choices));
         let (_, fields) = self.searcher();
-        let tongues = tongues(searcher, fields)?;
-        let Some(reading) = read(request.text, &mut cutter, &mut stems, &tongues) else { return Ok(None) };
+        let scope = Scope::new(searcher, fields, request.libraries)?;
+        let tongues = tongues(&scope, fields)?;
+        let Some(reading) = read(request.text, &mut cutter, &mut stems, &tongues, choices) else { return Ok(None) };
         let synonyms = self.synonyms_of(request.libraries);
         let synonyms: Vec<&Synonyms> = synonyms.iter().map(Arc::as_ref).collect();
-        let ground = Ground { searcher, fields, tongues: &tongues, synonyms: &synonyms };
-        let query = plan(ground, &mut stems, &reading, request, false)?.map(|plan| plan.query);
+        let ground = Ground { searcher, scope: &scope, fields, tongues: &tongues, synonyms: &synonyms, choices };
+        let library = |name: &String| -> Box<dyn Query> {
+            Box::new(TermQuery::new(Term::from_field_text(fields.library, name), IndexRecordOption::Basic))
+        };
+        let within = |query: Box<dyn Query>| -> Box<dyn Query> {
+            let seen = BooleanQuery::union(request.libraries.iter().map(library).collect());
+            Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(seen)), (Occur::Must, query)]))
+        };
+        let query = plan(ground, &mut stems, &reading, request, false)?.map(|plan| within(plan.query));
         let found = query.as_ref().map_or(Ok(0), |query| searcher.search(query, &Count))?;
-        if found as u64 >= HITS_FEW {
+        if found as u64 >= HITS_FEW || !choices.has(Choice::Wider) {
             return Ok(query);
         }
-        let wide = plan(ground, &mut stems, &reading, request, true)?.map(|plan| plan.query);
+        let wide = plan(ground, &mut stems, &reading, request, true)?.map(|plan| within(plan.query));
         Ok(wide.or(query))
     }
 }

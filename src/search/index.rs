@@ -18,6 +18,7 @@ use crate::base::bound::{
     DOCUMENT_KEY_BYTES_MAX, INDEX_DELETED_RATIO_MAX, INDEX_VERIFY_BYTES_MAX, INDEX_WRITER_MEMORY_BYTES,
 };
 use crate::search::analyze::{Analyzer, Speller};
+use crate::search::choice::Choices;
 use crate::search::language::Detector;
 use crate::search::schema::{Fields, SCHEMA_VERSION, SPELLER, TOKENIZER, key_term, schema};
 use crate::search::synonym::Synonyms;
@@ -35,6 +36,7 @@ pub struct Index {
     inner: tantivy::Index,
     pub(super) reader: IndexReader,
     pub(super) fields: Fields,
+    pub(super) choices: Choices,
     /// By library. Held for a look-up.
     synonyms: RwLock<BTreeMap<String, Arc<Synonyms>>>,
 }
@@ -67,12 +69,17 @@ impl Index {
         }
         clear(dir).map_err(SearchError::Directory)?;
         let directory = MmapDirectory::open(dir).map_err(tantivy::TantivyError::from)?;
-        let index = Self::create(directory)?;
+        let index = Self::create(directory, Choices::default())?;
         Ok(Opened { index, marks: BTreeMap::new(), rebuilt })
     }
 
     pub fn in_memory() -> Result<Self, SearchError> {
-        Self::create(tantivy::directory::RamDirectory::create())
+        Self::in_memory_by(Choices::default())
+    }
+
+    /// One that is made and asked by other choices than all, to measure what one is worth.
+    pub fn in_memory_by(choices: Choices) -> Result<Self, SearchError> {
+        Self::create(tantivy::directory::RamDirectory::create(), choices)
     }
 
     /// A writer for one sync; the only one until it is dropped or committed.
@@ -89,7 +96,7 @@ impl Index {
         let mut policy = LogMergePolicy::default();
         policy.set_del_docs_ratio_before_merge(INDEX_DELETED_RATIO_MAX);
         writer.set_merge_policy(Box::new(policy));
-        let detector = Detector::new();
+        let detector = Detector::new(self.choices);
         Ok(Writer { inner: writer, reader: self.reader.clone(), fields: self.fields, detector })
     }
 
@@ -119,11 +126,11 @@ impl Index {
         (self.reader.searcher(), &self.fields)
     }
 
-    fn create(directory: impl Into<Box<dyn tantivy::Directory>>) -> Result<Self, SearchError> {
+    fn create(directory: impl Into<Box<dyn tantivy::Directory>>, choices: Choices) -> Result<Self, SearchError> {
         let (schema, fields) = schema();
         // A thread for compression alone would cost more than it saves at our sizes.
         let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
-        Ok(Self::with_reader(tantivy::Index::create(directory, schema, settings)?, fields)?)
+        Ok(Self::with_reader(tantivy::Index::create(directory, schema, settings)?, fields, choices)?)
     }
 
     /// The error is the reason in plain words.
@@ -150,15 +157,16 @@ impl Index {
                 return Err(format!("{} of its files are damaged", damaged.len()));
             }
         }
-        let index = Self::with_reader(inner, fields).map_err(|it| format!("its files cannot be read: {it}"))?;
+        let index = Self::with_reader(inner, fields, Choices::default())
+            .map_err(|it| format!("its files cannot be read: {it}"))?;
         Ok((index, marks))
     }
 
-    fn with_reader(inner: tantivy::Index, fields: Fields) -> tantivy::Result<Self> {
-        inner.tokenizers().register(TOKENIZER, Analyzer::default());
-        inner.tokenizers().register(SPELLER, Speller::default());
+    fn with_reader(inner: tantivy::Index, fields: Fields, choices: Choices) -> tantivy::Result<Self> {
+        inner.tokenizers().register(TOKENIZER, Analyzer::new(choices));
+        inner.tokenizers().register(SPELLER, Speller::new(choices));
         let reader = inner.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { inner, reader, fields, synonyms: RwLock::default() })
+        Ok(Self { inner, reader, fields, choices, synonyms: RwLock::default() })
     }
 }
 

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use tantivy::tokenizer::Language;
 
+use crate::search::choice::{Choice, Choices};
+
 /// A language that words are stemmed in: its place in `TONGUES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tongue(u8);
@@ -101,9 +103,9 @@ pub(super) struct Detector {
 }
 
 impl Detector {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(choices: Choices) -> Self {
         let mut words = HashMap::new();
-        for tongue in Tongue::all() {
+        for tongue in Tongue::all().filter(|_| choices.has(Choice::Languages)) {
             for word in tongue.row().2.split(' ') {
                 *words.entry(word).or_default() |= 1_u32 << tongue.0;
             }
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
-        assert_eq!(Detector::new().detect(std::iter::once(text)).code(), expect, "{text}");
+        assert_eq!(Detector::new(Choices::default()).detect(std::iter::once(text)).code(), expect, "{text}");
     }
 
     #[test]

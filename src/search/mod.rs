@@ -3,6 +3,7 @@
 //! What is put in comes back by `Index::search`; everything here can be deleted and built again from the library.
 
 mod analyze;
+mod choice;
 mod compound;
 mod cut;
 mod edition;
@@ -17,6 +18,7 @@ mod query;
 mod rank;
 mod reading;
 mod schema;
+mod scope;
 mod script;
 mod snippet;
 mod spelling;
@@ -33,6 +35,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
 
+pub use crate::search::choice::{Choice, Choices};
 pub use crate::search::facet::Counts;
 pub use crate::search::index::{Index, Opened, Writer};
 pub use crate::search::synonym::Synonyms;

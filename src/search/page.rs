@@ -10,9 +10,9 @@ use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::StrColumn;
 use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
-use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader, TantivyError, Term};
+use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader, Term};
 
-use crate::search::schema::KEY;
+use crate::search::scope::{Scope, keys};
 
 /// What of its document's score a passage gets. On Expo's and React's pages the texts of links find where they lead
 /// best between 1.0 and 1.3 (0 to 3 points of MRR below that); titles and phrases were weighed anew with it.
@@ -39,40 +39,34 @@ impl SegmentPages {
 }
 
 /// Puts a query to the `page` field of all documents.
-pub(super) fn score_pages(searcher: &Searcher, page: Field, query: &dyn Query) -> tantivy::Result<PageScores> {
-    let mut documents = 0;
-    for segment in searcher.segment_readers() {
-        documents += keys(segment)?.num_terms() as u64;
-    }
-    let statistics = Statistics { searcher, page, documents };
-    searcher.search_with_statistics_provider(query, &Pages, &statistics)
-}
-
-fn keys(reader: &SegmentReader) -> tantivy::Result<StrColumn> {
-    let missing = || TantivyError::SchemaError(format!("no column {KEY} in a segment"));
-    reader.fast_fields().str(KEY)?.ok_or_else(missing)
+pub(super) fn score_pages(
+    searcher: &Searcher,
+    scope: &Scope<'_>,
+    page: Field,
+    query: &dyn Query,
+) -> tantivy::Result<PageScores> {
+    searcher.search_with_statistics_provider(query, &Pages, &Statistics { scope, page })
 }
 
 /// What BM25 counts with: documents, where tantivy would count passages.
 struct Statistics<'a> {
-    searcher: &'a Searcher,
+    scope: &'a Scope<'a>,
     page: Field,
-    documents: u64,
 }
 
 impl Bm25StatisticsProvider for Statistics<'_> {
     fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
-        self.searcher.total_num_tokens(self.page)
+        self.scope.page_tokens(self.page)
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
-        Ok(self.documents)
+        Ok(self.scope.documents())
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
         // A document that was replaced counts until its segment is merged, its key only once; and BM25 panics where
         // more documents hold a term than there are.
-        Ok(self.searcher.doc_freq(term)?.min(self.documents))
+        Ok(self.scope.count(term)?.min(self.scope.documents()))
     }
 }
 

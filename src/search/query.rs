@@ -28,10 +28,12 @@ use tantivy::{Searcher, Term};
 use crate::base::bound::QUERY_PHRASES_MAX;
 use crate::base::bound::search::QUERY_GUESSES_MAX;
 use crate::search::analyze::Stems;
+use crate::search::choice::{Choice, Choices};
 use crate::search::cut::Kind;
 use crate::search::language::{ENGLISH, Tongue};
 use crate::search::reading::{Clue, Reading};
 use crate::search::schema::{Fields, facet_term};
+use crate::search::scope::Scope;
 use crate::search::script::hiragana;
 use crate::search::synonym::{Synonym, Synonyms};
 use crate::search::{How, Request, spelling};
@@ -90,10 +92,13 @@ pub(super) struct Part {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ground<'a> {
     pub(super) searcher: &'a Searcher,
+    /// What of the index counts.
+    pub(super) scope: &'a Scope<'a>,
     pub(super) fields: &'a Fields,
     /// Languages of the index beside English.
     pub(super) tongues: &'a [Tongue],
     pub(super) synonyms: &'a [&'a Synonyms],
+    pub(super) choices: Choices,
 }
 
 /// The fields that hold a term, with their weights and how many passages have it there.
@@ -119,7 +124,7 @@ pub(super) fn plan(
     for (index, (clue, found)) in reading.clues.iter().zip(&known).enumerate() {
         let inside =
             clue.whole.filter(|it| is_known(*it)).and_then(|it| Some((reading.clues.get(it)?, reading.parts(it))));
-        let weight = weight(clue, inside);
+        let weight = weight(clue, inside, ground.choices);
         let tree = if clue.stop { &mut stops } else { &mut tree };
         tree.forms(clue, found, weight);
         if clue.spelt && !found.is_empty() {
@@ -149,7 +154,8 @@ pub(super) fn plan(
 }
 
 /// `inside`: the compound that the clue is a part of, where the index knows it, and how many parts that has.
-fn weight(clue: &Clue, inside: Option<(&Clue, u32)>) -> f32 {
+fn weight(clue: &Clue, inside: Option<(&Clue, u32)>, choices: Choices) -> f32 {
+    let inside = inside.filter(|_| choices.has(Choice::Parts));
     let mut soft = clue.term.chars().map(hiragana);
     let kind = match clue.kind {
         Kind::Part => match inside {
@@ -158,8 +164,8 @@ fn weight(clue: &Clue, inside: Option<(&Clue, u32)>) -> f32 {
             Some(_) => PART_WEIGHT,
             None => 1.0,
         },
-        Kind::Whole if is_name(clue) => NAME_WEIGHT,
-        Kind::Pair => match (soft.next(), soft.next()) {
+        Kind::Whole if is_name(clue) && choices.has(Choice::Names) => NAME_WEIGHT,
+        Kind::Pair if choices.has(Choice::Pairs) => match (soft.next(), soft.next()) {
             (Some(true), Some(true)) => HIRAGANA_PAIR_WEIGHT,
             (Some(false), Some(false)) => (KATAKANA_WORD_WEIGHT / small(clue.siblings)).min(1.0),
             _ => MIXED_PAIR_WEIGHT,
@@ -179,9 +185,10 @@ fn small(count: u32) -> f32 {
 }
 
 /// Two clues that stood side by side and both say something.
-fn are_neighbours(a: &Clue, b: &Clue) -> bool {
+fn are_neighbours(a: &Clue, b: &Clue, choices: Choices) -> bool {
     // Pairs of characters overlap: each is half of its neighbour already.
-    let says = |it: &Clue| !it.stop && !matches!(it.kind, Kind::Whole | Kind::Pair);
+    let apart = |it: &Clue| it.kind == Kind::Pair && choices.has(Choice::PairsApart);
+    let says = |it: &Clue| !it.stop && it.kind != Kind::Whole && !apart(it);
     a.position + 1 == b.position && says(a) && says(b) && a.whole.is_none() && b.whole.is_none()
 }
 
@@ -196,6 +203,10 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
+    fn has(&self, choice: Choice) -> bool {
+        self.ground.choices.has(choice)
+    }
+
     /// The forms of a clue that the index has.
     fn known(&self, clue: &Clue) -> tantivy::Result<Vec<(String, Places)>> {
         let mut known = Vec::new();
@@ -216,7 +227,16 @@ impl Tree<'_> {
             if (field == title || field == heading) && found.is_empty() {
                 continue;
             }
-            let documents = self.ground.searcher.doc_freq(&Term::from_field_text(field, term))?;
+            let (has, weight) = match field {
+                _ if field == title => (self.has(Choice::Title), weight),
+                _ if field == heading => (self.has(Choice::Headings), weight),
+                _ if field == code && !self.has(Choice::Code) => (true, 1.0),
+                _ => (true, weight),
+            };
+            if !has {
+                continue;
+            }
+            let documents = self.ground.scope.count(&Term::from_field_text(field, term))?;
             if documents > 0 {
                 found.push((field, weight, documents));
             }
@@ -227,17 +247,18 @@ impl Tree<'_> {
     /// A clue in the languages of the index. The form of the language with few documents is no rarer a word for it.
     fn forms(&mut self, clue: &Clue, known: &[(String, Places)], weight: f32) {
         let most = |places: &Places| places.iter().map(|it| it.2).max().unwrap_or_default();
-        let all = self.ground.searcher.num_docs();
+        let all = self.ground.scope.passages();
         let together: u64 = known.iter().map(|(_, places)| most(places)).sum();
         for (term, places) in known {
             let alike = rarity(together.min(all), all) / rarity(most(places), all);
+            let alike = if self.has(Choice::Alike) { alike } else { 1.0 };
             self.put(&clue.surface, How::Word, term, places, weight * alike);
         }
     }
 
     fn put(&mut self, word: &str, how: How, term: &str, places: &Places, weight: f32) {
         let documents = places.iter().map(|it| it.2).max().unwrap_or_default();
-        let worth = weight * rarity(documents, self.ground.searcher.num_docs());
+        let worth = weight * rarity(documents, self.ground.scope.passages());
         let known = self.worth.entry(term.to_owned()).or_default();
         *known = known.max(worth);
         let clause = |field, weight| {
@@ -249,7 +270,7 @@ impl Tree<'_> {
         let mut said: Vec<_> = said.iter().map(|it| clause(it.0, weight * it.1)).collect();
         // A word that prose and code both use is still one word of the query: the better of the two counts, or a page
         // with one of the words in a listing would stand before a page with both.
-        if said.len() > 1 {
+        if said.len() > 1 && self.has(Choice::Once) {
             said = vec![Box::new(DisjunctionMaxQuery::new(said))];
         }
         let said = said.into_iter().map(|query| ("text", query));
@@ -263,16 +284,19 @@ impl Tree<'_> {
 
     /// A word as it is written, in whole documents.
     fn form(&mut self, word: &str, weight: f32) {
+        if !self.has(Choice::Form) {
+            return;
+        }
         let query = TermQuery::new(Term::from_field_text(self.ground.fields.words, word), IndexRecordOption::Basic);
         self.pages.push(boost(Box::new(query), weight * FORM_WEIGHT));
     }
 
     /// What is looked for where a term has no exact hit.
     fn stand_ins(&mut self, stems: &mut Stems, clue: &Clue, weight: f32, last: bool) -> tantivy::Result<()> {
-        let Ground { searcher, fields, .. } = self.ground;
+        let Ground { searcher, scope, fields, .. } = self.ground;
         if clue.kind == Kind::Lone {
             // One character sought: whatever term begins with it, at full weight, for it is there.
-            for (term, documents) in spelling::beginning_with(searcher, fields.body, &clue.term)? {
+            for (term, documents) in spelling::beginning_with(searcher, scope, fields.body, &clue.term)? {
                 self.put(&clue.surface, How::Ending, &term, &vec![(fields.body, 1.0, documents)], weight);
             }
             if !self.parts.is_empty() {
@@ -298,12 +322,17 @@ impl Tree<'_> {
                 }
             }
         };
-        for it in spelling::misspelt(searcher, fields.words, &clue.surface)? {
+        let misspelt = if self.has(Choice::Typos) {
+            spelling::misspelt(searcher, scope, fields.words, &clue.surface, self.has(Choice::FirstLetter))?
+        } else {
+            Vec::new()
+        };
+        for it in misspelt {
             add(&it.word, How::Typo, TYPO_WEIGHTS.get(usize::from(it.cost)).copied().unwrap_or(0.1));
         }
         // The last word may not be finished.
-        if last {
-            for word in spelling::completed(searcher, fields.words, &clue.surface)? {
+        if last && self.has(Choice::Endings) {
+            for word in spelling::completed(searcher, scope, fields.words, &clue.surface)? {
                 add(&word, How::Ending, ENDING_WEIGHT);
             }
         }
@@ -316,7 +345,9 @@ impl Tree<'_> {
         for (word, factor) in written {
             self.form(&word, weight * factor);
         }
-        if let Some((left, right)) = spelling::split(searcher, fields.words, &clue.surface)? {
+        if self.has(Choice::Split)
+            && let Some((left, right)) = spelling::split(scope, fields.words, &clue.surface)?
+        {
             let terms = [stems.stem_word(left, ENGLISH), stems.stem_word(right, ENGLISH)];
             self.phrase(&clue.surface, How::Split, &terms, weight);
         }
@@ -330,17 +361,19 @@ impl Tree<'_> {
         reading: &Reading,
         known: &[Vec<(String, Places)>],
     ) -> tantivy::Result<()> {
+        let phrases = if self.has(Choice::Neighbours) { 2 } else { 0 };
         let clues = reading.clues.iter().zip(known);
-        let pairs = clues.clone().zip(clues.skip(1)).filter(|((a, _), (b, _))| are_neighbours(a, b));
+        let pairs =
+            clues.clone().zip(clues.skip(1)).filter(|((a, _), (b, _))| are_neighbours(a, b, self.ground.choices));
         for ((a, a_known), (b, b_known)) in pairs.take(QUERY_PHRASES_MAX) {
             let word = format!("{} {}", a.surface, b.surface);
             // A phrase matches nothing that its terms do not match: it stands among them and widens nothing.
-            for (a, b) in a_known.iter().flat_map(|a| b_known.iter().map(move |b| (a, b))).take(2) {
+            for (a, b) in a_known.iter().flat_map(|a| b_known.iter().map(move |b| (a, b))).take(phrases) {
                 let terms = [&a.0, &b.0].map(|it| Term::from_field_text(self.ground.fields.body, it));
                 let query = boost(Box::new(PhraseQuery::new(terms.to_vec())), PHRASE_WEIGHT);
                 self.parts.push(Part { word: word.clone(), how: How::Neighbours, field: "text", query });
             }
-            if a.spelt && b.spelt {
+            if a.spelt && b.spelt && self.has(Choice::Joined) {
                 let joined = stems.stem_word(format!("{}{}", a.surface, b.surface), ENGLISH);
                 let places = self.places(&joined)?;
                 if !places.is_empty() {
@@ -352,7 +385,8 @@ impl Tree<'_> {
     }
 
     fn synonyms(&mut self, reading: &Reading) -> tantivy::Result<()> {
-        let found: Vec<Synonym> = self.ground.synonyms.iter().flat_map(|it| it.of(reading)).collect();
+        let known = self.ground.synonyms.iter().filter(|_| self.has(Choice::Synonyms));
+        let found: Vec<Synonym> = known.flat_map(|it| it.of(reading)).collect();
         for Synonym { terms, clue } in found {
             let Some(clue) = reading.clues.get(clue) else { continue };
             match terms.as_slice() {

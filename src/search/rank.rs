@@ -6,16 +6,17 @@
 //! depend on n where they lie in different segments, where the page stands does not.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::{Bound, Range};
+use std::ops::Range;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
-use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader, TantivyError};
+use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
 use crate::base::bound::DOCUMENT_HITS_MAX;
 use crate::search::edition::major;
 use crate::search::page::{PageScores, SegmentPages};
-use crate::search::schema::{FAMILY, KEY, ORDINAL, VERSION};
+use crate::search::schema::{FAMILY, ORDINAL, VERSION};
+use crate::search::scope::{is_within, keys, ranges};
 
 /// Scores are compared in steps of this: a sum of floats depends on its order, which differs between segments.
 const SCORE_STEPS: f32 = 4096.0;
@@ -55,6 +56,8 @@ pub(super) struct Ranking {
     pub(super) pinned: Vec<RankedHit>,
     /// First numbers of the versions that the query names.
     pub(super) versions: Vec<u64>,
+    /// Whether one edition of a page is kept.
+    pub(super) editions: bool,
     /// How many there are: the hits of a single one are settled, and their keys need not be read.
     pub(super) segments: usize,
 }
@@ -74,11 +77,12 @@ fn settle<K: Ord + std::hash::Hash + Clone>(
     all: &mut Vec<Candidate<K>>,
     count: usize,
     versions: &[u64],
+    editions: bool,
     whole: impl Fn(&K) -> bool,
 ) {
     let order = |a: &Candidate<K>, b: &Candidate<K>| (b.step, &a.key, a.ordinal).cmp(&(a.step, &b.key, b.ordinal));
     all.sort_unstable_by(order);
-    if fold_editions(all, versions) {
+    if editions && fold_editions(all, versions) {
         all.sort_unstable_by(order);
     }
     let mut seen: HashMap<K, u32> = HashMap::new();
@@ -145,6 +149,7 @@ pub(super) struct SegmentRanking {
     /// What is not pinned scores no more than this.
     ceiling: Score,
     versions: Vec<u64>,
+    editions: bool,
     total: u64,
     /// What a passage must reach to be among the best; exact once `best` was full.
     floor: u64,
@@ -153,7 +158,7 @@ pub(super) struct SegmentRanking {
 
 impl SegmentRanking {
     fn settle(&mut self) {
-        settle(&mut self.best, self.count, &self.versions, |key| self.whole.contains(key));
+        settle(&mut self.best, self.count, &self.versions, self.editions, |key| self.whole.contains(key));
         if self.best.len() == self.count {
             self.floor = self.best.last().map_or(0, |it| it.step);
         }
@@ -165,8 +170,7 @@ impl SegmentCollector for SegmentRanking {
 
     fn collect(&mut self, document: DocId, score: Score) {
         let key = self.keys.ords().first(document).unwrap_or(u64::MAX);
-        let place = self.scopes.partition_point(|it| it.end <= key);
-        if !self.scopes.get(place).is_some_and(|it| it.contains(&key)) {
+        if !is_within(&self.scopes, key) {
             return;
         }
         self.total += 1;
@@ -208,24 +212,12 @@ impl Collector for Ranking {
     type Child = SegmentRanking;
 
     fn for_segment(&self, segment: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentRanking> {
-        let missing = || TantivyError::SchemaError(format!("no column {KEY} in a segment"));
-        let keys = reader.fast_fields().str(KEY)?.ok_or_else(missing)?;
+        let keys = keys(reader)?;
         let mut whole = HashSet::new();
         for key in &self.whole {
             whole.extend(keys.dictionary().term_ord(key.as_bytes())?);
         }
-        let mut scopes = Vec::new();
-        for scope in &self.scopes {
-            // No key holds the byte 0xFF: everything that begins so is below this.
-            let end = [scope.as_bytes(), &[0xff]].concat();
-            let bounds = (Bound::Included(scope.as_bytes()), Bound::Excluded(end.as_slice()));
-            if let (Bound::Included(from), Bound::Excluded(to)) =
-                keys.dictionary().term_bounds_to_ord(bounds.0, bounds.1)?
-            {
-                scopes.push(from..to);
-            }
-        }
-        scopes.sort_unstable_by_key(|it| it.start);
+        let scopes = ranges(&keys, &self.scopes)?;
         let column = |name| reader.fast_fields().u64(name);
         let here = self.pinned.iter().filter(|it| it.address.segment_ord == segment);
         Ok(SegmentRanking {
@@ -242,6 +234,7 @@ impl Collector for Ranking {
             pinned: here.map(|it| (it.address.doc_id, *it)).collect(),
             ceiling: self.pinned.iter().map(|it| it.score).fold(Score::MAX, Score::min),
             versions: self.versions.clone(),
+            editions: self.editions,
             total: 0,
             floor: 0,
             best: Vec::new(),
@@ -261,7 +254,7 @@ impl Collector for Ranking {
             all.extend(best);
         }
         if self.segments > 1 {
-            settle(&mut all, self.count, &self.versions, |key| self.whole.contains(key));
+            settle(&mut all, self.count, &self.versions, self.editions, |key| self.whole.contains(key));
         }
         let hits = all.into_iter().map(|it| it.hit).collect();
         Ok(Ranked { total, hits })

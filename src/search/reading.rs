@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::bound::{QUERY_BYTES_MAX, QUERY_REPEATS_MAX, QUERY_TERMS_MAX};
 use crate::search::analyze::{Stems, is_spelt};
+use crate::search::choice::{Choice, Choices};
 use crate::search::cut::{Cut, Cutter, Kind};
 use crate::search::language::{ENGLISH, Tongue};
 use crate::search::script::katakana;
@@ -61,7 +62,14 @@ impl Reading {
 }
 
 /// Reads the terms of a query. `None` where there is nothing to look for.
-pub(super) fn read(text: &str, cutter: &mut Cutter, stems: &mut Stems, tongues: &[Tongue]) -> Option<Reading> {
+pub(super) fn read(
+    text: &str,
+    cutter: &mut Cutter,
+    stems: &mut Stems,
+    tongues: &[Tongue],
+    choices: Choices,
+) -> Option<Reading> {
+    let repeats_max = if choices.has(Choice::Repeats) { QUERY_REPEATS_MAX } else { 1 };
     let bounded = text.get(..text.floor_char_boundary(QUERY_BYTES_MAX)).unwrap_or_default();
     // Who writes all in capitals means no codes.
     let shouted = !bounded.chars().any(char::is_lowercase);
@@ -78,7 +86,7 @@ pub(super) fn read(text: &str, cutter: &mut Cutter, stems: &mut Stems, tongues: 
         let Cut { kind, position, to, .. } = cut;
         if let Some(&index) = known.get(&term) {
             if let Some(clue) = clues.get_mut(index) {
-                clue.count = (clue.count + 1).min(QUERY_REPEATS_MAX);
+                clue.count = (clue.count + 1).min(repeats_max);
             }
             return;
         }
@@ -97,7 +105,7 @@ pub(super) fn read(text: &str, cutter: &mut Cutter, stems: &mut Stems, tongues: 
                 others.push(other);
             }
         }
-        let stop = is_stop_word(&surface);
+        let stop = is_stop_word(&surface) && choices.has(Choice::StopWords);
         let spelt = is_spelt(kind, &surface) && (shouted || !cut.is_in_capitals());
         let whole = inside;
         clues.push(Clue { term, others, surface, kind, position, count: 1, stop, spelt, whole, siblings: 1 });

@@ -281,7 +281,7 @@ mod tests {
 
     fn snippet(passage: &str, terms: &[&str]) -> Snippet {
         let worth = terms.iter().map(|it| ((*it).to_owned(), 1.0)).collect();
-        Snippets::new(&worth, Cutter::default(), Stems::new(), &[]).make(passage)
+        Snippets::new(&worth, Cutter::default(), Stems::default(), &[]).make(passage)
     }
 
     /// Highlights stand in brackets in what is expected.
@@ -325,7 +325,7 @@ mod tests {
         fn no_match_is_missed(text in "(?s)([ \n]|[a-dyCI]|camera|Dying|foo_bar|[.C+#'_:/-]|[副作用ｶﾞＡé\u{301}]|.){0,80}") {
             let terms = ["camera", "die", "foo_bar", "bar", "c++", ".net", "a", "b", "副作", "用", "ガ", "ｃ", "é", "cab"];
             let worth: HashMap<_, _> = terms.iter().map(|it| ((*it).to_owned(), 1.0)).collect();
-            let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
+            let (mut cutter, mut stems) = (Cutter::default(), Stems::default());
             let mut expect = Vec::new();
             cutter.cut(&text, |cut| {
                 let first = cut.chars().next().map(String::from).unwrap_or_default();
@@ -336,7 +336,7 @@ mod tests {
                     expect.push(cut.from..cut.to);
                 }
             });
-            let found = Snippets::new(&worth, Cutter::default(), Stems::new(), &[]).matches(&text);
+            let found = Snippets::new(&worth, Cutter::default(), Stems::default(), &[]).matches(&text);
             prop_assert_eq!(found.into_iter().map(|it| it.bytes).collect::<Vec<_>>(), expect);
         }
 

@@ -4,7 +4,7 @@
 //! letter in an ending makes another stem altogether.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use tantivy::query::FuzzyTermQuery;
 use tantivy::schema::Field;
@@ -12,6 +12,7 @@ use tantivy::{Searcher, Term};
 
 use crate::base::bound::search::{TYPO_CANDIDATES_MAX, TYPO_SCAN_MAX, WORD_CHARS_MIN};
 use crate::base::bound::{EXPANSION_SCAN_MAX, QUERY_EXPANSIONS_MAX};
+use crate::search::scope::Scope;
 
 /// A word that may be meant.
 #[derive(Debug)]
@@ -30,26 +31,31 @@ fn edits_max(chars: usize) -> u8 {
     }
 }
 
-/// Words that differ from `surface` by a few letters, the nearest first, then the most frequent.
-pub(super) fn misspelt(searcher: &Searcher, words: Field, surface: &str) -> tantivy::Result<Vec<Meant>> {
+/// Words that differ from `surface` by a few letters, the nearest first, then the most frequent. `first_letter`: whether
+/// another first letter costs more.
+pub(super) fn misspelt(
+    searcher: &Searcher,
+    scope: &Scope<'_>,
+    words: Field,
+    surface: &str,
+    first_letter: bool,
+) -> tantivy::Result<Vec<Meant>> {
     for edits in 1..=edits_max(surface.chars().count()) {
         let automaton = || FuzzyTermQuery::new(Term::from_field_text(words, surface), edits, true).automaton();
-        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        let mut found: BTreeSet<String> = BTreeSet::new();
         for segment in searcher.segment_readers() {
             let index = segment.inverted_index(words)?;
             let mut stream = index.terms().search(automaton()?).into_stream()?;
             let mut scanned = 0;
             while scanned < TYPO_SCAN_MAX && stream.advance() {
                 scanned += 1;
-                if let Ok(word) = str::from_utf8(stream.key())
-                    && word != surface
-                {
-                    *found.entry(word.to_owned()).or_default() += u64::from(stream.value().doc_freq);
-                }
+                found.extend(str::from_utf8(stream.key()).ok().filter(|word| *word != surface).map(str::to_owned));
             }
         }
-        let mut found: Vec<_> =
-            found.into_iter().map(|(word, documents)| (cost(surface, &word), documents, word)).collect();
+        let mut found: Vec<_> = counted(scope, words, found)?
+            .into_iter()
+            .map(|(word, documents)| (cost(surface, &word, first_letter), documents, word))
+            .collect();
         // What is two edits away is looked at only where nothing is nearer.
         if found.is_empty() {
             continue;
@@ -61,20 +67,30 @@ pub(super) fn misspelt(searcher: &Searcher, words: Field, surface: &str) -> tant
     Ok(Vec::new())
 }
 
-fn cost(surface: &str, word: &str) -> u16 {
+fn cost(surface: &str, word: &str, first_letter: bool) -> u16 {
     let edits = u16::try_from(strsim::osa_distance(surface, word)).unwrap_or(u16::MAX / 4);
-    2 * edits + u16::from(surface.chars().next() != word.chars().next())
+    2 * edits + u16::from(first_letter && surface.chars().next() != word.chars().next())
 }
 
 /// The most frequent words that begin with `prefix`.
-pub(super) fn completed(searcher: &Searcher, words: Field, prefix: &str) -> tantivy::Result<Vec<String>> {
-    let found = beginning_with(searcher, words, prefix)?;
+pub(super) fn completed(
+    searcher: &Searcher,
+    scope: &Scope<'_>,
+    words: Field,
+    prefix: &str,
+) -> tantivy::Result<Vec<String>> {
+    let found = beginning_with(searcher, scope, words, prefix)?;
     Ok(found.into_iter().map(|it| it.0).collect())
 }
 
 /// The most frequent terms of a field that begin with `prefix`, with the number of documents that have them.
-pub(super) fn beginning_with(searcher: &Searcher, field: Field, prefix: &str) -> tantivy::Result<Vec<(String, u64)>> {
-    let mut found: BTreeMap<String, u64> = BTreeMap::new();
+pub(super) fn beginning_with(
+    searcher: &Searcher,
+    scope: &Scope<'_>,
+    field: Field,
+    prefix: &str,
+) -> tantivy::Result<Vec<(String, u64)>> {
+    let mut found: BTreeSet<String> = BTreeSet::new();
     for segment in searcher.segment_readers() {
         let index = segment.inverted_index(field)?;
         let mut terms = index.terms().range().ge(prefix.as_bytes()).into_stream()?;
@@ -84,18 +100,30 @@ pub(super) fn beginning_with(searcher: &Searcher, field: Field, prefix: &str) ->
             let Some(term) = str::from_utf8(terms.key()).ok().filter(|it| it.starts_with(prefix)) else {
                 break;
             };
-            *found.entry(term.to_owned()).or_default() += u64::from(terms.value().doc_freq);
+            found.insert(term.to_owned());
         }
     }
-    let mut found: Vec<_> = found.into_iter().collect();
+    let mut found = counted(scope, field, found)?;
     found.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
     found.truncate(QUERY_EXPANSIONS_MAX);
     Ok(found)
 }
 
+/// Terms with the number of passages that have them, where there are any.
+fn counted(scope: &Scope<'_>, field: Field, terms: BTreeSet<String>) -> tantivy::Result<Vec<(String, u64)>> {
+    let mut counted = Vec::with_capacity(terms.len());
+    for term in terms {
+        let documents = scope.count(&Term::from_field_text(field, &term))?;
+        if documents > 0 {
+            counted.push((term, documents));
+        }
+    }
+    Ok(counted)
+}
+
 /// The two words that a word is written together from, such that the rarer of them is as frequent as can be.
-pub(super) fn split(searcher: &Searcher, words: Field, surface: &str) -> tantivy::Result<Option<(String, String)>> {
-    let frequency = |word: &str| searcher.doc_freq(&Term::from_field_text(words, word));
+pub(super) fn split(scope: &Scope<'_>, words: Field, surface: &str) -> tantivy::Result<Option<(String, String)>> {
+    let frequency = |word: &str| scope.count(&Term::from_field_text(words, word));
     let mut best: Option<(u64, (String, String))> = None;
     for (at, _) in surface.char_indices().skip(WORD_CHARS_MIN) {
         let (left, right) = surface.split_at(at);

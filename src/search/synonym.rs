@@ -30,7 +30,7 @@ impl Synonyms {
     /// alone in its group is left out.
     pub fn new<G: IntoIterator<Item = S>, S: AsRef<str>>(groups: impl IntoIterator<Item = G>) -> Self {
         let mut table = Self::default();
-        let (mut cutter, mut stems) = (Cutter::default(), Stems::new());
+        let (mut cutter, mut stems) = (Cutter::default(), Stems::default());
         for group in groups.into_iter().take(SYNONYM_GROUPS_MAX) {
             let mut members: Vec<Vec<String>> = Vec::new();
             for member in group.into_iter().take(SYNONYMS_MAX) {
@@ -93,6 +93,7 @@ impl Synonyms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::choice::Choices;
     use crate::search::reading::read;
 
     fn check(query: &str, expect: &str) {
@@ -103,7 +104,7 @@ mod tests {
             vec!["", "?"],
             vec!["検索", "サーチ"],
         ]);
-        let reading = read(query, &mut Cutter::default(), &mut Stems::new(), &[]).unwrap();
+        let reading = read(query, &mut Cutter::default(), &mut Stems::default(), &[], Choices::default()).unwrap();
         let found: Vec<_> = table.of(&reading).iter().map(|it| format!("{}@{}", it.terms.join(" "), it.clue)).collect();
         assert_eq!(found.join(", "), expect, "{query}");
     }

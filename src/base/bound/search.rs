@@ -11,8 +11,6 @@ pub const TYPO_SCAN_MAX: usize = 2000;
 /// Words of one query that are looked for as what they may stand for: each costs a walk through the dictionary, a
 /// millisecond or two, and a pasted stack trace has dozens that no document knows.
 pub const QUERY_GUESSES_MAX: usize = 8;
-/// Languages beside English that a query's words are stemmed in: each costs a look-up of each word.
-pub const QUERY_LANGUAGES_MAX: usize = 4;
 /// Fewer hits than this are few: a page of them is not full, and the query is widened.
 pub const HITS_FEW: u64 = 10;
 /// Groups of synonyms for one library: a glossary has hundreds.
