@@ -10,6 +10,7 @@ pub mod binding;
 pub mod bundle;
 pub mod configuration;
 pub mod connector;
+mod connector_facts;
 pub mod contain;
 pub mod credential;
 mod document;
