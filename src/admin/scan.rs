@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::request::{Nothing, Request, answering, parse, written};
-use super::status::Look;
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Catalog, Effect};
@@ -30,41 +29,41 @@ pub trait Survey: Send + Sync {
     ) -> BoxFuture<'_, Result<Result<Database, DatabaseError>, Refusal>>;
 }
 
-pub(super) fn register(catalog: &Catalog, look: &Arc<dyn Look>) -> Result<(), NotASchema> {
-    let survey = Arc::clone(look);
+pub(super) fn register(catalog: &Catalog, surveyor: &Arc<dyn Survey>) -> Result<(), NotASchema> {
+    let own = Arc::clone(surveyor);
     let title = "Look for weaknesses of this installation";
     let mut run = answering::<Nothing, Scanned>("scan.run", title, Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     // It tells what the files of the machine are open to.
     run.at_machine = true;
     catalog.add(Arc::new(Request::new(run, move |_, _| {
-        let survey = Arc::clone(&survey);
-        Box::pin(async move { written(&Scanned::of(&survey.survey().await?)) })
+        let own = Arc::clone(&own);
+        Box::pin(async move { written(&Scanned::of(&own.survey().await?)) })
     })))?;
-    let survey = Arc::clone(look);
+    let own = Arc::clone(surveyor);
     let title = "Say how old the database of advisories is, and what it holds";
     let show = answering::<Nothing, Shown>("advisories.show", title, Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(show, move |_, _| {
-        let survey = Arc::clone(&survey);
+        let own = Arc::clone(&own);
         Box::pin(async move {
-            let facts = survey.survey().await?;
+            let facts = own.survey().await?;
             written(&Shown::of(&facts))
         })
     })))?;
-    let survey = Arc::clone(look);
+    let own = Arc::clone(surveyor);
     let title = "Take a newer database of advisories about crates";
     let mut import =
         answering::<Import, Shown>("advisories.import", title, Effect::Changes).in_group(ActionGroup::Operate);
     import.at_machine = true;
     import.argument_bytes_max *= 4;
     catalog.add(Arc::new(Request::new(import, move |_, arguments| {
-        let survey = Arc::clone(&survey);
+        let own = Arc::clone(&own);
         Box::pin(async move {
             let Import { path, verifier } = parse(arguments)?;
             if !Path::new(&path).is_absolute() {
                 return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {path}.")));
             }
-            survey.import_advisories(PathBuf::from(path), verifier).await?.map_err(refused)?;
-            let facts = survey.survey().await?;
+            own.import_advisories(PathBuf::from(path), verifier).await?.map_err(refused)?;
+            let facts = own.survey().await?;
             written(&Shown::of(&facts))
         })
     })))
