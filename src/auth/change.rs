@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::account::{self, AccountError, AccountRecord};
 use super::basic::{Busy, Unwritten};
-use super::issue::TokenError;
+use super::token::TokenError;
 use super::used::Subject;
 use super::{Authenticator, jwt_key, token};
 use crate::base::bound;
