@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::audit::report as told_verdict;
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, print, unlock};
+use super::{Context, print};
 use crate::app::verify;
 use crate::audit::verify::Against;
 use crate::base::severity::Severity;
@@ -105,7 +105,7 @@ pub(super) async fn run(context: &Context, command: Incident) -> Result<u8, Fail
     // Before anything is asked of a person.
     let command = completed(command)?;
     let reach = Reach::find(context).await?;
-    let result = match unlock::vault(context, &reach).await {
+    let result = match reach.open_vault(context).await {
         Ok(()) => answer(context, &reach, command).await,
         Err(failure) => Err(failure),
     };
