@@ -19,7 +19,7 @@ use crate::config::mask::TOKEN_PREFIX;
 use crate::crypto::digest::Hash;
 use crate::store::table::Table;
 use crate::store::{Put, Snapshot, StoreError};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 
 /// A token that is wanted.
 #[derive(Clone, Debug)]

@@ -34,7 +34,7 @@ use crate::vault::credential::{
     self, CredentialName, CredentialRecord, CredentialSource, HistoryRecord, NewCredential,
 };
 use crate::vault::door::{Door, Key};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{self, Change, KeyFacts, RecoveryKey, key_file};
 pub use error::CustodyError;
 

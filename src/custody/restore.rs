@@ -19,7 +19,7 @@ use crate::crypto::password::Iterations;
 use crate::store::table::Table;
 use crate::store::{Batch, Store};
 use crate::vault::door::{Door, Key};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{self, key_file};
 
 /// Where everything is, and what may be done.
