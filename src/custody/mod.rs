@@ -3,6 +3,7 @@
 //! The rooms below say what a change is; here it is committed, in order, by one hand at a time.
 
 pub mod backup;
+pub mod backup_file;
 pub mod error;
 pub mod house;
 mod carried;
