@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::document::Reader;
+use super::error::ConnectorError;
 use super::pick::Picks;
 use super::reading::{Reading, Words};
 use super::record::Mode;
-use super::registry::{ConnectorError, Connectors, Switch, Updated, Wanted};
+use super::registry::{Connectors, Switch, Updated, Wanted};
 use super::settings::Changes;
 use super::tool::Class;
 use crate::base::classification::Classification;
