@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::ask::Query;
 use super::report::SyncReport;
 use super::web::{Asked, Got, Site};
 use super::*;
 use crate::base::clock::ManualClock;
 use crate::crypto::digest::Hash;
 use crate::sandbox::{Reply, Worker};
-use crate::store::{CommitHook, Sealed};
+use crate::store::{CommitHook, Sealed, after_prefix};
 
 struct NoLog;
 
