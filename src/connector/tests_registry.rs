@@ -17,23 +17,9 @@ use crate::base::clock::{ManualClock, Timestamp};
 use crate::config::Config;
 use crate::config::raw::Raw;
 use crate::sandbox::Sandbox;
+use crate::store::Store;
+use crate::store::no_log::NoLog;
 use crate::store::table::Table;
-
-use crate::store::{CommitHook, Sealed, Snapshot, Store, StoreError};
-
-struct NoLog;
-
-impl CommitHook for NoLog {
-    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-        Sealed::default()
-    }
-
-    fn committed(&mut self) {}
-
-    fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 struct World {
     store: Store,

@@ -13,21 +13,8 @@ use super::*;
 use crate::base::clock::ManualClock;
 use crate::crypto::digest::Hash;
 use crate::sandbox::{Reply, Worker};
-use crate::store::{CommitHook, Sealed, after_prefix};
-
-struct NoLog;
-
-impl CommitHook for NoLog {
-    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-        Sealed::default()
-    }
-
-    fn committed(&mut self) {}
-
-    fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
+use crate::store::after_prefix;
+use crate::store::no_log::NoLog;
 
 struct Nobody;
 

@@ -11,6 +11,8 @@ mod error;
 mod submit;
 mod write;
 mod writer;
+#[cfg(test)]
+pub(crate) mod no_log;
 
 use std::path::Path;
 use std::sync::Arc;
