@@ -1,6 +1,5 @@
 //! The operations `library.export`, `.import` and `.rollback`: libraries in bundles.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -9,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::library::{record_json, shown, watched};
-use super::request::{Named, Request, about, level, parse};
+use super::request::{Named, Request, about, absolute, level, parse};
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::auth::policy::ask::{ActionGroup, Resource};
@@ -113,7 +112,7 @@ struct Desk {
 impl Desk {
     async fn export(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
         let Export { name, path } = parse(arguments)?;
-        let path = absolute(&path)?;
+        let path = absolute(&path)?.to_owned();
         self.libraries.seen_by(&cx.access).get(&name)?;
         let key = self.custody.signing_key(KEY_LABEL)?;
         let (tell, told) = watched();
@@ -136,7 +135,7 @@ impl Desk {
 
     async fn import(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
         let Import { path, name, keys, allow_older, classification, profile } = parse(arguments)?;
-        let path = absolute(&path)?;
+        let path = absolute(&path)?.to_owned();
         let classification = classification.as_deref().map(level).transpose()?;
         let trusted = self.trusted(&keys)?;
         let checked = self.libraries.check_bundle(&path, name, trusted, cx.cancel.clone()).await?;
@@ -221,12 +220,4 @@ fn serial(library: &LibraryRecord) -> Option<u64> {
         Source::Bundle(origin) => Some(origin.serial),
         _ => None,
     }
-}
-
-fn absolute(path: &str) -> Result<PathBuf, Refusal> {
-    let path = PathBuf::from(path);
-    if path.is_absolute() {
-        return Ok(path);
-    }
-    Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {}.", path.display())))
 }

@@ -1,15 +1,15 @@
 //! The operations `scan.run`, `advisories.import` and `advisories.show`: the installation's own audit.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::request::{Nothing, Request, answering, parse, written};
+use super::request::{Nothing, Request, absolute, answering, parse, written};
 use crate::auth::policy::ask::ActionGroup;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, sentence};
 use crate::operation::{Catalog, Effect};
 use crate::scan::advisory::{Database, DatabaseError};
 use crate::scan::facts::{Advisories, Facts};
@@ -59,10 +59,7 @@ pub(super) fn register(catalog: &Catalog, surveyor: &Arc<dyn Survey>) -> Result<
         let own = Arc::clone(&own);
         Box::pin(async move {
             let Import { path, verifier } = parse(arguments)?;
-            if !Path::new(&path).is_absolute() {
-                return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {path}.")));
-            }
-            own.import_advisories(PathBuf::from(path), verifier).await?.map_err(refused)?;
+            own.import_advisories(absolute(&path)?.to_owned(), verifier).await?.map_err(refused)?;
             let facts = own.survey().await?;
             written(&Shown::of(&facts))
         })
@@ -76,10 +73,7 @@ fn refused(error: DatabaseError) -> Refusal {
         DatabaseError::Note(_) | DatabaseError::NoKey | DatabaseError::Digest { .. } => Code::Forbidden,
         _ => Code::Invalid,
     };
-    let text = error.to_string();
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    Refusal::new(code, format!("{first}{}.", chars.as_str()))
+    Refusal::new(code, sentence(&error))
 }
 
 #[derive(Deserialize, JsonSchema)]
