@@ -105,10 +105,7 @@ pub(super) async fn run(context: &Context, command: Incident) -> Result<u8, Fail
     // Before anything is asked of a person.
     let command = completed(command)?;
     let reach = Reach::find(context).await?;
-    let result = match reach.open_vault(context).await {
-        Ok(()) => answer(context, &reach, command).await,
-        Err(failure) => Err(failure),
-    };
+    let result = answer(context, &reach, command).await;
     reach.close().await;
     result
 }
@@ -149,6 +146,7 @@ fn ask(question: &str) -> Result<String, Failure> {
 }
 
 async fn answer(context: &Context, reach: &Reach, command: Incident) -> Result<u8, Failure> {
+    reach.open_vault(context).await?;
     let (operation, arguments) = match command {
         // Dealt with before anything is opened.
         Incident::Verify { .. } => return Ok(0),

@@ -1,11 +1,11 @@
 //! The pages of `/connect`: a form for a principal's own credential, the way on to an authorization server, and how it
 //! went. Plain HTML: no script, no style, nothing from elsewhere.
 
-use ::http::{HeaderValue, Response, StatusCode, header};
+use ::http::{HeaderValue, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Web, api, full};
+use super::{Answer, Web, api};
 use crate::auth::session::Handle;
 use crate::base::refusal::Refusal;
 use crate::connector::oauth::invite::CONNECT;
@@ -74,17 +74,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response<Answer> {
     let text = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>{title}: Sekisho</title><h1>{title}</h1>{body}"
     );
-    let mut response = full(status, text);
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // With none at all a browser would say of its own form that it comes from nowhere.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+    super::page(status, text, POLICY)
 }
 
 /// For a text and for an attribute in quotes.

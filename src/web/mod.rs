@@ -21,7 +21,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use warp::http::StatusCode;
+use warp::http::{HeaderValue, StatusCode, header};
 use warp::{Filter, Rejection, Reply};
 
 use crate::auth::challenge;
@@ -35,6 +35,21 @@ pub type Answer = BoxBody<Bytes, Infallible>;
 fn full(status: StatusCode, body: String) -> ::http::Response<Answer> {
     let mut response = ::http::Response::new(Full::new(Bytes::from(body)).boxed());
     *response.status_mut() = status;
+    response
+}
+
+/// A page, with the headers that every one has. `policy` says what it may load (CSP).
+fn page(status: StatusCode, html: String, policy: &'static str) -> ::http::Response<Answer> {
+    let mut response = full(status, html);
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        // With none at all a browser would say of its own form that it comes from nowhere.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 

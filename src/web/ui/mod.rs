@@ -19,7 +19,7 @@ use ::http::{HeaderValue, Response, StatusCode, header};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::{Answer, Web, api, full};
+use super::{Answer, Web, api};
 use crate::auth::policy::ask::Resource;
 use crate::auth::session::Handle;
 use crate::base::bound::ui as bound;
@@ -266,17 +266,7 @@ fn written(status: StatusCode, html: Result<String, Refusal>) -> Response<Answer
 
 /// With the headers that every page has.
 fn framed(status: StatusCode, html: String) -> Response<Answer> {
-    let mut response = full(status, html);
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // With none at all a browser would say of its own form that it comes from nowhere.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+    super::page(status, html, POLICY)
 }
 
 fn told_when(response: &mut Response<Answer>, refusal: &Refusal) {
