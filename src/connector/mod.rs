@@ -40,6 +40,7 @@ mod form;
 mod object;
 mod segment;
 mod style;
+mod unanswered;
 
 #[cfg(test)]
 mod tests_pieces;
