@@ -1,11 +1,11 @@
 //! The pages of `/connect`: a form for a principal's own credential, the way on to an authorization server, and how it
 //! went. Plain HTML: no script, no style, nothing from elsewhere.
 
-use ::http::{HeaderValue, Response, StatusCode};
+use ::http::{Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Web, api};
+use super::{Answer, Web, api, tell_when};
 use crate::auth::session::Handle;
 use crate::base::refusal::Refusal;
 use crate::connector::oauth::invite::CONNECT;
@@ -62,11 +62,7 @@ pub fn done(connector: &str) -> Response<Answer> {
 pub fn refused(refusal: &Refusal) -> Response<Answer> {
     let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = page(status, "Not logged in", &format!("<p>{}</p>", escaped(&refusal.public)));
-    for (name, value) in refusal.http_headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    tell_when(&mut response, refusal);
     response
 }
 

@@ -26,6 +26,7 @@ use warp::{Filter, Rejection, Reply};
 
 use crate::auth::challenge;
 use crate::base::bound;
+use crate::base::refusal::Refusal;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 
@@ -51,6 +52,15 @@ fn page(status: StatusCode, html: String, policy: &'static str) -> ::http::Respo
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// Adds the header fields that say when to come back.
+fn tell_when(response: &mut ::http::Response<Answer>, refusal: &Refusal) {
+    for (name, value) in refusal.http_headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
 }
 
 /// Looks whether the installation can work; injected by `app`.
