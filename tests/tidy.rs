@@ -1,7 +1,7 @@
 //! Holds the structure: floors, who knows which crate, one sentence of purpose per file, small files, no globs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it is surprised")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +85,13 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("similar", &["client"]),
 ];
 
+/// Files of one room that import each other, and why they stay so.
+const CIRCLES: &[&[&str]] = &[
+    // An edition hashes the key that the schema writes, and the schema writes editions: a file for that one key would
+    // be one too many.
+    &["search/edition.rs", "search/schema.rs"],
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
@@ -118,7 +125,7 @@ fn room_of(path: &Path) -> Option<String> {
 
 /// The lines of code, without comments and without the tests at the end of the file.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let without_tests = text.find("#[cfg(test)]\nmod ").map_or(text, |at| &text[..at]);
+    let without_tests = text.find("#[cfg(test)]\nmod tests {").map_or(text, |at| &text[..at]);
     (1..).zip(without_tests.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
@@ -156,6 +163,112 @@ fn imports_go_down() {
         }
     }
     assert!(wrong.is_empty(), "these imports do not go down:\n{}", wrong.join("\n"));
+}
+
+/// The paths of a `use` tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
+fn expanded(tree: &str) -> Vec<String> {
+    let Some((before, inner)) = tree.split_once('{') else {
+        return vec![tree.split(" as ").next().unwrap().trim().to_owned()];
+    };
+    let inner = inner.trim_end().strip_suffix('}').unwrap();
+    let (mut depth, mut from, mut parts) = (0, 0, Vec::new());
+    for (at, char) in inner.char_indices() {
+        match char {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&inner[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inner[from..]);
+    let parts = parts.into_iter().filter(|part| !part.trim().is_empty());
+    parts.flat_map(expanded).map(|part| format!("{}{part}", before.trim_start())).collect()
+}
+
+/// The paths in code that begin with `crate` or `super`, in `use` trees and elsewhere.
+fn paths(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let is_name = |char: char| char.is_alphanumeric() || char == '_';
+            if code[..at].ends_with(|char| is_name(char) || char == ':') {
+                continue;
+            }
+            let is_use = code[..at].ends_with("use ");
+            let end = if is_use { code[at..].find(';') } else { code[at..].find(|char| !is_name(char) && char != ':') };
+            let path = &code[at..at + end.unwrap_or(code.len() - at)];
+            found.extend(if is_use { expanded(path) } else { vec![path.to_owned()] });
+        }
+    }
+    found
+}
+
+/// The names of a module from the root of the crate: of `src/store/write.rs`, `store` and `write`.
+fn module_of(path: &Path) -> Vec<String> {
+    let below = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+    let names = below.components().map(|name| name.as_os_str().to_str().unwrap().to_owned());
+    names.filter(|name| name != "mod").collect()
+}
+
+/// The file that a path in `module` leads to: of what it names, the innermost that is a file.
+fn led_to<'a, T>(
+    path: &str,
+    module: &[String],
+    files: &'a BTreeMap<Vec<String>, T>,
+) -> Option<(&'a Vec<String>, &'a T)> {
+    let mut names = module.to_vec();
+    for name in path.split("::") {
+        match name {
+            "crate" => names.clear(),
+            "super" => drop(names.pop()),
+            "self" | "" => {}
+            name => names.push(name.to_owned()),
+        }
+    }
+    (1..=names.len()).rev().find_map(|length| files.get_key_value(&names[..length]))
+}
+
+#[test]
+fn paths_of_use_trees_are_all_seen() {
+    let code = "use super::{a::{B, c::D as E}, self};\nuse crate::x::y;\nlet z = super::super::v::w(crate::u::T);";
+    let expected = ["crate::x::y", "crate::u::T", "super::a::B", "super::a::c::D", "super::self", "super::super::v::w"];
+    assert_eq!(paths(code), expected);
+}
+
+/// A folder and the files below it are one thing here: a child may use its parent's words.
+#[test]
+fn files_of_a_room_do_not_import_each_other_in_a_circle() {
+    let is_of_tests = |path: &Path| path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("tests"));
+    let sources: Vec<_> = sources("src").into_iter().filter(|(path, _)| !is_of_tests(path)).collect();
+    let files: BTreeMap<_, _> = (0..).zip(&sources).map(|(number, (path, _))| (module_of(path), number)).collect();
+    // Between rooms there are no circles: imports go down.
+    let is_beside =
+        |one: &[String], two: &[String]| one.first() == two.first() && !one.starts_with(two) && !two.starts_with(one);
+    let mut leads: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); sources.len()];
+    for (module, number) in &files {
+        let lines: Vec<&str> = code(&sources[*number].1).map(|(_, line)| line).collect();
+        let to = paths(&lines.join("\n"));
+        let to = to.iter().filter_map(|path| led_to(path, module, &files));
+        leads[*number] = to.filter(|(to, _)| is_beside(module, to)).map(|(_, number)| *number).collect();
+    }
+    let reached = |from: usize| {
+        let (mut seen, mut queue) = (BTreeSet::new(), vec![from]);
+        while let Some(file) = queue.pop() {
+            queue.extend(leads[file].iter().filter(|next| seen.insert(**next)));
+        }
+        seen
+    };
+    let reach: Vec<BTreeSet<usize>> = (0..sources.len()).map(reached).collect();
+    let name = |file: &usize| sources[*file].0.strip_prefix(root().join("src")).unwrap().display().to_string();
+    let mut circles = BTreeSet::new();
+    for (file, seen) in reach.iter().enumerate().filter(|(file, seen)| seen.contains(file)) {
+        circles.insert(seen.iter().filter(|other| reach[**other].contains(&file)).map(name).collect::<BTreeSet<_>>());
+    }
+    let known = CIRCLES.iter().map(|circle| circle.iter().map(|file| (*file).to_owned()).collect());
+    assert_eq!(circles, known.collect(), "these import each other: move what both use to where it belongs");
 }
 
 #[test]

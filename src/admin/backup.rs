@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::request::{Nothing, Request, about, parse};
+use super::request::{Nothing, Request, about, absolute, parse};
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::{Code, Refusal};
 use crate::custody::Custody;
@@ -90,12 +90,6 @@ fn shown(made: &Made) -> Value {
         "audit_root": made.header.audit_root,
         "made": made.header.made.rfc3339(),
     })
-}
-
-fn absolute(path: &str) -> Result<&Path, Refusal> {
-    let found = Path::new(path);
-    let wrong = || Refusal::new(Code::Invalid, format!("The path must be absolute; found {path}."));
-    if found.is_absolute() { Ok(found) } else { Err(wrong()) }
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::connector::{facts, seen};
+use super::connector_facts::{facts, seen};
 use super::request::{Request, about, parse};
 use crate::auth::policy::ask::Resource;
 use crate::base::refusal::{Code, Refusal};

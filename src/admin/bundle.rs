@@ -1,17 +1,14 @@
 //! The operations `library.export`, `.import` and `.rollback`: libraries in bundles.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use super::library::record_json;
-use super::request::{Named, Request, about, level, parse};
+use super::library::{record_json, shown, watched};
+use super::request::{Named, Request, about, absolute, level, parse};
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::auth::policy::ask::{ActionGroup, Resource};
@@ -24,7 +21,6 @@ use crate::crypto::sign::VerifyingKey;
 use crate::custody::{Custody, CustodyError};
 use crate::library::bundle::{BundleError, How, KEY_LABEL};
 use crate::library::record::{LibraryRecord, Source};
-use crate::library::report::SyncProgress;
 use crate::library::{Libraries, LibraryError};
 use crate::operation::{Catalog, Cx, Effect};
 use crate::schema::NotASchema;
@@ -116,7 +112,7 @@ struct Desk {
 impl Desk {
     async fn export(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
         let Export { name, path } = parse(arguments)?;
-        let path = absolute(&path)?;
+        let path = absolute(&path)?.to_owned();
         self.libraries.seen_by(&cx.access).get(&name)?;
         let key = self.custody.signing_key(KEY_LABEL)?;
         let (tell, told) = watched();
@@ -139,7 +135,7 @@ impl Desk {
 
     async fn import(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
         let Import { path, name, keys, allow_older, classification, profile } = parse(arguments)?;
-        let path = absolute(&path)?;
+        let path = absolute(&path)?.to_owned();
         let classification = classification.as_deref().map(level).transpose()?;
         let trusted = self.trusted(&keys)?;
         let checked = self.libraries.check_bundle(&path, name, trusted, cx.cancel.clone()).await?;
@@ -223,41 +219,5 @@ fn serial(library: &LibraryRecord) -> Option<u64> {
     match &library.source {
         Source::Bundle(origin) => Some(origin.serial),
         _ => None,
-    }
-}
-
-fn absolute(path: &str) -> Result<PathBuf, Refusal> {
-    let path = PathBuf::from(path);
-    if path.is_absolute() {
-        return Ok(path);
-    }
-    Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {}.", path.display())))
-}
-
-/// Where progress is put, and where it is looked at: only the newest counts.
-fn watched() -> (impl Fn(SyncProgress) + Send + Sync + 'static, watch::Receiver<SyncProgress>) {
-    let (tell, told) = watch::channel(SyncProgress { done: 0, total: 0, path: String::new() });
-    (move |progress| drop(tell.send_replace(progress)), told)
-}
-
-/// Does the work, and says now and then how far it is.
-pub(super) async fn shown<T, E>(
-    cx: &Cx,
-    mut told: watch::Receiver<SyncProgress>,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    let mut work = std::pin::pin!(work);
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            _ = ticks.tick() => {
-                let SyncProgress { done, total, path } = told.borrow_and_update().clone();
-                #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 files")]
-                if total > 0 {
-                    cx.progress(done as f64, Some(total as f64), Some(path)).await;
-                }
-            }
-        }
     }
 }

@@ -7,24 +7,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::connector_facts::{breaker, facts, left_out, previewed, rows, seen, waiting};
 use super::document::{From, one_of, unpacked};
 use super::request::{Named, Nothing, Request, about, parse};
-use super::settings::{self, Wished};
+use super::settings::Wished;
 use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
-use crate::base::id::hex;
-use crate::base::refusal::{Code, Refusal, whole_seconds};
-use crate::connector::breaker::Standing;
+use crate::base::refusal::{Code, Refusal};
+use crate::connector::error::ConnectorError;
 use crate::connector::find::Finder;
-use crate::connector::lock::{self, Pinned};
 use crate::connector::oauth::desk::Desk;
-use crate::connector::oauth::setup::OAuth;
-use crate::connector::pick::{Picks, Switches};
-use crate::connector::reading::Finding;
-use crate::connector::record::{ConnectorRecord, DocumentFacts, Mode};
-use crate::connector::registry::{Change, ConnectorError, Connectors, Preview, Switch, Updated, Wanted};
-use crate::connector::tool::{Class, Import, Tool};
+use crate::connector::pick::Picks;
+use crate::connector::record::{ConnectorRecord, Mode};
+use crate::connector::registry::{Connectors, Switch, Updated, Wanted};
+use crate::connector::tool::{Class, Tool};
 use crate::openapi::Method;
 use crate::operation::{Catalog, Cx, Effect, Kind};
 use crate::schema::NotASchema;
@@ -329,17 +326,6 @@ fn may(cx: &Cx, record: &ConnectorRecord) -> bool {
     cx.access.decide(&record.resource()).is_allowed
 }
 
-/// A connector that the policy hides is as if it were not there.
-pub(super) fn seen(cx: &Cx, connectors: &Connectors, name: &str) -> Result<ConnectorRecord, Refusal> {
-    let record = connectors.get(name)?;
-    let verdict = cx.access.decide(&record.resource());
-    if !verdict.is_allowed {
-        return Err(Refusal::from(ConnectorError::Unknown(name.to_owned())).with_private(verdict.reason()));
-    }
-    cx.access.touch(record.classification);
-    Ok(record)
-}
-
 async fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Refusal> {
     let Add {
         name,
@@ -380,117 +366,4 @@ async fn wanted(cx: &Cx, connectors: &Connectors, add: Add) -> Result<Wanted, Re
         From::Packed(packed) => unpacked(&wanted.name, packed)?,
     };
     Ok(wanted)
-}
-
-fn previewed(preview: &Preview) -> Value {
-    let Preview { record, import, findings } = preview;
-    json!({
-        "connector": facts(record),
-        "server": import.server,
-        "operations": rows(&import.tools, &record.switches),
-        "left_out": left_out(import),
-        "security": import.security,
-        "findings": some(findings),
-        "digest": lock::digest(&record.name, Pinned { tools: &import.tools, security: &import.security }),
-    })
-}
-
-/// What was left out: operations first.
-fn left_out(import: &Import) -> Value {
-    let mut rows: Vec<&crate::openapi::LeftOut> = import.left_out.iter().collect();
-    rows.sort_by_key(|it| !it.operation);
-    json!({"items": rows, "more": import.left_out_more})
-}
-
-/// How the connector's API stands: after failures in a row calls are refused for a while.
-fn breaker(standing: Standing) -> Value {
-    let mut shown = json!({"state": standing.as_str()});
-    match standing {
-        Standing::Closed { failures } => shown["failures"] = failures.into(),
-        Standing::Open { left } => shown["seconds_left"] = whole_seconds(left).into(),
-        Standing::Trial => {}
-    }
-    shown
-}
-
-pub(super) fn facts(record: &ConnectorRecord) -> Value {
-    let document = |facts: &DocumentFacts| {
-        json!({
-            "title": facts.title,
-            "version": facts.version,
-            "bytes": facts.bytes,
-            "sha256": hex(&facts.sha256),
-            "operations": facts.operations,
-            "left_out": facts.left_out,
-        })
-    };
-    let pending = record.pending.as_ref();
-    // Not "credential": what has that name is masked on its way out.
-    let binding = record.binding.as_ref().map(|it| {
-        let mut bound = json!({"name": it.credential, "as": it.scheme.to_string(), "origin": it.origin});
-        if let Some(setup) = it.oauth() {
-            bound["oauth"] = oauth(setup);
-        }
-        bound
-    });
-    json!({
-        "name": record.name,
-        "base_url": record.base_url,
-        "loopback_http": record.loopback_http,
-        "networks": record.networks,
-        "enabled": record.enabled,
-        "mode": record.mode,
-        "classification": record.classification,
-        "picks": record.picks,
-        "switches": record.switches,
-        "binding": binding,
-        "settings": settings::shown(record),
-        "document": document(&record.document),
-        "waits": pending.map(|it| json!({"received": it.received.rfc3339(), "document": document(&it.document)})),
-        "added": record.added.rfc3339(),
-        "changed": record.changed.rfc3339(),
-    })
-}
-
-/// None of it is secret, and no name of it is masked on its way out.
-fn oauth(setup: &OAuth) -> Value {
-    let OAuth { grant, client_id, scopes, whose, keep, endpoints, .. } = setup;
-    json!({
-        "grant": grant.as_str(),
-        "client": client_id,
-        "scopes": scopes,
-        "whose": whose.as_str(),
-        "kept": keep.as_str(),
-        "issuer": endpoints.issuer,
-        "authorize_url": endpoints.authorize,
-        "endpoint": endpoints.token,
-        "device_url": endpoints.device,
-        "revoke_url": endpoints.revoke,
-    })
-}
-
-fn rows(tools: &[Tool], switches: &Switches) -> Vec<Value> {
-    let row = |tool: &Tool| {
-        json!({
-            "name": tool.name,
-            "class": tool.class(),
-            "method": tool.method,
-            "path": tool.path,
-            "title": tool.title,
-            "deprecated": tool.deprecated,
-            "on": switches.is_on(&tool.name, tool.class()),
-        })
-    };
-    tools.iter().map(row).collect()
-}
-
-/// As many as people read; each tool has its first.
-fn some(findings: &[Finding]) -> Value {
-    let more = findings.len().saturating_sub(bound::DIFF_CHANGES_MAX);
-    json!({"items": findings.iter().take(bound::DIFF_CHANGES_MAX).collect::<Vec<_>>(), "more": more})
-}
-
-fn waiting(change: &Change) -> Value {
-    let Change { diff, digest, newly_on, findings, .. } = change;
-    json!({"waits": true, "digest": digest, "diff": diff, "would_be_on": newly_on, "findings": some(findings)})
 }

@@ -109,7 +109,7 @@ impl Container {
             targets.push(Target::Credential(credential.to_string()));
         }
         if let Some(name) = &asked.connector {
-            super::connector::seen(cx, &self.connectors, name)?;
+            super::connector_facts::seen(cx, &self.connectors, name)?;
         }
         let mut rows = Vec::new();
         let bans = self.bans(&targets, &asked, by, &mut rows)?;

@@ -215,29 +215,14 @@ fn fact(numbered: &Numbered, kind: &'static str, severity: Severity) -> Fact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::entry::Draft;
+    use crate::audit::entry::{Draft, of_draft};
     use crate::base::clock::Timestamp;
 
     fn entry(event: Event, outcome: Outcome, operation: &str, reason: &str) -> Entry {
-        Entry {
-            at: Timestamp(0),
-            event,
-            outcome,
-            reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
-            transport: Draft::new(event, "http", Timestamp(0)).transport.into(),
-            subject: None,
-            role: None,
-            scheme: None,
-            session: None,
-            operation: Some(operation.to_owned()),
-            target: None,
-            argument_digest: None,
-            argument_bytes: 0,
-            output_bytes: 0,
-            duration_ms: 0,
-            intent: None,
-            sealed: None,
-        }
+        let mut draft = Draft::new(event, "http", Timestamp(0));
+        draft.operation = Some(operation.to_owned());
+        let reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
+        of_draft(draft, outcome, reason, Timestamp(0))
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::auth::policy::ask::ActionGroup;
 use crate::auth::policy::keep::PolicyKeeper;
 use crate::base::bound::incident as most;
 use crate::base::id::{hex, random_bytes};
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, sentence};
 use crate::base::severity::Severity;
 use crate::config::Config;
 use crate::custody::{Custody, CustodyError};
@@ -116,10 +116,7 @@ pub(super) fn refused(error: IncidentError) -> Refusal {
         IncidentError::Length { .. } | IncidentError::Phase(_) => Code::Invalid,
         IncidentError::Store(_) => return Refusal::internal(error),
     };
-    let text = error.to_string();
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    Refusal::new(code, format!("{first}{}.", chars.as_str()))
+    Refusal::new(code, sentence(&error))
 }
 
 #[derive(Deserialize, JsonSchema)]

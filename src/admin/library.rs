@@ -10,8 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::bundle::shown;
-use super::request::{Classify, level};
+use super::request::{Classify, level, parse};
 use crate::auth::policy::ask::{ActionGroup, Resource};
 use crate::base::bound;
 use crate::base::classification::Classification;
@@ -196,10 +195,8 @@ impl LibraryRequest {
     }
 
     async fn sync(&self, cx: &Cx, name: &str) -> Result<SyncReport, Refusal> {
-        let (tell, told) = watch::channel(SyncProgress { done: 0, total: 0, path: String::new() });
-        // Only the newest progress counts; whoever is slow misses the steps between.
-        let sync = self.libraries.sync(name, cx.cancel.clone(), move |progress| drop(tell.send_replace(progress)));
-        Ok(shown(cx, told, sync).await?)
+        let (tell, told) = watched();
+        Ok(shown(cx, told, self.libraries.sync(name, cx.cancel.clone(), tell)).await?)
     }
 
     async fn answer(&self, cx: &Cx, arguments: Value) -> Result<Value, Refusal> {
@@ -261,11 +258,6 @@ impl Operation for LibraryRequest {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(arguments: Value) -> Result<T, Refusal> {
-    serde_json::from_value(arguments)
-        .map_err(|error| Refusal::new(Code::Invalid, format!("The arguments do not fit: {error}.")))
-}
-
 pub(super) fn record_json(record: &LibraryRecord) -> Value {
     let (include, exclude) = record.source.globs();
     json!({
@@ -282,6 +274,35 @@ pub(super) fn record_json(record: &LibraryRecord) -> Value {
         "profile": record.profile,
         "bundle": bundle_json(&record.source),
     })
+}
+
+/// Where progress is put, and where it is looked at: only the newest counts, and whoever is slow misses the steps
+/// between.
+pub(super) fn watched() -> (impl Fn(SyncProgress) + Send + Sync + 'static, watch::Receiver<SyncProgress>) {
+    let (tell, told) = watch::channel(SyncProgress { done: 0, total: 0, path: String::new() });
+    (move |progress| drop(tell.send_replace(progress)), told)
+}
+
+/// Does the work, and says now and then how far it is.
+pub(super) async fn shown<T, E>(
+    cx: &Cx,
+    mut told: watch::Receiver<SyncProgress>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => {
+                let SyncProgress { done, total, path } = told.borrow_and_update().clone();
+                #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 files")]
+                if total > 0 {
+                    cx.progress(done as f64, Some(total as f64), Some(path)).await;
+                }
+            }
+        }
+    }
 }
 
 /// Of which bundle a library is.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
-use super::connector::seen;
+use super::connector_facts::seen;
 use super::request::{Request, about, parse};
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::bound::oauth as bound;

@@ -10,6 +10,7 @@ pub mod binding;
 pub mod bundle;
 pub mod configuration;
 pub mod connector;
+mod connector_facts;
 pub mod contain;
 pub mod credential;
 mod document;
@@ -109,8 +110,8 @@ pub fn register(catalog: &Catalog, rooms: Rooms<'_>) -> Result<(), NotASchema> {
     configuration::register(catalog, config)?;
     event::register(catalog, audit)?;
     activity::register(catalog, audit)?;
-    prune::register(catalog, &look)?;
-    scan::register(catalog, &look)?;
+    prune::register(catalog, &(Arc::clone(&look) as Arc<dyn prune::CleanUp>))?;
+    scan::register(catalog, &(Arc::clone(&look) as Arc<dyn scan::Survey>))?;
     catalog.add(Arc::new(status::Status::new(look)))?;
     freeze::register(catalog, &lifecycle)?;
     lifecycle::register(catalog, &lifecycle)

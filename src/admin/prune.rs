@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::request::{Nothing, Request, answering, parse, written};
-use super::status::Look;
 use crate::auth::policy::ask::ActionGroup;
 use crate::base::refusal::Refusal;
 use crate::custody::vacuum::Vacuumed;
@@ -57,22 +56,22 @@ impl Gone {
     }
 }
 
-pub(super) fn register(catalog: &Catalog, look: &Arc<dyn Look>) -> Result<(), NotASchema> {
-    let cleaner = Arc::clone(look);
+pub(super) fn register(catalog: &Catalog, cleaner: &Arc<dyn CleanUp>) -> Result<(), NotASchema> {
+    let pruner = Arc::clone(cleaner);
     let title = "Take away what is good for nothing any more: old logs, spent tokens, mirrors, interrupted work";
     let mut prune = answering::<What, Pruned>("prune", title, Effect::Destroys).in_group(ActionGroup::Operate);
     // It makes room.
     (prune.urgent, prune.at_machine) = (true, true);
     catalog.add(Arc::new(Request::new(prune, move |_, arguments| {
-        let cleaner = Arc::clone(&cleaner);
+        let pruner = Arc::clone(&pruner);
         Box::pin(async move {
             let what: What = parse(arguments)?;
-            let items = cleaner.prune(what).await?;
+            let items = pruner.prune(what).await?;
             let bytes = items.iter().map(|gone| gone.bytes).sum();
             written(&Pruned { dry_run: what.dry_run, bytes, items })
         })
     })))?;
-    let cleaner = Arc::clone(look);
+    let cleaner = Arc::clone(cleaner);
     let title = "Give the room of removed rows back to the file system";
     let mut vacuum = answering::<Nothing, Vacuumed>("vacuum", title, Effect::Changes).in_group(ActionGroup::Operate);
     vacuum.at_machine = true;

@@ -1,5 +1,6 @@
 //! An administrative operation made of what is known of it and a function: most of them need no more.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -100,6 +101,13 @@ pub(super) struct Classify {
 /// A level by its name.
 pub(super) fn level(text: &str) -> Result<Classification, Refusal> {
     text.parse().map_err(|error: NotAClassification| Refusal::new(Code::Invalid, format!("{error}.")))
+}
+
+/// A path on the server's machine, which does not depend on where the server was started.
+pub(super) fn absolute(path: &str) -> Result<&Path, Refusal> {
+    let found = Path::new(path);
+    let wrong = || Refusal::new(Code::Invalid, format!("The path must be absolute; found {path}."));
+    if found.is_absolute() { Ok(found) } else { Err(wrong()) }
 }
 
 /// A result that says nothing but that it was done.

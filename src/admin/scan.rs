@@ -1,16 +1,15 @@
 //! The operations `scan.run`, `advisories.import` and `advisories.show`: the installation's own audit.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::request::{Nothing, Request, answering, parse, written};
-use super::status::Look;
+use super::request::{Nothing, Request, absolute, answering, parse, written};
 use crate::auth::policy::ask::ActionGroup;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, sentence};
 use crate::operation::{Catalog, Effect};
 use crate::scan::advisory::{Database, DatabaseError};
 use crate::scan::facts::{Advisories, Facts};
@@ -30,41 +29,38 @@ pub trait Survey: Send + Sync {
     ) -> BoxFuture<'_, Result<Result<Database, DatabaseError>, Refusal>>;
 }
 
-pub(super) fn register(catalog: &Catalog, look: &Arc<dyn Look>) -> Result<(), NotASchema> {
-    let survey = Arc::clone(look);
+pub(super) fn register(catalog: &Catalog, surveyor: &Arc<dyn Survey>) -> Result<(), NotASchema> {
+    let own = Arc::clone(surveyor);
     let title = "Look for weaknesses of this installation";
     let mut run = answering::<Nothing, Scanned>("scan.run", title, Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     // It tells what the files of the machine are open to.
     run.at_machine = true;
     catalog.add(Arc::new(Request::new(run, move |_, _| {
-        let survey = Arc::clone(&survey);
-        Box::pin(async move { written(&Scanned::of(&survey.survey().await?)) })
+        let own = Arc::clone(&own);
+        Box::pin(async move { written(&Scanned::of(&own.survey().await?)) })
     })))?;
-    let survey = Arc::clone(look);
+    let own = Arc::clone(surveyor);
     let title = "Say how old the database of advisories is, and what it holds";
     let show = answering::<Nothing, Shown>("advisories.show", title, Effect::ReadOnly).in_group(ActionGroup::AuditRead);
     catalog.add(Arc::new(Request::new(show, move |_, _| {
-        let survey = Arc::clone(&survey);
+        let own = Arc::clone(&own);
         Box::pin(async move {
-            let facts = survey.survey().await?;
+            let facts = own.survey().await?;
             written(&Shown::of(&facts))
         })
     })))?;
-    let survey = Arc::clone(look);
+    let own = Arc::clone(surveyor);
     let title = "Take a newer database of advisories about crates";
     let mut import =
         answering::<Import, Shown>("advisories.import", title, Effect::Changes).in_group(ActionGroup::Operate);
     import.at_machine = true;
     import.argument_bytes_max *= 4;
     catalog.add(Arc::new(Request::new(import, move |_, arguments| {
-        let survey = Arc::clone(&survey);
+        let own = Arc::clone(&own);
         Box::pin(async move {
             let Import { path, verifier } = parse(arguments)?;
-            if !Path::new(&path).is_absolute() {
-                return Err(Refusal::new(Code::Invalid, format!("The path must be absolute; found {path}.")));
-            }
-            survey.import_advisories(PathBuf::from(path), verifier).await?.map_err(refused)?;
-            let facts = survey.survey().await?;
+            own.import_advisories(absolute(&path)?.to_owned(), verifier).await?.map_err(refused)?;
+            let facts = own.survey().await?;
             written(&Shown::of(&facts))
         })
     })))
@@ -77,10 +73,7 @@ fn refused(error: DatabaseError) -> Refusal {
         DatabaseError::Note(_) | DatabaseError::NoKey | DatabaseError::Digest { .. } => Code::Forbidden,
         _ => Code::Invalid,
     };
-    let text = error.to_string();
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    Refusal::new(code, format!("{first}{}.", chars.as_str()))
+    Refusal::new(code, sentence(&error))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::connector::{facts, seen};
+use super::connector_facts::{facts, seen};
 use super::request::{Request, about, parse};
 use crate::auth::policy::ask::Resource;
 use crate::base::bound::connector as bound;
-use crate::base::id::hex;
 use crate::base::refusal::{Code, Refusal};
 use crate::config::raw::TlsVersion;
-use crate::connector::record::ConnectorRecord;
 use crate::connector::registry::Connectors;
 use crate::connector::settings::Changes;
-use crate::crypto::digest::sha256;
-use crate::crypto::trust;
 use crate::custody::Custody;
 use crate::operation::{Catalog, Cx, Effect};
 use crate::schema::NotASchema;
@@ -104,21 +100,4 @@ impl Wished {
         });
         Ok(Changes { networks: None, authorities, identity: None, tls_min: tls_min.transpose()?, proxy, scan })
     }
-}
-
-/// For people: an authority by its digest, a credential by its name.
-pub(super) fn shown(record: &ConnectorRecord) -> Value {
-    let settings = &record.settings;
-    let authorities = settings.authorities.as_ref().map(|pem| {
-        let count = trust::count_authorities(pem.as_bytes());
-        json!({"count": count, "sha256": hex(&sha256(&[pem.as_bytes()]))})
-    });
-    let identity = settings.identity.as_ref().map(|it| json!({"name": it.credential, "origin": it.origin}));
-    json!({
-        "authorities": authorities,
-        "client_certificate": identity,
-        "tls_min": settings.tls_min,
-        "proxy": settings.proxy,
-        "scan": settings.scan,
-    })
 }

@@ -17,7 +17,7 @@ use crate::library::bundle::KEY_LABEL;
 use crate::operation::{Catalog, Effect};
 use crate::schema::NotASchema;
 use crate::vault::RecoveryKey;
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 
 pub(super) fn register(catalog: &Catalog, custody: &Arc<Custody>) -> Result<(), NotASchema> {
     let keeper = Arc::clone(custody);

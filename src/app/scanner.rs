@@ -6,7 +6,8 @@ use futures::future::BoxFuture;
 use tokio::net::UnixStream;
 
 use crate::connector::record::ConnectorRecord;
-use crate::connector::scan::{Dial, Line, Scanner, Unscanned};
+use crate::connector::scan::{Dial, Line, Unscanned};
+use crate::connector::scanner::Scanner;
 use crate::egress::route::Route;
 use crate::egress::{Egress, Purpose};
 

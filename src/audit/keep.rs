@@ -21,7 +21,7 @@ use crate::crypto::sign::{SigningKey, VerifyingKey};
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Removal, Snapshot, StoreError};
 use crate::vault::Open;
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 
 /// The keeper of one log.
 #[derive(Debug)]

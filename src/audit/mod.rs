@@ -31,7 +31,7 @@ use crate::crypto::aead::AeadError;
 use crate::store::table::Table;
 use crate::store::{Batch, Put, Store, StoreError, codec};
 use crate::vault::door::Door;
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{Open, VaultError};
 use entry::{Draft, Entry, Event, Outcome, Personal};
 use fold::{Caller, Folded};

@@ -17,7 +17,7 @@ use crate::crypto::aead::SealingKey;
 use crate::store::codec::{self, Record};
 use crate::store::table::Table;
 use crate::store::{Put, Snapshot, Store, after_prefix};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{Open, VaultError, version_of};
 
 /// Tells keys of one subject apart.

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::account::{self, AccountError, AccountRecord};
 use super::basic::{Busy, Unwritten};
-use super::issue::TokenError;
+use super::token::TokenError;
 use super::used::Subject;
 use super::{Authenticator, jwt_key, token};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
 use crate::base::id::NoEntropy;
 use crate::base::principal::{Principal, Role, Scheme};
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, sentence};
 use crate::base::secret::Secret;
 use crate::crypto::password::PasswordHash;
 use crate::store::table::Table;
@@ -66,10 +66,7 @@ impl ChangeError {
 /// Operators are told the whole reason: it names no secret.
 impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
-        let text = error.to_string();
-        let mut chars = text.chars();
-        let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-        Self::new(error.code(), format!("{first}{}.", chars.as_str()))
+        Self::new(error.code(), sentence(&error))
     }
 }
 

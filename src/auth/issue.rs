@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::change::ChangeError;
 use super::jwt_key::{JwtKeyRecord, JwtRecord};
-use super::token::TokenRecord;
+use super::token::{TokenError, TokenRecord};
 use super::used::Subject;
 use super::{Authenticator, account, jwt, jwt_key, token};
 use crate::base::bound;
@@ -19,36 +19,7 @@ use crate::config::mask::TOKEN_PREFIX;
 use crate::crypto::digest::Hash;
 use crate::store::table::Table;
 use crate::store::{Put, Snapshot, StoreError};
-use crate::vault::key::Purpose;
-
-/// Why a token is not issued or revoked.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    #[error(
-        "there is a valid API key {0} already; revoke it first with `sekisho token revoke {0}`, or take another name"
-    )]
-    Exists(String),
-    #[error("there is no token with the name, the beginning or the id {0}; `sekisho token list` lists them all")]
-    Unknown(String),
-    #[error("several API keys begin with {0}; name more of it, or the name")]
-    Ambiguous(String),
-    #[error("there are {0} of them already, which is the most; revoked and expired ones make room")]
-    TooMany(usize),
-    #[error(
-        "a token has at most {} scopes of 1 to {} visible characters each",
-        bound::SCOPES_MAX,
-        bound::SCOPE_BYTES_MAX
-    )]
-    Scopes,
-    #[error("a token is valid for 1 to {0} days")]
-    Days(u64),
-    #[error(
-        "there is no account {0} whose role the token could have; make it with `sekisho account add {0}`, or say the token's role with --role (reader, auditor, operator, admin)"
-    )]
-    NoRole(String),
-    #[error("the account {name} is {is}, so a token for it is {is} or reader, not {asked}", is = is.as_str(), asked = asked.as_str())]
-    OtherRole { name: String, is: Role, asked: Role },
-}
+use crate::vault::purpose::Purpose;
 
 /// A token that is wanted.
 #[derive(Clone, Debug)]

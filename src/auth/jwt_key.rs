@@ -13,7 +13,7 @@ use crate::base::secret::Secret;
 use crate::store::codec::{self, Record};
 use crate::store::table::Table;
 use crate::store::{Put, Snapshot, Store, StoreError, after_prefix};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{Open, VaultError};
 
 /// What is kept of a secret under its id (`kid`).

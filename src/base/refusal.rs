@@ -76,6 +76,14 @@ impl Refusal {
     }
 }
 
+/// An error's whole text as a sentence: errors begin with a small letter and end without a dot.
+pub fn sentence(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
 /// Whole seconds, none of which is too early (RFC 9110, section 10.2.3): what a text and a header say alike.
 pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0 || wait.is_zero())

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
 use super::{Context, print};
 use crate::base::clock::{Clock as _, SystemClock};

@@ -4,9 +4,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, print, unlock};
+use super::{Context, print};
 use crate::base::severity::Severity;
 
 #[derive(Debug, Subcommand)]
@@ -46,7 +46,7 @@ async fn answer(context: &Context, reach: &Reach, command: Alert) -> Result<u8, 
         }
         Alert::Test => {
             // What is signed or needs a password wants an open vault.
-            unlock::vault(context, reach).await?;
+            reach.open_vault(context).await?;
             let result = reach.ask("alert.test", json!({})).await?;
             let places = result["places"].as_array().cloned().unwrap_or_default();
             tell(context, &result, || {

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::{Failure, INCOMPLETE, NO};
-use super::library::tell;
+use super::print::tell;
 use super::reach::{self, Event, Reach};
-use super::{Context, print, unlock};
+use super::{Context, print};
 use crate::app::{self, AppError};
 use crate::audit::export;
 use crate::audit::filter::time;
@@ -137,10 +137,7 @@ pub(super) async fn run(context: &Context, command: Audit) -> Result<u8, Failure
         Audit::Verify(verify) => verify_log(context, verify).await.map_err(Failure::incomplete),
         command => {
             let reach = Reach::find(context).await?;
-            let result = match unlock::vault(context, &reach).await {
-                Ok(()) => answer(context, &reach, command).await,
-                Err(failure) => Err(failure),
-            };
+            let result = answer(context, &reach, command).await;
             reach.close().await;
             result
         }
@@ -148,6 +145,7 @@ pub(super) async fn run(context: &Context, command: Audit) -> Result<u8, Failure
 }
 
 async fn answer(context: &Context, reach: &Reach, command: Audit) -> Result<u8, Failure> {
+    reach.open_vault(context).await?;
     match command {
         // Dealt with before anything is opened.
         Audit::Verify(_) => Ok(0),

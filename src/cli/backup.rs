@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
 use super::{Context, print, secret, unlock};
 use crate::app::offline;
@@ -41,7 +41,7 @@ pub(super) async fn backup(context: &Context, command: Backup) -> Result<u8, Fai
     let operation = if command.verify { "backup.verify" } else { "backup.make" };
     let reach = Reach::find(context).await?;
     let result = async {
-        unlock::vault(context, &reach).await?;
+        reach.open_vault(context).await?;
         reach.ask(operation, json!({"path": path.display().to_string()})).await
     }
     .await;

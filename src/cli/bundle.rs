@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::{report, tell, with_progress};
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, print, unlock};
+use super::sync::{report, with_progress};
+use super::{Context, print};
 use crate::base::classification::Classification;
 
 #[derive(Debug, Args)]
@@ -43,7 +44,7 @@ pub(crate) struct Import {
 pub(super) async fn export(context: &Context, reach: &Reach, command: Export) -> Result<u8, Failure> {
     // Relative to where the person stands, not to where a server was started.
     let path = std::path::absolute(&command.file).map_err(Failure::internal)?;
-    unlock::vault(context, reach).await?;
+    reach.open_vault(context).await?;
     let arguments = json!({"name": command.name, "path": path.display().to_string()});
     let result = with_progress(reach, "library.export", arguments).await?;
     tell(context, &result, || {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::show::{items, text};
 use super::exit::{Failure, NO};
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
 use super::{Context, login, print};
 use crate::base::bound::connector as bound;

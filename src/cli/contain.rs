@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
 use super::{Context, print};
 

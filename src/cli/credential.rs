@@ -8,9 +8,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, print, secret, unlock};
+use super::{Context, print, secret};
 use crate::base::bound;
 use crate::base::classification::Classification;
 use crate::base::secret::Secret;
@@ -62,10 +62,7 @@ pub(super) async fn run(context: &Context, command: Credential) -> Result<u8, Fa
     // What is typed or read comes before the directory is taken: others should not wait for a person.
     let work = Work::of(context, command)?;
     let reach = Reach::find(context).await?;
-    let result = match unlock::vault(context, &reach).await {
-        Ok(()) => work.answer(context, &reach).await,
-        Err(failure) => Err(failure),
-    };
+    let result = work.answer(context, &reach).await;
     reach.close().await;
     result
 }
@@ -116,6 +113,7 @@ impl Work {
     }
 
     async fn answer(self, context: &Context, reach: &Reach) -> Result<u8, Failure> {
+        reach.open_vault(context).await?;
         match self {
             Self::Ask { operation, name } => {
                 let arguments = name.as_ref().map_or(json!({}), |name| json!({"name": name}));

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::{self, Reach};
 use super::{Context, print};
 use crate::base::bound;

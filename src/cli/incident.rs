@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::audit::report as told_verdict;
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, print, unlock};
+use super::{Context, print};
 use crate::app::verify;
 use crate::audit::verify::Against;
 use crate::base::severity::Severity;
@@ -105,10 +105,7 @@ pub(super) async fn run(context: &Context, command: Incident) -> Result<u8, Fail
     // Before anything is asked of a person.
     let command = completed(command)?;
     let reach = Reach::find(context).await?;
-    let result = match unlock::vault(context, &reach).await {
-        Ok(()) => answer(context, &reach, command).await,
-        Err(failure) => Err(failure),
-    };
+    let result = answer(context, &reach, command).await;
     reach.close().await;
     result
 }
@@ -149,6 +146,7 @@ fn ask(question: &str) -> Result<String, Failure> {
 }
 
 async fn answer(context: &Context, reach: &Reach, command: Incident) -> Result<u8, Failure> {
+    reach.open_vault(context).await?;
     let (operation, arguments) = match command {
         // Dealt with before anything is opened.
         Incident::Verify { .. } => return Ok(0),

@@ -4,9 +4,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::{Failure, NO};
-use super::library::tell;
+use super::print::tell;
 use super::reach::{Event, Reach};
-use super::{Context, print, unlock};
+use super::{Context, print};
 use crate::audit::filter::time;
 use crate::base::clock::{Clock as _, SystemClock};
 
@@ -44,7 +44,7 @@ async fn answer(context: &Context, reach: &Reach, command: Log) -> Result<u8, Fa
         Log::List => tell(context, &listed, || list(files)),
         Log::Cat { file, date, since, level } => {
             if files.iter().any(|file| file["sealed"] == true) {
-                unlock::vault(context, reach).await?;
+                reach.open_vault(context).await?;
             }
             let now = SystemClock::default().now();
             let since = since.map(|since| time::parse_time(&since, now)).transpose().map_err(Failure::usage)?;

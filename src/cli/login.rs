@@ -17,7 +17,7 @@ use url::Url;
 
 use super::connector::show::{items, text};
 use super::exit::{Failure, NO};
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
 use super::{Context, print, secret};
 use crate::base::bound::oauth as bound;

@@ -36,6 +36,7 @@ mod session;
 mod settings;
 mod setup;
 mod stdio;
+mod sync;
 mod tls;
 mod token;
 mod unlock;

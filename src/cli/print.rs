@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
+use serde_json::Value;
 
+use super::Context;
 use super::exit::Failure;
 
 pub(super) const TITLE: Style = Style::new().bold();
@@ -17,6 +19,20 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default();
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     done(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// A result: as it came where JSON is wanted, else as people read it.
+pub(super) fn tell(
+    context: &Context,
+    result: &Value,
+    for_people: impl FnOnce() -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    if context.json {
+        line(&result.to_string())?;
+    } else {
+        for_people()?;
+    }
+    Ok(0)
 }
 
 pub(super) fn bytes(bytes: &[u8]) -> Result<u8, Failure> {

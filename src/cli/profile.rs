@@ -6,8 +6,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::{Failure, NO};
-use super::library::{report, tell, with_progress};
+use super::print::tell;
 use super::reach::Reach;
+use super::sync::{report, with_progress};
 use super::{Context, print};
 use crate::profile::file::Files;
 

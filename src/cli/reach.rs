@@ -1,6 +1,7 @@
 //! Reaches the one process that owns the data directory: a running server through its control socket, or
 //! else this process becomes the owner for as long as the command takes. Both go through the same pipeline.
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 use super::exit::Failure;
-use super::{Context, print, unlock};
+use super::{Context, print, secret, unlock};
 use crate::app::{App, AppError};
 use crate::auth::Evidence;
 use crate::base::bound;
@@ -103,6 +104,19 @@ impl Reach {
     /// Runs an operation that says nothing meanwhile.
     pub(super) async fn ask(&self, name: &str, arguments: Value) -> Result<Value, Failure> {
         self.call(name, arguments, &mut |_| Ok(())).await
+    }
+
+    /// Sees to an open vault before a command that needs one: where this process owns it, and a person can be asked.
+    pub(super) async fn open_vault(&self, context: &Context) -> Result<(), Failure> {
+        if !matches!(self, Self::Here { .. }) {
+            return Ok(());
+        }
+        let status = self.ask("vault.status", json!({})).await?;
+        if status["standing"] != "sealed" || !io::stdin().is_terminal() || context.json {
+            return Ok(());
+        }
+        let typed = secret::read("Passphrase of the vault: ")?;
+        self.ask("vault.unseal", json!({"with": "passphrase", "value": secret::text(&typed)?})).await.map(drop)
     }
 
     /// Finishes what this process owns.

@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, print, unlock};
+use super::{Context, print};
 use crate::report::{self, page};
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) enum Format {
 pub(super) async fn run(context: &Context, command: Report) -> Result<u8, Failure> {
     let reach = Reach::find(context).await?;
     let made = async {
-        unlock::vault(context, &reach).await?;
+        reach.open_vault(context).await?;
         reach.ask("report.make", json!({"from": command.from, "to": command.to})).await
     }
     .await;

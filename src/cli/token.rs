@@ -4,9 +4,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
-use super::{Context, account, print, unlock};
+use super::{Context, account, print};
 use crate::base::principal::Role;
 
 #[derive(Debug, Subcommand)]
@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context, command: Token) -> Result<u8, Failure
         Token::Rotate { at_once } => ("token.rotate", json!({"at_once": at_once}), true),
     };
     let reach = Reach::find(context).await?;
-    let unlocked = if needs_vault { unlock::vault(context, &reach).await } else { Ok(()) };
+    let unlocked = if needs_vault { reach.open_vault(context).await } else { Ok(()) };
     let answer = match unlocked {
         Ok(()) => reach.ask(operation, arguments).await,
         Err(failure) => Err(failure),

@@ -2,10 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use serde_json::json;
-
 use super::exit::Failure;
-use super::reach::Reach;
 use super::{Context, print, secret};
 use crate::config::Config;
 use crate::config::place::Places;
@@ -58,17 +55,4 @@ pub(super) fn find(context: &Context, places: &Places, config: &Config, ask: boo
         };
         Found { secret: found.secret, from, key_file }
     }))
-}
-
-/// Sees to an open vault before a command that needs one: where this process owns it, and a person can be asked.
-pub(super) async fn vault(context: &Context, reach: &Reach) -> Result<(), Failure> {
-    if !matches!(reach, Reach::Here { .. }) {
-        return Ok(());
-    }
-    let status = reach.ask("vault.status", json!({})).await?;
-    if status["standing"] != "sealed" || !io::stdin().is_terminal() || context.json {
-        return Ok(());
-    }
-    let typed = secret::read("Passphrase of the vault: ")?;
-    reach.ask("vault.unseal", json!({"with": "passphrase", "value": secret::text(&typed)?})).await.map(drop)
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::library::tell;
+use super::print::tell;
 use super::reach::Reach;
 use super::{Context, print, secret, unlock};
 use crate::app::offline;
@@ -107,7 +107,7 @@ pub(super) async fn key(context: &Context, command: Key) -> Result<u8, Failure> 
         }
     };
     let reach = Reach::find(context).await?;
-    let result = match unlock::vault(context, &reach).await {
+    let result = match reach.open_vault(context).await {
         Ok(()) => reach.ask(operation, arguments).await,
         Err(failure) => Err(failure),
     };

@@ -4,6 +4,7 @@
 
 pub mod edit;
 pub mod file;
+pub mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +15,8 @@ use crate::base::bound::client as bound;
 use crate::base::secret::Secret;
 use crate::config::env::Environment;
 use crate::config::mask::Masker;
-use edit::{EditError, Kind, Slot};
 use file::{FileError, Found};
+use table::{EditError, Kind, Slot};
 
 /// The name under which clients know us.
 const NAME: &str = "sekisho";

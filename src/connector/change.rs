@@ -2,26 +2,16 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-
 use super::base_url::BaseUrl;
 use super::binding::{Binding, Scheme};
 use super::breaker::Standing;
+use super::error::ConnectorError;
 use super::record::ConnectorRecord;
-use super::registry::{Busy, ConnectorError, Connectors, Switch, row};
+use super::registry::{Busy, Connectors, News, Switch, check_networks};
+use super::rows::row;
 use super::settings::Changes;
 use crate::base::bound::connector as bound;
-use crate::base::network::Network;
 use crate::store::Put;
-
-/// Whoever calls connectors. Hears of each that came, went, or is called otherwise than before; injected by `app`. The change is done
-/// when it has been heard.
-pub trait News: Send + Sync {
-    fn changed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()>;
-
-    /// How the API of a connector stood at the last calls.
-    fn standing(&self, name: &str) -> Standing;
-}
 
 /// A connector that is off once the row is committed.
 pub struct SwitchingOff<'a> {
@@ -124,13 +114,4 @@ impl Connectors {
         self.publish(name).await;
         Ok(record)
     }
-}
-
-/// Whether each is a network, and there are not too many.
-pub(super) fn check_networks(networks: &[String]) -> Result<(), ConnectorError> {
-    let no = |text: &String| ConnectorError::Network(text.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect());
-    if let Some(surplus) = networks.get(bound::NETWORKS_MAX) {
-        return Err(no(surplus));
-    }
-    networks.iter().find(|network| Network::parse(network).is_none()).map_or(Ok(()), |wrong| Err(no(wrong)))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::authorise::Authorise;
@@ -20,12 +20,15 @@ use super::next::next;
 use super::pieces::{Step, Told, Uploads, Whose};
 use super::record::ConnectorRecord;
 use super::reply::{Part, Reader, Reply};
-use super::scan::{self, Dial, Scanner, Verdict};
-use super::tool::{Class, Tool};
+use super::request::{SentFile, WireRequest};
+use super::scan::{self, Dial, Verdict};
+use super::scanner::Scanner;
+use super::tool::Tool;
+use super::unanswered::{left_alone, log_in_again, unanswered};
 use super::upload::File;
 use super::upstream::{Answered, Authority, Outgoing, Unsent, Upstream};
-use super::wire::{Ready, SentFile, WireRequest};
-use super::{oauth, retry, upload};
+use super::wire::Ready;
+use super::{retry, upload};
 use crate::base::bound::connector as bound;
 use crate::base::budget::Meter;
 use crate::base::clock::Clock;
@@ -403,60 +406,6 @@ fn note_files(meter: &Meter, files: impl Iterator<Item = SentFile>) {
         let name = if file.name.is_empty() { "without a name" } else { &file.name };
         meter.note(format!("file {name}, {} bytes, sha256 {}", file.bytes, hex(&file.sha256)));
     }
-}
-
-fn left_alone(meter: &Meter, name: &str, left: Duration) -> Reply {
-    let seconds = whole_seconds(left);
-    meter.note("not sent: the circuit breaker is open");
-    let text = format!(
-        "{name} failed several times in a row, so nothing is sent to it for a while. Come back in {seconds} s."
-    );
-    Reply::failure(text, json!({"refused": "circuit breaker open", "retry_after_seconds": seconds}))
-}
-
-/// In our own words: what a resolver or a TLS library says is for the log.
-fn unanswered(name: &str, tool: &Tool, unsent: &Unsent) -> Reply {
-    let (reason, text) = match unsent {
-        Unsent::Refused(_) => (
-            "not allowed",
-            format!("Sekisho's settings do not let calls go to {name}; an operator finds the reason in the audit log."),
-        ),
-        Unsent::Unreached(_) => ("not reached", format!("{name} cannot be reached; nothing was sent.")),
-        Unsent::Interrupted(_) if tool.method.is_idempotent() => {
-            ("no answer", format!("{name} gave no whole answer in time; this can be called again."))
-        }
-        Unsent::Interrupted(_) => (
-            "no answer",
-            format!(
-                "{name} gave no whole answer in time, and it is not known whether this was carried out. Look first, then call again."
-            ),
-        ),
-        Unsent::Redirected(_) => {
-            ("redirected", format!("{name} answered with a redirect that is not followed.{}", perhaps_done(tool)))
-        }
-        Unsent::TooLarge(bytes_max) => (
-            "too large",
-            format!(
-                "The answer of {name} has more than {bytes_max} bytes and is not passed on; ask for less.{}",
-                perhaps_done(tool)
-            ),
-        ),
-    };
-    Reply::failure(text, json!({"refused": reason}))
-}
-
-/// One operation may refuse whom others take; where all of them do, the login is over, and nobody can refresh it.
-fn log_in_again(name: &str, whose: oauth::setup::Whose) -> String {
-    let how = match whose {
-        oauth::setup::Whose::Service => format!("an operator logs in again: sekisho connector login {name}"),
-        oauth::setup::Whose::Each => format!("call {name}_logout, then {name}_login"),
-    };
-    format!("[If nothing of {name} works any more, its login is over: {how}.]")
-}
-
-/// It was answered: whoever believes that it was not done does it again.
-fn perhaps_done(tool: &Tool) -> &'static str {
-    if tool.class() == Class::Read { "" } else { " It was probably carried out: look first, before you call it again." }
 }
 
 #[cfg(test)]

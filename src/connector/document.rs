@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::registry::ConnectorError;
+use super::error::ConnectorError;
 use crate::base::bound::connector as bound;
 use crate::openapi::{self, Document, OpenApiError};
 use crate::sandbox::{Reply, Sandbox, SandboxError, Worker};

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::reply::{Reply, essence, is_json};
+use super::media_type::{essence, is_json};
 use super::upstream::Answered;
 use crate::base::bound::connector as bound;
 
@@ -15,14 +15,15 @@ struct Fault {
     details: Option<Value>,
 }
 
-pub(super) fn reply(connector: &str, answered: &Answered, retry_after_seconds: Option<u64>) -> Reply {
+/// What is told of it, and the same for programs.
+pub(super) fn told(connector: &str, answered: &Answered, retry_after_seconds: Option<u64>) -> (String, Value) {
     let status = answered.status;
     if status.is_redirection() {
         let text = format!(
             "{connector} answered with a redirect (status {}), which is not followed; an operator looks at its base URL.",
             status.as_u16()
         );
-        return Reply::failure(text, json!({"status": status.as_u16()}));
+        return (text, json!({"status": status.as_u16()}));
     }
     let fault = fault(answered);
     let mut structured = json!({"status": status.as_u16()});
@@ -54,7 +55,7 @@ pub(super) fn reply(connector: &str, answered: &Answered, retry_after_seconds: O
         }
         _ => {}
     }
-    Reply::failure(said.concat(), structured)
+    (said.concat(), structured)
 }
 
 /// `{code, message, details}`, problem details (RFC 9457), or either of them in the field `error`.

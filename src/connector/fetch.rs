@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::base_url::BaseUrl;
-use super::change::check_networks;
+use super::error::ConnectorError;
 use super::name::is_connector_name;
 use super::pick::Switches;
 use super::record::{ConnectorRecord, DocumentFacts};
-use super::registry::{ConnectorError, Connectors, Wanted};
+use super::registry::{Connectors, Wanted, check_networks};
 use super::settings::Settings;
 use super::upstream::{Authority, Outgoing, Unsent, Upstream};
 use crate::base::bound::connector as bound;

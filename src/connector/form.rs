@@ -4,10 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use super::media_type::is_media_type;
+use super::request::{SentFile, WireBody, WireError};
 use super::style::{self, Parts};
 use super::tool::{BodyPlan, Property, Shape};
-use super::upload::{is_file_name, is_media_type};
-use super::wire::{SentFile, WireBody, WireError};
+use super::upload::is_file_name;
 use crate::base::bound::connector as bound;
 use crate::base::id::hex;
 use crate::crypto::digest::sha256;

@@ -3,7 +3,9 @@
 
 pub mod registry;
 pub mod change;
+pub mod error;
 pub mod record;
+mod rows;
 pub mod pick;
 pub mod lock;
 pub mod document;
@@ -13,9 +15,13 @@ pub mod shipped;
 pub mod base_url;
 pub mod name;
 pub mod tool;
+mod tool_schema;
 pub mod wire;
+pub mod request;
+mod media_type;
 pub mod upload;
 pub mod scan;
+pub mod scanner;
 pub mod settings;
 pub mod binding;
 pub mod upstream;
@@ -34,6 +40,7 @@ mod form;
 mod object;
 mod segment;
 mod style;
+mod unanswered;
 
 #[cfg(test)]
 mod tests_pieces;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::tool::{Argument, BodyPlan, Shape, Tool};
+use super::tool::Tool;
 use super::upload::{File, is_file_name};
 use crate::base::bound::connector as bound;
 use crate::base::clock::Clock;
@@ -117,35 +117,6 @@ impl Told {
             format!("{name}: {bytes} of {bytes_expected} bytes are there; the next piece has the number {next}")
         }
     }
-}
-
-/// The same step by the names of arguments.
-pub(super) fn of_arguments(
-    step: UploadStep,
-    parameters: &[Argument],
-    body: Option<&BodyPlan>,
-) -> Result<UploadStep, String> {
-    let properties = match body.map(|body| &body.shape) {
-        Some(Shape::Object { properties }) => properties.as_slice(),
-        Some(Shape::Whole { .. }) | None => &[],
-    };
-    let argument = |name: String| {
-        let of_parameter = parameters.iter().find(|it| it.name == name).map(|it| &it.argument);
-        let found = of_parameter.or_else(|| properties.iter().find(|it| it.name == name).map(|it| &it.argument));
-        found.cloned().ok_or_else(|| format!("its x-sekisho-upload names {name:?}, which the operation has not"))
-    };
-    Ok(match step {
-        UploadStep::Begin { name, size, answer } => {
-            UploadStep::Begin { name: argument(name)?, size: argument(size)?, answer }
-        }
-        UploadStep::Piece { upload, number, content, first } => UploadStep::Piece {
-            upload: argument(upload)?,
-            number: argument(number)?,
-            content: argument(content)?,
-            first,
-        },
-        UploadStep::Finish { upload } => UploadStep::Finish { upload: argument(upload)? },
-    })
 }
 
 impl Uploads {

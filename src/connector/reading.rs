@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::document;
+use super::error::ConnectorError;
 use super::pick::Picks;
 use super::record::DocumentFacts;
-use super::registry::ConnectorError;
 use super::tool::{self, Import, Tool};
 use crate::base::bound::connector as bound;
 use crate::config::Inspect;

@@ -3,26 +3,27 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::base_url::{BaseUrl, BaseUrlError};
-use super::change::{News, check_networks};
-use super::former;
+use futures::future::BoxFuture;
+
+use super::base_url::BaseUrl;
+use super::breaker::Standing;
+use super::error::ConnectorError;
 use super::lock::{self, Diff, Pinned};
 use super::name::is_connector_name;
-use super::pick::{NotAGlob, Picks, Switches};
+use super::pick::{Picks, Switches};
 use super::reading::{Finding, Reading, check_accepted, of_flags, read};
-use super::record::{self, ConnectorRecord, Mode, OperationRecord, Pending};
-use super::settings::{Changes, NotASetting, Settings};
+use super::record::{self, ConnectorRecord, Mode, Pending};
+use super::rows;
+use super::settings::{Changes, Settings};
 use super::tool::{Class, Import, Tool};
 use super::upstream::Upstream;
-use crate::base::bound::COMMIT_BYTES_MAX;
 use crate::base::bound::connector as bound;
 use crate::base::classification::Classification;
 use crate::base::clock::Clock;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::network::Network;
 use crate::crypto::digest::sha256;
-use crate::openapi::OpenApiError;
 use crate::store::table::Table;
-use crate::store::{Batch, Put, Removal, Snapshot, Store, StoreError, after_prefix, codec};
+use crate::store::{Batch, Put, Snapshot, Store, StoreError};
 
 /// All connectors.
 pub struct Connectors {
@@ -41,92 +42,13 @@ impl std::fmt::Debug for Connectors {
     }
 }
 
-/// What can go wrong with connectors.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectorError {
-    #[error("there is no connector {0:?}; `sekisho connector list` names those that there are")]
-    Unknown(String),
-    #[error("there is a connector {0:?} already; update it, or remove it first")]
-    Exists(String),
-    #[error("{0:?} is no name for a connector: write 1 to {max} of a-z 0-9 -, begin with a letter and end with none but a letter or digit", max = bound::CONNECTOR_NAME_BYTES_MAX)]
-    Name(String),
-    #[error("the connector {0:?} is being changed at the moment; try again when that is done")]
-    Busy(String),
-    #[error("there are {} connectors, which is the most there may be; remove one first", bound::CONNECTORS_MAX)]
-    TooMany,
-    #[error("none of the document's operations is picked; `--dry-run` without picks lists them all")]
-    NothingPicked,
-    #[error(
-        "the connector {connector:?} has no operation {operation:?}; `sekisho connector show {connector}` lists them"
-    )]
-    NoOperation { connector: String, operation: String },
-    #[error("the connector {0:?} has no changed document that waits to be approved")]
-    NothingPending(String),
-    #[error(
-        "the change that waits has the digest {found}, not {named}: look at it again with `sekisho connector diff {connector}`"
-    )]
-    OtherChange { connector: String, found: String, named: String },
-    #[error(
-        "the stored operations of the connector {0:?} are not those that its lock pins; restore a backup, or remove it and add it again"
-    )]
-    Broken(String),
-    #[error(
-        "expected an https:// URL without a user and a password, found {0:?}; http:// is for this machine, with --loopback-http"
-    )]
-    Url(String),
-    #[error("the document at {url} cannot be had: {reason}")]
-    Unfetched { url: String, reason: String },
-    #[error("expected an address or a network such as 10.0.0.0/8, found {0:?}")]
-    Network(String),
-    #[error(transparent)]
-    Document(#[from] OpenApiError),
-    #[error("{0}")]
-    Unreadable(String),
-    #[error("{0}")]
-    NoReader(String),
-    #[error(transparent)]
-    BaseUrl(#[from] BaseUrlError),
-    #[error(transparent)]
-    Glob(#[from] NotAGlob),
-    #[error(transparent)]
-    Setting(#[from] NotASetting),
-    #[error(
-        "words in the document look like an attack on whoever reads them: {0}; look at what was found, and accept each by its name, or leave it out"
-    )]
-    Flagged(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("a worker of the connectors ended: {0}")]
-    Worker(String),
-}
+/// Whoever calls connectors. Hears of each that came, went, or is called otherwise than before; injected by `app`. The change is done
+/// when it has been heard.
+pub trait News: Send + Sync {
+    fn changed<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()>;
 
-impl From<ConnectorError> for Refusal {
-    fn from(error: ConnectorError) -> Self {
-        let code = match &error {
-            ConnectorError::Unknown(_) | ConnectorError::NoOperation { .. } => Code::NotFound,
-            ConnectorError::Exists(_)
-            | ConnectorError::Busy(_)
-            | ConnectorError::NothingPending(_)
-            | ConnectorError::OtherChange { .. }
-            | ConnectorError::Flagged(_) => Code::Conflict,
-            ConnectorError::Document(OpenApiError::TooLarge { .. }) => Code::TooLarge,
-            ConnectorError::Name(_)
-            | ConnectorError::TooMany
-            | ConnectorError::NothingPicked
-            | ConnectorError::Network(_)
-            | ConnectorError::Url(_)
-            | ConnectorError::Document(_)
-            | ConnectorError::Unreadable(_)
-            | ConnectorError::BaseUrl(_)
-            | ConnectorError::Glob(_)
-            | ConnectorError::Setting(_) => Code::Invalid,
-            ConnectorError::NoReader(_) | ConnectorError::Unfetched { .. } => Code::Unavailable,
-            ConnectorError::Broken(_) | ConnectorError::Store(_) | ConnectorError::Worker(_) => {
-                return Self::internal(error);
-            }
-        };
-        Self::new(code, error.to_string())
-    }
+    /// How the API of a connector stood at the last calls.
+    fn standing(&self, name: &str) -> Standing;
 }
 
 /// A connector as an operator wants it.
@@ -196,11 +118,11 @@ impl Connectors {
 
     /// All connectors, by name.
     pub fn list(&self) -> Result<Vec<ConnectorRecord>, ConnectorError> {
-        Ok(self.store.read(list)?)
+        Ok(self.store.read(rows::list)?)
     }
 
     pub fn get(&self, name: &str) -> Result<ConnectorRecord, ConnectorError> {
-        self.store.read(|snapshot| get(snapshot, name))
+        self.store.read(|snapshot| rows::get(snapshot, name))
     }
 
     /// The approved tools of a connector, by name; each is what its lock pins.
@@ -282,8 +204,8 @@ impl Connectors {
         check_accepted(&preview.findings, &accepted)?;
         let record = &preview.record;
         // What a crash in the middle of an earlier attempt left.
-        self.forget(&record.name, 0..u64::MAX).await?;
-        self.keep(&record.name, record.generation, &document, &preview.import.tools).await?;
+        rows::forget(&self.store, &record.name, 0..u64::MAX).await?;
+        rows::keep(&self.store, &record.name, record.generation, &document, &preview.import.tools).await?;
         self.write(record).await?;
         self.publish(&record.name).await;
         Ok(preview)
@@ -304,13 +226,13 @@ impl Connectors {
         record.pending = None;
         if diff.is_empty() {
             self.write(&record).await?;
-            self.forget(name, generation..u64::MAX).await?;
+            rows::forget(&self.store, name, generation..u64::MAX).await?;
             return Ok((Updated::Same, import));
         }
         // First it stops to wait, then its rows go: a crash between leaves rows that nobody sees.
         self.write(&record).await?;
-        self.forget(name, generation..u64::MAX).await?;
-        self.keep(name, generation, &document, &import.tools).await?;
+        rows::forget(&self.store, name, generation..u64::MAX).await?;
+        rows::keep(&self.store, name, generation, &document, &import.tools).await?;
         record.pending = Some(Pending { generation, document: facts, received: self.clock.now() });
         self.write(&record).await?;
         Ok((Updated::Quarantined(Box::new(self.waiting(name)?)), import))
@@ -352,7 +274,7 @@ impl Connectors {
             change.record.switches.clone_from(&change.switches);
             self.write(&change.record).await?;
             self.publish(name).await;
-            self.forget(name, 0..pending.generation).await?;
+            rows::forget(&self.store, name, 0..pending.generation).await?;
         }
         Ok(change)
     }
@@ -368,7 +290,7 @@ impl Connectors {
             return Err(ConnectorError::NothingPending(name.into()));
         }
         self.write(&record).await?;
-        self.forget(name, record.generation.saturating_add(1)..u64::MAX).await?;
+        rows::forget(&self.store, name, record.generation.saturating_add(1)..u64::MAX).await?;
         Ok(record)
     }
 
@@ -379,69 +301,16 @@ impl Connectors {
         // First the name, durably: what a crash leaves behind nobody sees, and the next `add` takes away.
         self.store.commit(Batch::puts(vec![Put::delete(Table::Connectors, name)])).await?;
         self.publish(name).await;
-        self.forget(name, 0..u64::MAX).await?;
+        rows::forget(&self.store, name, 0..u64::MAX).await?;
         Ok(record)
     }
 
     pub(super) fn stored(&self, name: &str, generation: u64) -> Result<Vec<Tool>, ConnectorError> {
-        let from = record::generation_prefix(name, generation);
-        let to = record::generation_prefix(name, generation.saturating_add(1));
-        let rows = self
-            .store
-            .read(|snapshot| snapshot.scan(Table::ConnectorOperations, &from, &to, bound::OPENAPI_OPERATIONS_MAX));
-        let broken = || ConnectorError::Broken(name.into());
-        let rows: Result<Vec<_>, StoreError> = rows;
-        rows?
-            .into_iter()
-            .map(|(_, row)| {
-                let OperationRecord { digest, tool } = codec::decode(&row)?;
-                if sha256(&[tool.as_bytes()]) != digest {
-                    return Err(broken());
-                }
-                serde_json::from_str(&tool).map_err(|_| broken())
-            })
-            .collect()
+        rows::tools(&self.store, name, generation)
     }
 
     pub(super) async fn write(&self, record: &ConnectorRecord) -> Result<(), StoreError> {
-        self.store.commit(Batch::puts(vec![row(record)?])).await.map(drop)
-    }
-
-    /// Writes the rows of a generation that nothing refers to yet, in commits that leave room for others.
-    async fn keep(&self, name: &str, generation: u64, document: &[u8], tools: &[Tool]) -> Result<(), StoreError> {
-        let mut rows = record::document_rows(name, generation, document);
-        for tool in tools {
-            let record = OperationRecord { digest: tool.digest(), tool: tool.canonical() };
-            let key = record::operation_key(name, generation, &tool.name);
-            rows.push(Put::new(Table::ConnectorOperations, key, codec::encode(&record)?));
-        }
-        let mut batch = Batch::default();
-        for row in rows {
-            batch.puts.push(row);
-            if batch.bytes() > COMMIT_BYTES_MAX / 2 {
-                self.store.commit(std::mem::take(&mut batch)).await?;
-            }
-        }
-        self.store.commit(batch).await.map(drop)
-    }
-
-    /// Deletes the rows of these generations.
-    async fn forget(&self, name: &str, generations: std::ops::Range<u64>) -> Result<(), StoreError> {
-        let from = record::generation_prefix(name, generations.start);
-        let to = match generations.end {
-            u64::MAX => after_prefix(&record::prefix(name)),
-            end => record::generation_prefix(name, end),
-        };
-        for table in [Table::ConnectorOperations, Table::ConnectorDocuments] {
-            loop {
-                let removal =
-                    Removal { table, from: from.clone(), to: to.clone(), rows_max: crate::base::bound::SCAN_ROWS_MAX };
-                if self.store.commit(Batch::removal(removal)).await?.removed_rows == 0 {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        self.store.commit(Batch::puts(vec![rows::row(record)?])).await.map(drop)
     }
 
     pub(super) fn occupy(&self, name: &str) -> Result<Busy<'_>, ConnectorError> {
@@ -463,10 +332,6 @@ fn is_the_one(change: &Change, connector: &str, digest: &str) -> Result<(), Conn
     Err(ConnectorError::OtherChange { connector, found: change.digest.clone(), named })
 }
 
-pub(super) fn row(record: &ConnectorRecord) -> Result<Put, StoreError> {
-    Ok(Put::new(Table::Connectors, record.name.as_str(), codec::encode(record)?))
-}
-
 /// A name that is worked on; free again when this is dropped.
 pub(super) struct Busy<'a> {
     connectors: &'a Connectors,
@@ -479,16 +344,11 @@ impl Drop for Busy<'_> {
     }
 }
 
-fn list(snapshot: &Snapshot) -> Result<Vec<ConnectorRecord>, StoreError> {
-    let rows = snapshot.scan(Table::Connectors, &[], &[u8::MAX; 4], bound::CONNECTORS_MAX)?;
-    rows.iter().map(|(_, value)| former::decode(value)).collect()
-}
-
-fn get(snapshot: &Snapshot, name: &str) -> Result<ConnectorRecord, ConnectorError> {
-    let unknown = || ConnectorError::Unknown(name.chars().take(bound::CONNECTOR_NAME_BYTES_MAX).collect());
-    if !is_connector_name(name) {
-        return Err(unknown());
+/// Whether each is a network, and there are not too many.
+pub(super) fn check_networks(networks: &[String]) -> Result<(), ConnectorError> {
+    let no = |text: &String| ConnectorError::Network(text.chars().take(bound::OPENAPI_NAME_BYTES_MAX).collect());
+    if let Some(surplus) = networks.get(bound::NETWORKS_MAX) {
+        return Err(no(surplus));
     }
-    let row = snapshot.get(Table::Connectors, name.as_bytes())?.ok_or_else(unknown)?;
-    Ok(former::decode(&row)?)
+    networks.iter().find(|network| Network::parse(network).is_none()).map_or(Ok(()), |wrong| Err(no(wrong)))
 }

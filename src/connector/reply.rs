@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::fault;
+use super::media_type::{essence, is_json};
 use super::tool::Tool;
-use super::upload::is_media_type;
 use super::upstream::Answered;
 use crate::base::bound::USED_SECRET_BYTES_MIN;
 use crate::base::bound::connector as bound;
@@ -66,7 +66,8 @@ impl Reader<'_> {
     pub(super) fn read(&self, answered: &Answered, retry_after_seconds: Option<u64>) -> Reply {
         let status = answered.status;
         if !status.is_success() {
-            return fault::reply(self.connector, answered, retry_after_seconds);
+            let (text, structured) = fault::told(self.connector, answered, retry_after_seconds);
+            return Reply::failure(text, structured);
         }
         let encoded = answered.headers.get(header::CONTENT_ENCODING);
         if encoded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -202,13 +203,6 @@ fn declared(tool: &Tool, status: StatusCode) -> Vec<&str> {
     answer.map(|answer| answer.content_types.iter().map(String::as_str).collect()).unwrap_or_default()
 }
 
-/// The content type without its parameters, in lower case.
-pub(super) fn essence(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    is_media_type(&essence).then_some(essence)
-}
-
 /// Whether an answer of type `found` is what `wanted` declares. JSON by another name is JSON.
 fn matches(wanted: &str, found: &str) -> bool {
     let wanted = wanted.to_ascii_lowercase();
@@ -217,10 +211,6 @@ fn matches(wanted: &str, found: &str) -> bool {
         Some(kind) => found.split('/').next() == Some(kind),
         None => wanted == found || (is_json(&wanted) && is_json(found)),
     }
-}
-
-pub(super) fn is_json(essence: &str) -> bool {
-    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
 fn is_text(essence: &str) -> bool {

@@ -1,6 +1,6 @@
 //! A path segment that stays one: what could leave its place, on the wire or in a server that decodes again, is refused.
 
-use super::wire::WireError;
+use super::request::WireError;
 use crate::base::bound::connector as bound;
 
 /// Looks at one argument before it is written into a path.

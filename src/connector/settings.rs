@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::scan::{NotAScanner, Scanner};
+use super::scanner::{NotAScanner, Scanner};
 use crate::base::bound::connector as bound;
 use crate::config::raw::TlsVersion;
 use crate::config::target::Endpoint;

@@ -6,7 +6,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::wire::WireError;
+use super::request::WireError;
 use crate::base::bound::connector as bound;
 use crate::openapi::Style;
 

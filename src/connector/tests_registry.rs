@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::document::Reader;
+use super::error::ConnectorError;
 use super::pick::Picks;
 use super::reading::{Reading, Words};
 use super::record::Mode;
-use super::registry::{ConnectorError, Connectors, Switch, Updated, Wanted};
+use super::registry::{Connectors, Switch, Updated, Wanted};
 use super::settings::Changes;
 use super::tool::Class;
 use crate::base::classification::Classification;
@@ -16,23 +17,9 @@ use crate::base::clock::{ManualClock, Timestamp};
 use crate::config::Config;
 use crate::config::raw::Raw;
 use crate::sandbox::Sandbox;
+use crate::store::Store;
+use crate::store::no_log::NoLog;
 use crate::store::table::Table;
-
-use crate::store::{CommitHook, Sealed, Snapshot, Store, StoreError};
-
-struct NoLog;
-
-impl CommitHook for NoLog {
-    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-        Sealed::default()
-    }
-
-    fn committed(&mut self) {}
-
-    fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 struct World {
     store: Store,

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::base_url::BaseUrl;
+use super::request::{WireError, WireRequest};
 use super::tool::{Tool, import};
-use super::wire::{Ready, WireError, WireRequest};
+use super::wire::Ready;
 use crate::base::id::hex;
 use crate::crypto::digest::sha256;
 use crate::openapi;

@@ -5,9 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use super::media_type::is_media_type;
 use super::object::meant;
+use super::request::{SentFile, WireError};
 use super::tool::{Property, Shape, Tool};
-use super::wire::{SentFile, WireError};
 use crate::base::bound::connector as bound;
 use crate::crypto::digest::sha256;
 use crate::openapi::Media;
@@ -162,14 +163,6 @@ fn beside<'a>(tool: &'a Tool, names: &[&str]) -> Option<&'a Property> {
 pub(super) fn is_file_name(name: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=bound::FILE_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(good) && name != "." && name != ".."
-}
-
-/// `type/subtype`, of the characters that RFC 6838, section 4.2, has.
-pub(super) fn is_media_type(text: &str) -> bool {
-    let token = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
-    };
-    text.len() <= 127 && text.split_once('/').is_some_and(|(one, two)| token(one) && token(two))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::store::{Put, Snapshot, StoreError, after_prefix};
 use crate::telemetry::folder;
 use crate::telemetry::read::{self, ReadError};
 use crate::telemetry::sealed::{FileId, Header};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::reseal::Pair;
 
 const PREFIX: &[u8] = b"log key/";

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::audit::AuditError;
-use crate::base::refusal::{Code, Refusal};
+use crate::base::refusal::{Code, Refusal, sentence};
 use crate::crypto::stream::StreamError;
 use crate::store::StoreError;
 use crate::vault::credential::CredentialError;
@@ -91,11 +91,7 @@ fn of_vault(error: &VaultError) -> Code {
 /// Operators are told the whole reason: it names no value.
 impl From<CustodyError> for Refusal {
     fn from(error: CustodyError) -> Self {
-        let mut text = error.to_string();
-        if let Some(first) = text.get(..1) {
-            text = format!("{}{}.", first.to_uppercase(), &text[1..]);
-        }
-        let refusal = Self::new(error.code(), text);
+        let refusal = Self::new(error.code(), sentence(&error));
         match error {
             CustodyError::Vault(VaultError::TooSoon { wait }) => refusal.with_retry_after(wait),
             _ => refusal,

@@ -15,7 +15,7 @@ use crate::telemetry::read::{self, ReadError};
 use crate::telemetry::sealed::{self, FileKey, Header};
 use crate::telemetry::supply::KeySupply;
 use crate::vault::VaultError;
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 
 /// Where the log is, and what can be done with it.
 #[derive(Debug)]

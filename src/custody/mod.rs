@@ -3,6 +3,7 @@
 //! The rooms below say what a change is; here it is committed, in order, by one hand at a time.
 
 pub mod backup;
+pub mod backup_file;
 pub mod error;
 pub mod house;
 mod carried;
@@ -34,7 +35,7 @@ use crate::vault::credential::{
     self, CredentialName, CredentialRecord, CredentialSource, HistoryRecord, NewCredential,
 };
 use crate::vault::door::{Door, Key};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{self, Change, KeyFacts, RecoveryKey, key_file};
 pub use error::CustodyError;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::backup::{Temporary, check, with_suffix};
+use super::backup_file::{Temporary, check, with_suffix};
 use super::{Custody, CustodyError, carried};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;

@@ -2,7 +2,7 @@
 
 use crate::base::bound;
 use crate::store::Batch;
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::reseal::{self, Pair};
 
 use super::{Custody, CustodyError};

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::backup::{Header, Reading, Temporary, check, with_suffix};
+use super::backup_file::{Header, Reading, Temporary, check, with_suffix};
 use super::{Custody, CustodyError, NewSecret, With};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
@@ -19,7 +19,7 @@ use crate::crypto::password::Iterations;
 use crate::store::table::Table;
 use crate::store::{Batch, Store};
 use crate::vault::door::{Door, Key};
-use crate::vault::key::Purpose;
+use crate::vault::purpose::Purpose;
 use crate::vault::{self, key_file};
 
 /// Where everything is, and what may be done.

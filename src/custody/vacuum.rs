@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::backup::{Temporary, check};
+use super::backup_file::{Temporary, check};
 use super::{Custody, CustodyError};
 use crate::audit::verify::{Against, Verdict};
 use crate::base::bound;

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::backup::{Reading, Temporary, check};
+use super::backup_file::{Reading, Temporary, check};
 use super::{Custody, CustodyError};
 use crate::audit::verify::{Against, Verdict};
 use crate::base::bound;
@@ -130,12 +130,6 @@ impl Custody {
         if let Err(error) = self.store().commit(Batch::puts(vec![Put::new(Table::Meta, key, bytes)])).await {
             tracing::error!(%error, what = row.what, "that it was verified could not be written down");
         }
-    }
-
-    /// The newest scheduled backup.
-    pub fn newest_backup(&self) -> Result<Option<std::path::PathBuf>, CustodyError> {
-        let Some(directory) = &self.backup.directory else { return Ok(None) };
-        Ok(super::backup::scheduled_in(directory, self.now())?.pop().map(|(_, path)| path))
     }
 }
 

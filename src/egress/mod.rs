@@ -13,6 +13,7 @@ pub mod route;
 pub mod stream;
 pub mod url;
 mod dns;
+mod follow;
 mod hop;
 mod policy;
 mod pool;

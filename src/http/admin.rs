@@ -12,7 +12,6 @@ use crate::auth::session::Handle;
 use crate::base::bound;
 use crate::base::refusal::Code;
 use crate::mcp::http::{authorization, is_token_shown, read, user_agent};
-use crate::pipeline::request::Via;
 use crate::web::rest::{self, Front};
 use crate::web::{Answer, Web};
 
@@ -23,11 +22,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (config, (parts, body)) = (web.config(), request.into_parts());
-    let agent = user_agent(&parts.headers);
-    let via = match peer.socket {
-        Some(socket) => Via::Socket { peer: socket, user_agent: agent },
-        None => Via::Http { peer: client, is_tls: peer.is_tls, user_agent: agent },
-    };
+    let via = peer.via(client, user_agent(&parts.headers));
     let stranger = |body| read(body, bound::HTTP_BODY_BYTES_UNKNOWN_MAX, config.http.body_timeout);
     let is_private = peer.is_tls || client.ip().is_loopback();
     if !is_private {

@@ -83,11 +83,7 @@ impl Connect {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let agent = user_agent(&parts.headers);
-        let via = match peer.socket {
-            Some(socket) => Via::Socket { peer: socket, user_agent: agent },
-            None => Via::Http { peer: client, is_tls: peer.is_tls, user_agent: agent },
-        };
+        let via = peer.via(client, user_agent(&parts.headers));
         let is_private = peer.is_tls || client.ip().is_loopback();
         let patience = web.config().http.body_timeout;
         let read = read(body, bound::HTTP_BODY_BYTES_UNKNOWN_MAX, patience).await;

@@ -46,11 +46,12 @@ impl Peer {
         Self { socket: Some(socket), ..Self::at(address) }
     }
 
-    /// Before a request's headers are looked at, but for those in which a trusted proxy names the client.
-    pub(super) fn via(&self, client: SocketAddr) -> Via {
+    /// `client` is who asks, another than this one where a trusted proxy is between. None is the agent before a request's
+    /// headers are looked at.
+    pub(super) fn via(&self, client: SocketAddr, user_agent: Option<Arc<str>>) -> Via {
         match self.socket {
-            Some(peer) => Via::Socket { peer, user_agent: None },
-            None => Via::Http { peer: client, is_tls: self.is_tls, user_agent: None },
+            Some(peer) => Via::Socket { peer, user_agent },
+            None => Via::Http { peer: client, is_tls: self.is_tls, user_agent },
         }
     }
 }

@@ -78,7 +78,7 @@ impl Site {
         };
         let mut response = match self.guard.check(&request) {
             Err(reason) => {
-                let via = peer.via(client);
+                let via = peer.via(client, None);
                 self.pipeline.record_foreign_refusal(None, &via, Some("http".into()), &reason.private).await;
                 plain(reason.status, reason.public)
             }

@@ -1,7 +1,8 @@
 //! Where documents of web sites are from: the URLs of documents, and the document of a URL.
 
+use super::ask::document;
 use super::record::DocumentRecord;
-use super::{Libraries, LibraryError, document, library, web};
+use super::{Libraries, LibraryError, library, web};
 
 impl Libraries {
     /// The URLs of documents that are named by library and path; `None` for those that have none, or are gone.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::passage::passages;
 use super::record::{self, DocumentRecord, LibraryRecord};
+use super::reindex::{forget_sources, index_again};
 use super::report::{Failure, SyncReport};
-use super::upkeep::{forget_sources, index_again};
 use super::{Libraries, LibraryError, page};
 use crate::base::bound;
 use crate::search::{DocumentKey, Writer};

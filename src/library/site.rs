@@ -88,7 +88,7 @@ impl Libraries {
         let folder = self.mirror_of(name)?;
         let fetch = self.way.get().map(Arc::clone).ok_or(WebError::NoWay)?;
         let told = |done, total, path| progress(SyncProgress { done, total, path });
-        let outcome = web::mirror(&site, &folder, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
+        let outcome = web::crawl::mirror(&site, &folder, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
         // It may have taken hours to fail.
         self.has_tried(name);
         Ok(outcome?.failed)

@@ -6,27 +6,15 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::ask::Query;
 use super::report::SyncReport;
 use super::web::{Asked, Got, Site};
 use super::*;
 use crate::base::clock::ManualClock;
 use crate::crypto::digest::Hash;
 use crate::sandbox::{Reply, Worker};
-use crate::store::{CommitHook, Sealed};
-
-struct NoLog;
-
-impl CommitHook for NoLog {
-    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-        Sealed::default()
-    }
-
-    fn committed(&mut self) {}
-
-    fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
+use crate::store::after_prefix;
+use crate::store::no_log::NoLog;
 
 struct Nobody;
 

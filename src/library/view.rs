@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::ask::Query;
 use super::record::{DocumentRecord, LibraryRecord};
-use super::{Libraries, LibraryError, Query};
+use super::{Libraries, LibraryError};
 use crate::auth::policy::Access;
 use crate::search::{Counts, Found};
 

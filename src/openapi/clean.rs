@@ -2,9 +2,6 @@
 
 use serde_json::Value;
 
-use super::pointer;
-use crate::base::bound::connector as bound;
-
 /// At most `chars_max` characters of `text`; white space becomes single spaces, control and invisible characters go.
 pub(super) fn line(text: &str, chars_max: usize) -> String {
     let words = text.split_whitespace().map(|word| word.chars().filter(|char| !is_hidden(*char)).collect::<String>());
@@ -20,35 +17,8 @@ pub(super) fn field(value: &Value, name: &str, chars_max: usize) -> String {
     value.get(name).and_then(Value::as_str).map(|text| line(text, chars_max)).unwrap_or_default()
 }
 
-/// The texts below `root` that have characters that are not seen, with their JSON Pointers.
-pub(super) fn hidden(root: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut queue = vec![(String::new(), root)];
-    while let Some((pointer, value)) = queue.pop() {
-        match value {
-            Value::String(text) if found.len() < bound::OPENAPI_HIDDEN_MAX && hides(text) => {
-                let text = text.chars().take(bound::OPENAPI_DESCRIPTION_CHARS_MAX).collect();
-                found.push((line(&pointer, bound::OPENAPI_PATH_BYTES_MAX), text));
-            }
-            Value::Array(items) => {
-                queue.extend(items.iter().enumerate().map(|(n, item)| (format!("{pointer}/{n}"), item)));
-            }
-            Value::Object(fields) => {
-                queue.extend(fields.iter().map(|(name, value)| (pointer::below(&pointer, name), value)));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Whether there is more in a text than is seen, line breaks aside.
-fn hides(text: &str) -> bool {
-    !text.is_ascii() && text.chars().any(|char| is_hidden(char) && !char.is_control())
-}
-
 /// Control characters, and those that are not seen but read: zero width, direction, tags, variation selectors.
-fn is_hidden(char: char) -> bool {
+pub(super) fn is_hidden(char: char) -> bool {
     char.is_control()
         || matches!(char,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
@@ -60,14 +30,6 @@ fn is_hidden(char: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_hid_something_is_remembered_with_its_place() {
-        let root = serde_json::json!({"a/b": ["plain", "x\u{200b}y", {"c": "\n\t"}], "d": "\u{e0041}"});
-        let mut found = hidden(&root);
-        found.sort();
-        assert_eq!(found, [("/a~1b/1".into(), "x\u{200b}y".into()), ("/d".into(), "\u{e0041}".into())]);
-    }
 
     #[test]
     fn texts_are_cut_and_hide_nothing() {

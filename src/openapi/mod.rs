@@ -11,6 +11,8 @@
 mod body;
 mod clean;
 mod cycle;
+mod hidden;
+mod media_type;
 mod operation;
 mod parameter;
 mod path;

@@ -8,7 +8,7 @@ use super::parameter::{self, Declared};
 use super::path::{self, PathTemplate, Server};
 use super::schema::{Schemas, Side};
 use super::{Dialect, Document, LeftOut, Method, OpenApiError, Operation, Place, SecurityScheme};
-use super::{body, clean, pointer, security, upload};
+use super::{body, clean, hidden, pointer, security, upload};
 use crate::base::bound::connector as bound;
 
 /// Why an operation is left out, and where that is.
@@ -80,7 +80,7 @@ pub(super) fn document(root: &Value) -> Result<Document, OpenApiError> {
             .map(|(pointer, operation, reason)| LeftOut { pointer, operation, reason })
             .collect(),
         left_out_more: reading.left_out_more,
-        hidden: clean::hidden(root),
+        hidden: hidden::texts(root),
     })
 }
 

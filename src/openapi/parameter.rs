@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::media_type::is_json;
 use super::schema::{Schemas, TooMany};
 use super::{Form, Parameter, Place, Style, clean, pointer};
 use crate::base::bound::connector as bound;
@@ -145,7 +146,7 @@ pub(super) fn parameter(
 
 /// The JSON among content types, and its schema.
 fn json_of(content: &Map<String, Value>) -> Option<(&str, &Value)> {
-    let (media, object) = content.iter().find(|(media, _)| super::body::is_json(media))?;
+    let (media, object) = content.iter().find(|(media, _)| is_json(media))?;
     Some((media, object.get("schema").unwrap_or(&Value::Bool(true))))
 }
 

@@ -13,7 +13,7 @@ use crate::auth::quota::{Over, Quota};
 use crate::auth::session::{Ended, Entered, Handle, Permit, SessionError, Turn};
 use crate::base::id::SessionId;
 use crate::base::principal::Principal;
-use crate::base::refusal::{Code, Refusal, whole_seconds};
+use crate::base::refusal::{Code, Refusal, sentence, whole_seconds};
 use crate::operation::Kind;
 use crate::store::Put;
 
@@ -107,12 +107,6 @@ fn not_entered(error: &SessionError, handle: &Handle) -> Refusal {
         SessionError::Denied => denied(),
         SessionError::TooManyDenials | SessionError::NoEntropy(_) => Refusal::internal(error),
     }
-}
-
-fn sentence(error: &SessionError) -> String {
-    let text = error.to_string();
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }
 
 /// A session of somebody else is as good as none: nothing is learned. A credential's own is known to whoever has it.

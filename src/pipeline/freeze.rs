@@ -147,21 +147,7 @@ fn refusal(frozen: &Frozen) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{CommitHook, Sealed, Snapshot};
-
-    struct NoLog;
-
-    impl CommitHook for NoLog {
-        fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-            Sealed::default()
-        }
-
-        fn committed(&mut self) {}
-
-        fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
+    use crate::store::no_log::NoLog;
 
     #[tokio::test]
     async fn a_freeze_that_could_not_be_written_is_written_when_it_is_asked_for_again() {

@@ -8,8 +8,11 @@ pub mod disk;
 mod backend;
 mod engine;
 mod error;
+mod submit;
 mod write;
 mod writer;
+#[cfg(test)]
+pub(crate) mod no_log;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +34,7 @@ pub use write::{Acknowledgement, Batch, CommitHook, Put, Removal, Sealed};
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<Engine>,
-    writer: write::Submit,
+    writer: submit::Submit,
 }
 
 impl std::fmt::Debug for Store {
@@ -67,7 +70,7 @@ impl Opened {
     /// As [`Opened::start`], with the clock that tells when a failing or full disk is tried again.
     pub fn start_with_clock(self, hook: Box<dyn CommitHook>, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
         let engine = Arc::new(Engine::new(self.disk, self.live, self.health));
-        let writer = write::Submit::start(Arc::clone(&engine), hook, clock)?;
+        let writer = submit::Submit::start(Arc::clone(&engine), hook, clock)?;
         Ok(Store { engine, writer })
     }
 

@@ -5,27 +5,13 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 
+use super::no_log::NoLog;
 use super::*;
-
-/// A hook for a store whose batches have no leaves.
-struct NoLeaves;
-
-impl CommitHook for NoLeaves {
-    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-        Sealed::default()
-    }
-
-    fn committed(&mut self) {}
-
-    fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 fn new_store(directory: &Path) -> (PathBuf, Store) {
     let path = directory.join("sekisho.redb");
     Store::create(&path, &[]).unwrap();
-    let store = Store::open(&path).unwrap().start(Box::new(NoLeaves)).unwrap();
+    let store = Store::open(&path).unwrap().start(Box::new(NoLog)).unwrap();
     (path, store)
 }
 
@@ -137,7 +123,7 @@ fn a_copy_made_while_others_write_is_sound_and_has_what_was_acknowledged() {
     assert_eq!(rows(&store), (0..52).collect::<Vec<_>>());
     assert_eq!(copied.bytes, fs::metadata(&copy).unwrap().len());
     Store::is_sound(&copy).unwrap();
-    let copied = Store::open_copy(&copy).unwrap().start(Box::new(NoLeaves)).unwrap();
+    let copied = Store::open_copy(&copy).unwrap().start(Box::new(NoLog)).unwrap();
     assert_eq!(rows(&copied), (0..51).collect::<Vec<_>>());
     let error = block_on(store.copy_to(&copy)).unwrap_err();
     assert!(matches!(error, StoreError::Exists(_)), "{error}");

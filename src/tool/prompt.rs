@@ -11,7 +11,8 @@ use super::search::heading;
 use super::{arguments, bounded, schema_of, uri};
 use crate::base::bound;
 use crate::base::refusal::Refusal;
-use crate::library::{Libraries, Query};
+use crate::library::Libraries;
+use crate::library::ask::Query;
 use crate::operation::{About, Block, Body, Content, Cx, Kind, Operation, Outcome, Output, Speaker};
 
 /// Passages that are given with the question; more is for the tools.

@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::{arguments, bounded, result_schema_of, schema_of, to_json, uri};
 use crate::base::bound;
 use crate::base::refusal::Refusal;
-use crate::library::{Libraries, Query};
+use crate::library::Libraries;
+use crate::library::ask::Query;
 use crate::operation::{About, Cx, Kind, Operation, Outcome, Output};
 use crate::search::{Hit, Share};
 

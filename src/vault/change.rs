@@ -1,8 +1,9 @@
 //! Changes of keys: each gives the rows to commit, and the vault to use once they are durable.
 
 use super::count;
-use super::key::{self, Keyring, Purpose};
+use super::key::{self, Keyring};
 use super::open::{Inner, Open};
+use super::purpose::Purpose;
 use super::slot::{SlotKind, SlotRecord, Slots};
 use super::{Created, DatabaseId, RecoveryKey, VaultError};
 use crate::base::clock::Timestamp;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::VaultError;
-use super::key::Purpose;
+use super::purpose::Purpose;
 use crate::base::bound;
 use crate::store::table::Table;
 use crate::store::{Put, Snapshot, after_prefix};

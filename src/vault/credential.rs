@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::key::Purpose;
+use super::purpose::Purpose;
 use super::{Open, VaultError};
 use crate::base::bound;
 use crate::base::classification::Classification;

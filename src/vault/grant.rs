@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key::Purpose;
+use super::purpose::Purpose;
 use super::{Open, VaultError};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;

@@ -1,7 +1,7 @@
 //! The vault: keys that seal what must not be read from the file, and the credentials that they seal.
 //!
 //! A secret (a passphrase, a key file) or the recovery key opens a slot ([`slot`]), the slot holds the root key, the
-//! root key opens the keyring ([`key`]), and the keyring has a key for each [`key::Purpose`], in versions. A new
+//! root key opens the keyring ([`key`]), and the keyring has a key for each [`purpose::Purpose`], in versions. A new
 //! passphrase rewrites one slot; a rotation ([`Open::rotate`]) rewrites the keyring; neither touches what is sealed.
 //!
 //! Rows of the table `vault`: `slot/passphrase`, `slot/recovery`, `keyring`, and `count/...` (see [`count`]).
@@ -16,6 +16,7 @@ pub mod door;
 pub mod grant;
 pub mod import;
 pub mod key;
+pub mod purpose;
 pub mod key_file;
 pub mod reseal;
 pub mod slot;
@@ -42,8 +43,9 @@ use crate::store::table::Table;
 use crate::store::{Put, Snapshot, StoreError};
 pub use change::Change;
 use count::Counts;
-use key::{Keyring, Purpose};
+use key::Keyring;
 pub use open::{KeyFacts, Open, SealedValue, version_of};
+use purpose::Purpose;
 pub use recovery::{RecoveryKey, RecoveryKeyError};
 use slot::{SlotKind, SlotRecord, Slots};
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::binding::{Binding, FORMAT};
 use super::count::{self, Counter, Use};
-use super::key::{DataKey, KeyState, Keyring, Purpose};
+use super::key::{DataKey, KeyState, Keyring};
+use super::purpose::Purpose;
 use super::slot::Slots;
 use super::{BackupKeys, DatabaseId, VaultError};
 use crate::base::bound;

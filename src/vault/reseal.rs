@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::credential::{CredentialError, CredentialRecord, HistoryRecord};
 use super::grant::GrantRecord;
-use super::key::Purpose;
 use super::open::version_of;
+use super::purpose::Purpose;
 use super::{Open, VaultError};
 use crate::base::bound;
 use crate::store::codec;

@@ -4,27 +4,14 @@ use super::key::KeyState;
 use super::*;
 use crate::base::bound;
 use crate::base::id::hex;
-use crate::store::{Batch, CommitHook, Store};
+use crate::store::no_log::NoLog;
+use crate::store::{Batch, Store};
 
 /// A database with an id, in a directory of its own.
 pub(super) struct Rig {
     store: Store,
     runtime: tokio::runtime::Runtime,
     _directory: tempfile::TempDir,
-}
-
-struct NoLog;
-
-impl CommitHook for NoLog {
-    fn seal(&mut self, _leaves: Vec<Vec<u8>>) -> crate::store::Sealed {
-        crate::store::Sealed::default()
-    }
-
-    fn committed(&mut self) {}
-
-    fn reload(&mut self, _snapshot: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
 }
 
 impl Rig {

@@ -2,7 +2,7 @@
 //! blocks.
 
 use super::event::SecurityEvent;
-use super::rule::{Action, Finding, Who};
+use super::finding::{Action, Finding, Who};
 use super::window::Recent;
 use crate::audit::Numbered;
 use crate::audit::entry::{Event, Outcome};

@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod baseline;
 pub mod event;
+pub mod finding;
 pub mod notify;
 pub mod rule;
 pub mod sanction;
@@ -28,8 +29,9 @@ use crate::config;
 use crate::store::{Batch, Health, Put, Store, StoreError};
 use alert::{AlertRecord, OfIncident};
 use event::SecurityEvent;
+use finding::{Action, Finding, Who};
 use notify::Place;
-use rule::{Finding, Rules, Who};
+use rule::Rules;
 use sanction::Sanctions;
 use storm::{Fold, Storm};
 
@@ -203,7 +205,7 @@ impl Watch {
         let Finding { event, who, sequence, detail, action } = finding;
         match state.storm.fold(event, &who.key(), who.session.as_deref(), now) {
             Fold::New => {}
-            Fold::Elsewhere if action == rule::Action::Block => {
+            Fold::Elsewhere if action == Action::Block => {
                 // A new session is free: whoever goes on in one is stopped as who they are.
                 let who = Who { session: None, ..who };
                 let done = sanction::block(&*self.sanctions, &who, event, now, self.settings.block).await;
@@ -213,8 +215,8 @@ impl Watch {
             Fold::Same | Fold::Elsewhere => return,
         }
         let action = match action {
-            rule::Action::Alert => None,
-            rule::Action::Block => Some(sanction::block(&*self.sanctions, &who, event, now, self.settings.block).await),
+            Action::Alert => None,
+            Action::Block => Some(sanction::block(&*self.sanctions, &who, event, now, self.settings.block).await),
         };
         let alert = AlertRecord {
             id: state.next,
@@ -390,7 +392,7 @@ fn row_count() -> usize {
 
 /// A finding of the watch itself, about nobody.
 fn own(event: SecurityEvent, detail: String) -> Finding {
-    Finding { event, who: Who::default(), sequence: None, detail, action: rule::Action::Alert }
+    Finding { event, who: Who::default(), sequence: None, detail, action: Action::Alert }
 }
 
 /// The line in the program's log, under the target `security`.

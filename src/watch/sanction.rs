@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::event::SecurityEvent;
-use super::rule::Who;
+use super::finding::Who;
 use crate::base::clock::Timestamp;
 
 /// Whom to shut out, until when, and why.

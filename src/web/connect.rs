@@ -1,11 +1,11 @@
 //! The pages of `/connect`: a form for a principal's own credential, the way on to an authorization server, and how it
 //! went. Plain HTML: no script, no style, nothing from elsewhere.
 
-use ::http::{HeaderValue, Response, StatusCode, header};
+use ::http::{Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Web, api, full};
+use super::{Answer, Web, api, tell_when};
 use crate::auth::session::Handle;
 use crate::base::refusal::Refusal;
 use crate::connector::oauth::invite::CONNECT;
@@ -62,11 +62,7 @@ pub fn done(connector: &str) -> Response<Answer> {
 pub fn refused(refusal: &Refusal) -> Response<Answer> {
     let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = page(status, "Not logged in", &format!("<p>{}</p>", escaped(&refusal.public)));
-    for (name, value) in refusal.http_headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    tell_when(&mut response, refusal);
     response
 }
 
@@ -74,17 +70,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response<Answer> {
     let text = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>{title}: Sekisho</title><h1>{title}</h1>{body}"
     );
-    let mut response = full(status, text);
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // With none at all a browser would say of its own form that it comes from nowhere.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+    super::page(status, text, POLICY)
 }
 
 /// For a text and for an attribute in quotes.

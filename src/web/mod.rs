@@ -21,11 +21,12 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use warp::http::StatusCode;
+use warp::http::{HeaderValue, StatusCode, header};
 use warp::{Filter, Rejection, Reply};
 
 use crate::auth::challenge;
 use crate::base::bound;
+use crate::base::refusal::Refusal;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 
@@ -36,6 +37,30 @@ fn full(status: StatusCode, body: String) -> ::http::Response<Answer> {
     let mut response = ::http::Response::new(Full::new(Bytes::from(body)).boxed());
     *response.status_mut() = status;
     response
+}
+
+/// A page, with the headers that every one has. `policy` says what it may load (CSP).
+fn page(status: StatusCode, html: String, policy: &'static str) -> ::http::Response<Answer> {
+    let mut response = full(status, html);
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        // With none at all a browser would say of its own form that it comes from nowhere.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Adds the header fields that say when to come back.
+fn tell_when(response: &mut ::http::Response<Answer>, refusal: &Refusal) {
+    for (name, value) in refusal.http_headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
 }
 
 /// Looks whether the installation can work; injected by `app`.

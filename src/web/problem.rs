@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Answer, full};
+use super::{Answer, full, tell_when};
 use crate::base::refusal::{Code, Refusal};
 
 /// Its media type.
@@ -38,11 +38,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response<Answer> {
     let problem =
         problem(status, refusal.code.as_str(), &refusal.public, refusal.data.as_ref(), refusal.retry_after_seconds());
     let mut response = respond(status, &problem);
-    for (name, value) in refusal.http_headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    tell_when(&mut response, refusal);
     response
 }
 

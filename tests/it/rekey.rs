@@ -62,7 +62,7 @@ fn assert_all_open(installation: &Installation) {
 /// An older version is sealed anew as the present one is: to do that is to open it.
 fn assert_history_opens(open: &Open, snapshot: &Snapshot) {
     let renewed =
-        open.rotate(&[sekisho::vault::key::Purpose::Credentials], sekisho::base::clock::Timestamp(1)).unwrap().next;
+        open.rotate(&[sekisho::vault::purpose::Purpose::Credentials], sekisho::base::clock::Timestamp(1)).unwrap().next;
     let pair = sekisho::vault::reseal::Pair { from: open, to: &renewed };
     let (mut after, mut resealed) = (None, 0);
     loop {

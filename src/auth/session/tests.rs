@@ -7,7 +7,7 @@ use crate::base::clock::ManualClock;
 use crate::base::principal::Role;
 use crate::config::Config;
 use crate::config::raw::Raw;
-use crate::store::{CommitHook, Sealed};
+use crate::store::no_log::NoLog;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HERE: Whence = Whence { transport: "http", address: None, certificate: None };
@@ -349,19 +349,6 @@ fn a_list_has_no_whole_id_and_the_last_used_first() {
     assert_eq!((listed[1].short.as_str(), listed[1].in_flight), (first.short(), 0));
     assert!(!format!("{listed:?}").contains(first.as_str()));
     drop(busy);
-}
-
-/// There is no log here.
-struct NoLog;
-
-impl CommitHook for NoLog {
-    fn seal(&mut self, _: Vec<Vec<u8>>) -> Sealed {
-        Sealed::default()
-    }
-    fn committed(&mut self) {}
-    fn reload(&mut self, _: &Snapshot) -> Result<(), StoreError> {
-        Ok(())
-    }
 }
 
 fn store(directory: &tempfile::TempDir) -> Store {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::super::exit::{Failure, NO};
-use super::super::library::tell;
+use super::super::print::tell;
 use super::super::reach::{Event, Reach};
 use super::super::{Context, print};
 use crate::app::verify;

@@ -17,10 +17,9 @@ use tokio::task::AbortHandle;
 
 use super::case::{Case, digest, setup, whose};
 use super::era::{BoundNow, Eras};
-use super::invite::Invitations;
-use super::login::Logins;
 use super::setup::{Grant, Keep, OAuth};
 use super::tokens::{self, Tokens};
+use super::waiting::{Invitations, Logins};
 use crate::base::bound::oauth as bound;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::principal::Principal;

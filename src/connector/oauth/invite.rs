@@ -1,16 +1,15 @@
 //! An agent's person is invited to log in with a browser. A ticket says for whom; that whoever follows it is that same
 //! principal, its own credential has to show, or somebody's account could be bound to another's agent.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::case::{digest, setup, whose};
 use super::desk::Desk;
 use super::login::For;
 use super::setup::{Grant, Whose};
+use super::waiting::Invitation;
 use crate::base::bound::oauth as bound;
-use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
@@ -25,38 +24,6 @@ pub const CALLBACK: &str = "/connect/callback";
 /// The operations behind the page. They are the browser's alone: no tool, and no administration.
 pub const ACCEPT: &str = "connector/invitation/accept";
 pub const FINISH: &str = "connector/invitation/finish";
-
-/// Invitations that wait for their person.
-#[derive(Default)]
-pub(super) struct Invitations {
-    /// By ticket. Held for a look-up, never across an await.
-    open: Mutex<HashMap<String, Invitation>>,
-    /// Where browsers reach this server, once it listens: `https://host[:port]`.
-    home: OnceLock<String>,
-}
-
-#[derive(Clone)]
-struct Invitation {
-    connector: String,
-    principal: String,
-    /// What the person was invited to: another client, or a login for all, is another matter.
-    binding: Hash,
-    /// The question with which the client was asked; empty where that has no id.
-    question: String,
-    /// The login that it last led to. There is one at a time.
-    login: Option<String>,
-    until: Timestamp,
-}
-
-impl Invitations {
-    pub(super) fn forget(&self, connector: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| it.connector != connector);
-    }
-
-    pub(super) fn forget_principal(&self, principal: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, it| it.principal != principal);
-    }
-}
 
 impl Desk {
     /// The server listens, and browsers reach it at `home`.

@@ -1,7 +1,6 @@
 //! People log in: by a browser that comes back with a code, by a device's code, or by a name and a password sent once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -14,35 +13,12 @@ use super::desk::{Desk, Standing};
 use super::metadata;
 use super::pkce::{NotACode, Sent};
 use super::setup::{ClientAuth, Endpoints, Grant, endpoint};
+use super::waiting::{Open, Way, gone};
 use crate::base::bound::oauth as bound;
-use crate::base::clock::Timestamp;
-use crate::base::id::{hex, random_bytes};
 use crate::base::refusal::{Code, Refusal};
 use crate::base::secret::Secret;
 use crate::connector::record::ConnectorRecord;
 use crate::crypto::digest::Hash;
-
-/// Logins that wait for their person.
-#[derive(Default)]
-pub(super) struct Logins {
-    /// By ticket. Held for a look-up, never across an await.
-    open: Mutex<HashMap<String, Open>>,
-}
-
-struct Open {
-    connector: String,
-    whose: String,
-    /// Who began it, and alone may go on with it.
-    by: String,
-    binding: Hash,
-    until: Timestamp,
-    way: Way,
-}
-
-enum Way {
-    Browser(Arc<Sent>),
-    Device { code: Secret, interval: Duration, next: Timestamp },
-}
 
 /// Who logs in, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -78,66 +54,6 @@ pub enum Polled {
     /// Ask again after so long.
     Waits(Duration),
     Done(Standing),
-}
-
-impl Logins {
-    fn open(&self, open: Open, now: Timestamp) -> Result<String, Refusal> {
-        let ticket = hex(&random_bytes::<32>().map_err(Refusal::internal)?);
-        let mut logins = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.retain(|_, open| now < open.until);
-        // Whoever begins again and again ends what was begun before, and takes nobody else's place.
-        let own = logins.iter().filter(|(_, it)| it.by == open.by);
-        if own.clone().count() >= bound::OAUTH_LOGINS_PER_PRINCIPAL_MAX
-            && let Some(oldest) = own.min_by_key(|(_, it)| it.until).map(|(ticket, _)| ticket.clone())
-        {
-            logins.remove(&oldest);
-        }
-        if logins.len() >= bound::OAUTH_LOGINS_MAX {
-            return Err(Refusal::new(Code::Busy, "Too many people are logging in; come back in a few minutes."));
-        }
-        logins.insert(ticket.clone(), open);
-        Ok(ticket)
-    }
-
-    /// The login that this ticket stands for, if it is still open, of this connector as it is bound now, and of the same
-    /// one who began it.
-    fn with<T>(
-        &self,
-        connector: &ConnectorRecord,
-        (ticket, by): (&str, &str),
-        now: Timestamp,
-        look: impl FnOnce(&mut Open) -> T,
-    ) -> Result<T, Refusal> {
-        let binding = digest(setup(connector)?.0)?;
-        let mut logins = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = logins.get_mut(ticket).filter(|open| {
-            now < open.until && open.connector == connector.name && open.by == by && open.binding == binding
-        });
-        open.map(look).ok_or_else(gone)
-    }
-
-    fn close(&self, ticket: &str) -> Option<Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket)
-    }
-
-    /// It is not gone on with.
-    pub(super) fn end(&self, ticket: &str) {
-        drop(self.close(ticket));
-    }
-
-    pub(super) fn forget(&self, connector: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| open.connector != connector);
-    }
-
-    pub(super) fn forget_principal(&self, principal: &str) {
-        let is_of = |open: &Open| open.whose == principal || open.by == principal;
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| !is_of(open));
-    }
-}
-
-fn gone() -> Refusal {
-    let public = "This login is not open: it was finished, is too old, or the connector was bound anew. Begin again.";
-    Refusal::new(Code::NotFound, public)
 }
 
 impl Desk {
@@ -381,39 +297,4 @@ fn other_way(connector: &ConnectorRecord, grant: Grant) -> Refusal {
         ),
     };
     Refusal::new(Code::Conflict, public)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_790_000_000_000);
-
-    fn begin(logins: &Logins, by: &str, at: u64) -> Result<String, Refusal> {
-        let way = Way::Browser(Arc::new(Sent::new("https://a.example/callback".into()).unwrap()));
-        let until = Timestamp(NOW.0 + at + 600_000);
-        let open = Open { connector: "zoo".into(), whose: by.into(), by: by.into(), binding: [0; 32], until, way };
-        logins.open(open, NOW)
-    }
-
-    /// One agent that began again and again kept everybody from logging in to anything, for ten minutes.
-    #[test]
-    fn whoever_begins_again_and_again_ends_what_it_began_before_and_nobody_elses() {
-        let logins = Logins::default();
-        let of_bob = begin(&logins, "account:bob", 0).unwrap();
-        let all: Vec<String> =
-            (1..=2 * bound::OAUTH_LOGINS_MAX as u64).map(|n| begin(&logins, "account:ann", n).unwrap()).collect();
-        assert_eq!(logins.open.lock().unwrap().len(), 1 + bound::OAUTH_LOGINS_PER_PRINCIPAL_MAX);
-        let newest = all.len() - bound::OAUTH_LOGINS_PER_PRINCIPAL_MAX;
-        assert!(all[..newest].iter().all(|ticket| logins.close(ticket).is_none()));
-        assert!(all[newest..].iter().chain([&of_bob]).all(|ticket| logins.close(ticket).is_some()));
-    }
-
-    #[test]
-    fn logins_of_one_who_is_no_more_are_not_gone_on_with() {
-        let logins = Logins::default();
-        let (ann, bob) = (begin(&logins, "account:ann", 0).unwrap(), begin(&logins, "account:bob", 0).unwrap());
-        logins.forget_principal("account:ann");
-        assert!(logins.close(&ann).is_none() && logins.close(&bob).is_some());
-    }
 }

@@ -7,7 +7,7 @@ use super::answer::{self, Granted, NotGranted};
 use super::ask::Form;
 use super::case::{Case, digest, meanwhile_gone, sealed, setup};
 use super::desk::{Held, Shared, Slot, Standing, State, Why, Wiper};
-use super::era::current;
+use super::forget::current;
 use super::setup::{Grant, Keep};
 use super::tokens::{self, Tokens};
 use crate::base::bound::oauth as bound;

@@ -88,11 +88,7 @@ impl Ui {
             web.pipeline.metrics().passed();
             return asset;
         }
-        let agent = user_agent(&parts.headers);
-        let via = match peer.socket {
-            Some(socket) => Via::Socket { peer: socket, user_agent: agent },
-            None => Via::Http { peer: client, is_tls: peer.is_tls, user_agent: agent },
-        };
+        let via = peer.via(client, user_agent(&parts.headers));
         let look = Look::of(&parts.headers);
         let came = Came { web, parts, peer, client, via, look, own_origin };
         let body = read(body, bound::ui::UI_FORM_BYTES_MAX, web.config().http.body_timeout).await;

@@ -22,7 +22,7 @@ use crate::crypto::sign::VerifyingKey;
 use crate::library::change::{Also, Change, Rows};
 use crate::library::record::{LibraryRecord, Origin, Source, is_library_name};
 use crate::library::report::{Failure, SyncProgress, SyncReport};
-use crate::library::{self, Libraries, LibraryError, page};
+use crate::library::{Libraries, LibraryError, ask, page};
 use crate::store::codec;
 
 /// A bundle of which every byte was checked.
@@ -366,7 +366,7 @@ fn take(
     let known = match before {
         None => None,
         Some(before) => change.libraries.store.read(|snapshot| {
-            let known = library::document(snapshot, before, path)?;
+            let known = ask::document(snapshot, before, path)?;
             let body = |(key, record): (Vec<u8>, _)| {
                 let markdown = page::body(snapshot, &key, document.body_bytes);
                 (record, markdown)

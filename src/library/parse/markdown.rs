@@ -1,7 +1,6 @@
 //! Markdown: front matter off, JSX off where there is some, the rest word for word.
 
-use super::{Draft, front, mdx, one_line};
-use crate::library::split;
+use super::{Draft, front, mdx, one_line, split};
 
 /// Whether a file is MDX by its name. Many sites name MDX `.md`, so there we look for JSX first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -24,6 +24,7 @@ mod pdf;
 mod restructured;
 mod restructured_inline;
 mod restructured_line;
+mod split;
 mod text;
 
 #[cfg(test)]
@@ -39,7 +40,6 @@ use crate::base::bound::{
     DOCUMENT_BYTES_MAX, DOCUMENT_FACETS_MAX, DOCUMENT_SECTIONS_MAX, DOCUMENT_WARNINGS_MAX, FACET_VALUE_BYTES_MAX,
     FACET_VALUES_MAX, HEADING_BYTES_MAX,
 };
-use crate::library::split;
 
 /// How a document file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

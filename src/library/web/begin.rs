@@ -2,9 +2,10 @@
 
 use url::Url;
 
+use super::crawl::Mirror;
 use super::robots::Robots;
 use super::state::Crawl;
-use super::{Asked, Mirror, WebError, name};
+use super::{Asked, WebError, name};
 use crate::base::bound;
 use crate::base::bound::web as limits;
 use crate::library::parse::links::locations;

@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use tokio_util::sync::CancellationToken;
+
+use super::crawl::{Outcome, mirror};
+use super::pace::Pace;
 use super::*;
 use crate::base::clock::{Clock as _, ManualClock, Timestamp};
 

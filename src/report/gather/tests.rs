@@ -1,6 +1,7 @@
 //! What entries count as, and what is said of requirements for it.
 
 use super::*;
+use crate::audit::entry::{Draft, of_draft};
 use crate::config::Config;
 use crate::config::raw::Raw;
 use crate::report::State;
@@ -8,25 +9,10 @@ use crate::report::evidence::{self, Facts};
 use crate::report::{Age, Alert};
 
 fn entry(operation: &str, outcome: Outcome, reason: Option<&str>) -> Entry {
-    Entry {
-        at: Timestamp(1_790_000_000_000),
-        event: Event::Administration,
-        outcome,
-        reason: reason.map(str::to_owned),
-        transport: "internal".into(),
-        subject: None,
-        role: None,
-        scheme: None,
-        session: None,
-        operation: Some(operation.to_owned()),
-        target: None,
-        argument_digest: None,
-        argument_bytes: 0,
-        output_bytes: 0,
-        duration_ms: 0,
-        intent: None,
-        sealed: None,
-    }
+    let now = Timestamp(1_790_000_000_000);
+    let mut draft = Draft::new(Event::Administration, "internal", now);
+    draft.operation = Some(operation.to_owned());
+    of_draft(draft, outcome, reason.map(str::to_owned), now)
 }
 
 fn gathered(entries: &[Entry]) -> Gathered {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Desk;
 use crate::base::bound::profile as bound;
 use crate::base::refusal::Refusal;
-use crate::library::Query;
+use crate::library::ask::Query;
 use crate::operation::Cx;
 use crate::profile::page::Fold;
 use crate::profile::synonym;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::audit::Disclosed;
-use crate::audit::entry::Draft;
+use crate::audit::entry::{Draft, Personal};
 use crate::config::Config;
 use crate::config::raw::Raw;
 

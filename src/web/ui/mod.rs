@@ -19,7 +19,7 @@ use ::http::{HeaderValue, Response, StatusCode, header};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::{Answer, Web, api, full};
+use super::{Answer, Web, api, tell_when};
 use crate::auth::policy::ask::Resource;
 use crate::auth::session::Handle;
 use crate::base::bound::ui as bound;
@@ -177,7 +177,7 @@ impl Visit {
         let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let shown = html(&Refused { page: &page, status: status.as_u16(), why: &refusal.public, back });
         let mut response = written(status, shown);
-        told_when(&mut response, refusal);
+        tell_when(&mut response, refusal);
         response
     }
 }
@@ -212,7 +212,7 @@ pub fn refused(web: &Web, look: Look, refusal: &Refusal) -> Response<Answer> {
         status,
         html(&Refused { page: &page, status: status.as_u16(), why: &refusal.public, back: "/ui/login" }),
     );
-    told_when(&mut response, refusal);
+    tell_when(&mut response, refusal);
     response
 }
 
@@ -266,25 +266,7 @@ fn written(status: StatusCode, html: Result<String, Refusal>) -> Response<Answer
 
 /// With the headers that every page has.
 fn framed(status: StatusCode, html: String) -> Response<Answer> {
-    let mut response = full(status, html);
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // With none at all a browser would say of its own form that it comes from nowhere.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn told_when(response: &mut Response<Answer>, refusal: &Refusal) {
-    for (name, value) in refusal.http_headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    super::page(status, html, POLICY)
 }
 
 /// Arguments of an operation that takes none.

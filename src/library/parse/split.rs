@@ -14,14 +14,14 @@ use crate::library::parse::{ParseError, Section};
 
 /// The sections of a document, and what else its headings tell.
 #[derive(Debug)]
-pub(in crate::library) struct Outline {
-    pub(in crate::library) sections: Vec<Section>,
-    pub(in crate::library) anchors: BTreeMap<String, usize>,
-    pub(in crate::library) first_h1: Option<String>,
+pub(super) struct Outline {
+    pub(super) sections: Vec<Section>,
+    pub(super) anchors: BTreeMap<String, usize>,
+    pub(super) first_h1: Option<String>,
 }
 
 /// Sections of Markdown. `ids` are the author's ids, in order, each by an offset inside the heading it belongs to.
-pub(in crate::library) fn markdown(body: &str, ids: &[(usize, String)]) -> Result<Outline, ParseError> {
+pub(super) fn markdown(body: &str, ids: &[(usize, String)]) -> Result<Outline, ParseError> {
     check_nesting(body)?;
     let marks = Marks::of_markdown(body)?;
     let first_h1 = marks.headings.iter().find(|it| it.level == 1).map(|it| it.text.clone());
@@ -54,14 +54,14 @@ pub(in crate::library) fn markdown(body: &str, ids: &[(usize, String)]) -> Resul
 }
 
 /// Sections of plain text: no headings, cut at blank lines where it is long.
-pub(in crate::library) fn plain(body: &str) -> Result<Outline, ParseError> {
+pub(super) fn plain(body: &str) -> Result<Outline, ParseError> {
     let whole = Part::preamble(body.len()).section;
     let sections = cut_all(body, vec![whole], &Marks::of_plain(body))?;
     Ok(Outline { sections, anchors: BTreeMap::new(), first_h1: None })
 }
 
 /// Whether Markdown takes the text at an offset for code.
-pub(in crate::library) fn is_indented_code(body: &str, at: usize) -> bool {
+pub(super) fn is_indented_code(body: &str, at: usize) -> bool {
     check_nesting(body).is_err() || mark::is_code(body, at)
 }
 
