@@ -29,7 +29,7 @@ use crate::base::bound::web as limits;
 use crate::base::clock::Clock;
 use pace::Pace;
 use robots::Robots;
-use state::{Crawl, Folder, Page, State};
+use state::{Crawl, Folder, Known, Page, State};
 
 /// What an operator allows of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,14 +148,15 @@ pub trait Fetch: Send + Sync {
 }
 
 /// URLs by the files that their pages are kept in, below the folder of a mirror.
-pub(super) fn addresses(folder: &Path) -> HashMap<String, String> {
-    match Folder::open(folder).and_then(|folder| folder.addresses()) {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, mirror = %folder.display(), "the URLs of a mirror's pages cannot be read");
-            HashMap::new()
-        }
-    }
+pub(super) fn addresses(folder: &Path) -> io::Result<HashMap<String, String>> {
+    Folder::open(folder)?.addresses()
+}
+
+/// Where a mirror is kept.
+pub(super) struct Kept<'a> {
+    pub(super) folder: &'a Path,
+    /// The pages that there are, should the mirror itself not know them any more.
+    pub(super) known: &'a Known<'a>,
 }
 
 /// What an address of a page on the web, as it is asked for, may be kept as: the URLs that it can mean, and files below a
@@ -191,15 +192,15 @@ pub(super) struct Outcome {
 /// pages known, and the page.
 pub(super) async fn mirror(
     site: &Site,
-    folder: &Path,
+    kept: Kept<'_>,
     fetch: &dyn Fetch,
     clock: &dyn Clock,
     pace: &Mutex<Pace>,
     cancel: &CancellationToken,
     progress: &(dyn Fn(usize, usize, String) + Sync),
 ) -> Result<Outcome, WebError> {
-    let folder = Folder::open(folder)?;
-    let state = folder.state(site)?;
+    let folder = Folder::open(kept.folder)?;
+    let state = folder.state(site, kept.known)?;
     let mut mirror = Mirror {
         site,
         folder,
@@ -280,6 +281,9 @@ impl Mirror<'_> {
         if let Err(error) = ended {
             self.save(&mut crawl)?;
             return Err(error);
+        }
+        if let Some(lost) = self.state.lost.take() {
+            self.fail(self.site.start.clone(), lost);
         }
         self.end(&crawl)?;
         Ok(std::mem::take(&mut self.outcome))
