@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::exit::{Failure, NO};
 use super::reach::{self, Reach};
+use super::settings::overridden;
 use super::{Context, print};
 use crate::app::reading;
 use crate::base::bound;
@@ -60,6 +61,7 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
             } else {
                 format!("there is no {}; the defaults are in force", places.config.display())
             }));
+            findings.extend(overridden(&places, &config).into_iter().map(good));
             findings.extend(config.http.tls.as_ref().map(certificate));
             let unheard = config.unheard_contacts();
             findings.extend(unheard.map(|warning| bad(warning, "or take the addresses out: sekisho alert test")));

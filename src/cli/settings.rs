@@ -12,8 +12,11 @@ use super::exit::Failure;
 use super::print::tell;
 use super::reach::Reach;
 use super::{Context, print};
-use crate::config::{file, import};
+use crate::config::env::Environment;
+use crate::config::place::Places;
+use crate::config::{Config, file, import};
 use crate::guardrail::Guardrail;
+use crate::scan::gather;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Settings {
@@ -53,7 +56,8 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
         Settings::Check if context.json => {
             let warnings: Vec<&str> = config.unheard_contacts().into_iter().collect();
             let path = places.config.display().to_string();
-            print::line(&json!({"valid": true, "config": path, "warnings": warnings}).to_string())?;
+            let notes = overridden(&places, &config);
+            print::line(&json!({"valid": true, "config": path, "warnings": warnings, "notes": notes}).to_string())?;
         }
         Settings::Check if places.config.exists() => print::line(&format!("{} is valid.", places.config.display()))?,
         Settings::Check => {
@@ -72,17 +76,38 @@ pub(super) fn run(context: &Context, command: &Settings) -> Result<u8, Failure> 
                 }
                 let value = &now[&setting.table][&setting.key];
                 let from_environment = context.environment.settings.contains_key(&setting.variable());
-                print::line(&shown(&setting.key, value, &setting.default, from_environment, &setting.variable()))?;
+                let mut line = shown(&setting.key, value, &setting.default, from_environment, &setting.variable());
+                let mut overridden = config.origins.overridden().iter();
+                if let Some(overridden) = overridden.find(|it| it.key == setting.dotted()) {
+                    line = format!("{line}; the file has {}", overridden.written);
+                }
+                print::line(&line)?;
             }
         }
     }
-    if matches!(command, Settings::Check)
-        && !context.json
-        && let Some(warning) = config.unheard_contacts()
-    {
-        print::error_line(&print::painted(print::WARNING, &format!("Warning: {warning}.")));
+    if matches!(command, Settings::Check) && !context.json {
+        if let Some(warning) = config.unheard_contacts() {
+            print::error_line(&print::painted(print::WARNING, &format!("Warning: {warning}.")));
+        }
+        for note in overridden(&places, &config) {
+            print::error_line(&format!("Note: {note}."));
+        }
     }
     Ok(0)
+}
+
+/// What stands in the file to no effect: by the environment here, or by that of a unit of systemd, which is what the
+/// service gets that it starts.
+pub(super) fn overridden(places: &Places, config: &Config) -> Vec<String> {
+    let file = &places.config;
+    let mut told: Vec<String> = config.origins.overridden().iter().map(|it| it.told(file, None)).collect();
+    for (unit, variables) in gather::environments(places) {
+        match file::load(file, &Environment::of_unit(variables.into_iter())) {
+            Ok(config) => told.extend(config.origins.overridden().iter().map(|it| it.told(file, Some(&unit)))),
+            Err(error) => told.push(format!("with the variables of {} it is not valid: {error}", unit.display())),
+        }
+    }
+    told.iter().map(|told| print::harmless(told)).collect()
 }
 
 /// What the server that runs has in force, which may be older than the file.

@@ -125,19 +125,9 @@ impl Environment {
     #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn read() -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let mut settings = BTreeMap::new();
-        for (name, value) in std::env::vars_os() {
-            if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
-                && let Some(setting) = name.strip_prefix(PREFIX)
-            {
-                settings.insert(setting.to_owned(), value.to_owned());
-            }
-        }
+        let variables = std::env::vars_os().map(|(name, value)| (name.into_string(), value.into_string()));
+        let mut settings = settings_among(variables.filter_map(|(name, value)| Some((name.ok()?, value.ok()?))));
         let vault_secret = settings.remove("VAULT_SECRET").filter(|text| !text.is_empty()).map(Secret::new);
-        // Where things are is no setting; the last two are the test runner's.
-        for place in ["DATA_DIR", "CONFIG", "CORPORA", "SOAK"] {
-            settings.remove(place);
-        }
         Self {
             data_dir: path("SEKISHO_DATA_DIR"),
             config: path("SEKISHO_CONFIG"),
@@ -157,6 +147,13 @@ impl Environment {
         }
     }
 
+    /// What a service gets whose unit sets these variables and nothing else. What is secret among them is left out.
+    pub fn of_unit(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let mut settings = settings_among(variables);
+        settings.remove("VAULT_SECRET");
+        Self { settings, ..Self::default() }
+    }
+
     /// A variable that a command names, for importing what is in it.
     #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn variable(&self, name: &str) -> Option<Secret> {
@@ -171,6 +168,14 @@ impl Environment {
         };
         asked.map(Path::to_owned).or_else(|| self.data_dir.clone()).or_else(xdg)
     }
+}
+
+/// Those that are ours, without their prefix. Where things are is no setting; the last two are the test runner's.
+fn settings_among(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    variables
+        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)))
+        .filter(|(setting, _)| !["DATA_DIR", "CONFIG", "CORPORA", "SOAK"].contains(&setting.as_str()))
+        .collect()
 }
 
 /// Variables that hold a secret by their name, or what looks like one.

@@ -43,6 +43,8 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     }
     let mut raw: Raw = toml::from_str(text).map_err(syntax)?;
     let mut origins = written_origins(path, &document);
+    let tree = |raw: &Raw| serde_json::to_value(raw).unwrap_or_default();
+    let (written, mut twice) = (tree(&raw), Vec::new());
     // Names of a replaced system first: ours are on top of them.
     let replaced = environment.replaced.settings();
     let replaced = replaced.iter().filter(|(_, name, _)| !environment.settings.contains_key(*name));
@@ -51,9 +53,13 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     for (variable, name, value) in replaced.chain(own) {
         raw = overridden(&raw, &variable, name, value, &settings)?;
         if let Some(setting) = settings.iter().find(|setting| setting.variable() == name) {
+            if *origins.of(&setting.dotted()) == Origin::File {
+                twice.push((setting.table.as_str(), setting.key.as_str()));
+            }
             origins.note(&setting.dotted(), Origin::Environment(variable));
         }
     }
+    origins.note_overridden(&twice, &written, &tree(&raw));
     let mut config = Config::of(raw).map_err(|problems| ConfigError::Impossible {
         problems: problems
             .into_iter()
@@ -351,6 +357,29 @@ mod tests {
         assert!(error.contains("SEKISHO_RATE_PER_MINUTE") && error.contains("invalid type"), "{error}");
         let error = with("HTTP_LISTEN", "x").unwrap_err().to_string();
         assert!(error.starts_with("SEKISHO_HTTP_LISTEN: http.listen must be"), "{error}");
+    }
+
+    #[test]
+    fn what_stands_in_the_file_to_no_effect_is_told_with_both_places() {
+        let with = |name: &str, value: &str| {
+            let variables = [(format!("SEKISHO_{name}"), value.to_owned())];
+            let environment = Environment::of_unit(variables.into_iter());
+            let file = "[backup]\ndirectory = \"/srv/backup\"\n[rate]\nper_minute = 7";
+            let config = parse(file, Path::new("sekisho.toml"), &environment).unwrap();
+            let of = |place: Option<&Path>| {
+                let all = config.origins.overridden().iter();
+                all.map(|it| it.told(config.origins.file(), place)).collect::<Vec<_>>()
+            };
+            (of(None), of(Some(Path::new("sekisho.service"))))
+        };
+        let told = "backup.directory is \"/srv/backup\" in sekisho.toml and \"/b\" in SEKISHO_BACKUP_DIRECTORY";
+        let (here, there) = with("BACKUP_DIRECTORY", "/b");
+        assert_eq!(here, [format!("{told}: the variable counts")]);
+        assert_eq!(there, [format!("{told} of sekisho.service: the variable counts")]);
+        assert_eq!(with("BACKUP_DIRECTORY", "/srv/backup").0.len(), 0, "they agree");
+        assert_eq!(with("RATE_PER_MINUTE", "7").0.len(), 0, "they agree as numbers");
+        assert_eq!(with("BACKUP_KEEP", "2").0.len(), 0, "the file does not have it");
+        assert_eq!(with("DATA_DIR", "/d").0.len(), 0, "where things are is no setting");
     }
 
     #[test]

@@ -12,7 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::backup_file::{Header, Reading, Temporary, check, preamble, with_suffix};
 use super::{Custody, CustodyError};
+<<<<<<< HEAD
 use crate::audit::entry::Outcome;
+=======
+use crate::audit::verify::{Against, Sound, Verdict, verify};
+use crate::base::bound;
+>>>>>>> hb
 use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
 use crate::config;
@@ -64,26 +69,6 @@ impl Custody {
             Ok(Made { path, bytes, paused: copied.paused, header })
         });
         sealing.await.map_err(|error| CustodyError::Failed(error.to_string()))?
-    }
-
-    /// The scheduled backup, if one is due; old ones go when a new one is there.
-    pub(super) async fn backup_if_due(&self) -> Result<(), CustodyError> {
-        let Some(directory) = &self.backup.directory else { return Ok(()) };
-        let newest = scheduled_in(directory, self.now())?.last().map(|(made, _)| *made);
-        if newest.is_some_and(|newest| self.now().since(newest) < self.backup.every) || !self.is_open() {
-            return Ok(());
-        }
-        if let Some(made) = self.backup_now().await? {
-            tracing::info!(path = %made.path.display(), bytes = made.bytes, "scheduled backup");
-            let told = format!(
-                "{}: {} bytes, {} audit entries, read back",
-                made.path.display(),
-                made.bytes,
-                made.header.audit_entries
-            );
-            self.note("backup.scheduled", Outcome::Done, told).await;
-        }
-        Ok(())
     }
 
     /// A backup into the folder of scheduled ones, due or not; old ones go when it is there. `None`: no folder is set.

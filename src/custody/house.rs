@@ -22,7 +22,7 @@ impl Custody {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = rounds.tick() => self.round().await,
+                _ = rounds.tick() => self.keep_house().await,
                 () = self.rotated.notified() => self.reseal_all().await,
                 () = self.log_key_taken() => self.supply_log_keys_or_say().await,
                 changed = health.changed() => {
@@ -43,7 +43,8 @@ impl Custody {
         }
     }
 
-    async fn round(&self) {
+    /// Does all that is due by now. A server does so every ten minutes.
+    pub async fn keep_house(&self) {
         if let Some(open) = self.vault.open() {
             let due = open.rotation_due(self.now(), self.rotation);
             if !due.is_empty()
@@ -56,10 +57,7 @@ impl Custody {
         self.prune_logs();
         // What a commit that failed left undone.
         self.supply_log_keys_or_say().await;
-        if let Err(error) = self.backup_if_due().await {
-            tracing::error!(%error, "the scheduled backup failed");
-            self.note("backup.scheduled", Outcome::Failed, error.to_string()).await;
-        }
+        self.backup_by_schedule().await;
     }
 
     async fn prune_old(&self) {
@@ -119,11 +117,14 @@ impl Custody {
         }
     }
 
-    pub(super) async fn note(&self, operation: &str, outcome: Outcome, reason: String) {
+    /// Gives whether it is in the log.
+    pub(super) async fn note(&self, operation: &str, outcome: Outcome, reason: String) -> bool {
         let mut draft = Draft::new(Event::Audit, "internal", self.now());
         draft.operation = Some(operation.to_owned());
-        if let Err(error) = self.audit.append_urgent(draft, outcome, Some(reason)).await {
+        let appended = self.audit.append_urgent(draft, outcome, Some(reason)).await;
+        if let Err(error) = &appended {
             tracing::error!(%error, operation, "an event could not be recorded");
         }
+        appended.is_ok()
     }
 }

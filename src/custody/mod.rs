@@ -12,6 +12,7 @@ mod logs;
 pub mod rekey;
 pub mod restore;
 mod reseal;
+mod scheduled;
 pub mod vacuum;
 pub mod verified;
 
@@ -56,6 +57,8 @@ pub struct Custody {
     change: Mutex<()>,
     /// Held while a backup is made: two would share the plain copy.
     backing_up: Arc<Mutex<()>>,
+    /// Whether backups by schedule fail. Held for a moment.
+    failing: StdMutex<scheduled::Known>,
     /// There may be something to seal anew.
     rotated: Notify,
     /// What others have in memory of what is sealed goes with the keys.
@@ -112,6 +115,7 @@ impl Custody {
             logs: None,
             change: Mutex::default(),
             backing_up: Arc::default(),
+            failing: StdMutex::default(),
             rotated: Notify::new(),
             forget: OnceLock::new(),
             opened_by: StdMutex::default(),

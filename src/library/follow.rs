@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, Event, EventHandler, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -20,8 +20,10 @@ use crate::base::bound::follow as bound;
 pub struct Follower {
     /// What changes below it is our own work: a library may hold the data directory.
     data: PathBuf,
+    /// Makes a watcher that tells what it sees: the kernel's.
+    make: Make,
     /// `None` where the kernel gives none.
-    watcher: Option<RecommendedWatcher>,
+    watcher: Option<Box<dyn Watcher + Send>>,
     tell: mpsc::Sender<PathBuf>,
     changed: mpsc::Receiver<PathBuf>,
     troubles: Arc<Troubles>,
@@ -34,6 +36,37 @@ pub struct Follower {
     unrest: Unrest,
 }
 
+type Make = Arc<dyn Fn(Ear) -> notify::Result<Box<dyn Watcher + Send>> + Send + Sync>;
+
+fn of_the_kernel(ear: Ear) -> notify::Result<Box<dyn Watcher + Send>> {
+    let watcher = RecommendedWatcher::new(ear, Config::default().with_follow_symlinks(false))?;
+    Ok(Box::new(watcher))
+}
+
+/// Hears what a watcher sees, on its thread.
+struct Ear {
+    data: PathBuf,
+    tell: mpsc::Sender<PathBuf>,
+    troubles: Arc<Troubles>,
+}
+
+impl EventHandler for Ear {
+    fn handle_event(&mut self, event: notify::Result<Event>) {
+        let Ok(event) = event else { return self.troubles.rescan() };
+        // Reading files is no change; a sync would follow itself.
+        if matches!(event.kind, EventKind::Access(_)) {
+            return;
+        }
+        if event.need_rescan() {
+            self.troubles.rescan();
+        }
+        let mut paths = event.paths.into_iter().filter(|path| !path.starts_with(&self.data));
+        if paths.any(|path| self.tell.try_send(path).is_err()) {
+            self.troubles.overflowed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What the watcher's thread has to say beside paths.
 #[derive(Debug, Default)]
 struct Troubles {
@@ -41,6 +74,14 @@ struct Troubles {
     overflowed: AtomicBool,
     /// New folders may not be watched.
     broken: AtomicBool,
+}
+
+impl Troubles {
+    /// The kernel dropped something: every library may have changed, and folders that were made meanwhile have no watch.
+    fn rescan(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.overflowed.store(true, Ordering::Relaxed);
+    }
 }
 
 impl std::fmt::Debug for Follower {
@@ -109,6 +150,7 @@ impl Follower {
         let (tell, changed) = mpsc::channel(bound::FOLLOW_EVENTS_MAX);
         Self {
             data: fs::canonicalize(data).unwrap_or_else(|_| data.to_owned()),
+            make: Arc::new(of_the_kernel),
             watcher: None,
             tell,
             changed,
@@ -120,29 +162,9 @@ impl Follower {
         }
     }
 
-    fn watcher(&self) -> Result<RecommendedWatcher, notify::Error> {
+    fn watcher(&self) -> notify::Result<Box<dyn Watcher + Send>> {
         let (tell, troubles, data) = (self.tell.clone(), Arc::clone(&self.troubles), self.data.clone());
-        let told = move |event: notify::Result<Event>| {
-            let Ok(event) = event else {
-                troubles.broken.store(true, Ordering::Relaxed);
-                troubles.overflowed.store(true, Ordering::Relaxed);
-                return;
-            };
-            // Reading files is no change; a sync would follow itself.
-            if matches!(event.kind, EventKind::Access(_)) {
-                return;
-            }
-            if event.need_rescan() {
-                // Folders that were made meanwhile have no watch.
-                troubles.broken.store(true, Ordering::Relaxed);
-                troubles.overflowed.store(true, Ordering::Relaxed);
-            }
-            let mut paths = event.paths.into_iter().filter(|path| !path.starts_with(&data));
-            if paths.any(|path| tell.try_send(path).is_err()) {
-                troubles.overflowed.store(true, Ordering::Relaxed);
-            }
-        };
-        RecommendedWatcher::new(told, Config::default().with_follow_symlinks(false))
+        (self.make)(Ear { data, tell, troubles })
     }
 
     /// Watches these libraries and no others. One that is new, or whose folder is another one now, counts as changed:
@@ -326,6 +348,9 @@ impl Unrest {
         self.by_library.values().map(|times| Self::due(*times)).min()
     }
 }
+
+#[cfg(test)]
+mod tests_watcher;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Libraries of web sites: the way to them, where their pages are kept, and when they are due.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::record::{LibraryRecord, Source};
 use super::report::SyncProgress;
 use super::sync::Progress;
-use super::web::{self, Fetch, WebError};
+use super::web::{self, Fetch, Kept, WebError};
 use super::{Libraries, LibraryError};
 use crate::base::bound::web as bound;
 use crate::sandbox::Sandbox;
@@ -88,7 +89,18 @@ impl Libraries {
         let folder = self.mirror_of(name)?;
         let fetch = self.way.get().map(Arc::clone).ok_or(WebError::NoWay)?;
         let told = |done, total, path| progress(SyncProgress { done, total, path });
+<<<<<<< HEAD
         let outcome = web::crawl::mirror(&site, &folder, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
+=======
+        let known = || {
+            self.known_urls(name).unwrap_or_else(|error| {
+                tracing::warn!(%error, library = name, "the URLs of its documents cannot be read");
+                HashMap::new()
+            })
+        };
+        let kept = Kept { folder: &folder, known: &known };
+        let outcome = web::mirror(&site, kept, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
+>>>>>>> hb
         // It may have taken hours to fail.
         self.has_tried(name);
         Ok(outcome?.failed)

@@ -122,11 +122,21 @@ struct Sync<'a> {
 
 impl<'a> Sync<'a> {
     fn begin(libraries: &'a Libraries, runtime: &'a tokio::runtime::Handle, name: &str) -> Result<Self, LibraryError> {
+        let mut lost = None;
         let addresses = match libraries.get(name)?.source {
-            Source::Web(_) => web::addresses(&libraries.mirror_of(name)?),
+            Source::Web(_) => match web::addresses(&libraries.mirror_of(name)?) {
+                Ok(found) => found,
+                Err(error) => {
+                    lost = Some(format!("the URLs of its pages could not be read ({error}): they stay what they were"));
+                    libraries.known_urls(name)?
+                }
+            },
             _ => HashMap::new(),
         };
         let mut sync = Self::look(libraries, runtime, name, addresses)?;
+        if let Some(lost) = lost {
+            sync.change.report.fail(name, lost);
+        }
         sync.change.mend_index()?;
         sync.change.delete_old()?;
         Ok(sync)

@@ -11,7 +11,9 @@ use super::report::SyncReport;
 use super::web::{Asked, Got, Site};
 use super::*;
 use crate::base::clock::ManualClock;
+use crate::base::secret::Secret;
 use crate::crypto::digest::Hash;
+use crate::crypto::sign::SigningKey;
 use crate::sandbox::{Reply, Worker};
 use crate::store::after_prefix;
 use crate::store::no_log::NoLog;
@@ -363,4 +365,85 @@ async fn a_site_whose_sync_failed_is_left_alone_for_an_hour() {
     assert!(libraries.due().unwrap().is_empty());
     world.clock.advance(Duration::from_secs(bound::web::WEB_RETRY_SECONDS));
     assert_eq!(libraries.due().unwrap(), ["demo"]);
+}
+
+/// The documents of `from`, in a file that is imported as `carried`; `hear` is called while they are read.
+async fn carry(
+    from: &Arc<Libraries>,
+    to: &Arc<Libraries>,
+    path: PathBuf,
+    hear: impl Fn() + Send + Sync + 'static,
+) -> bundle::Imported {
+    let key = SigningKey::new("example.com/library-bundles", &Secret::new([7; 32])).unwrap();
+    let trusted = vec![key.verifying_key().clone()];
+    from.export("docs", path.clone(), key, CancellationToken::new(), |_| {}).await.unwrap();
+    let checked = to.check_bundle(&path, Some("carried".into()), trusted, CancellationToken::new()).await.unwrap();
+    let how = bundle::How::default();
+    to.import(checked, how, CancellationToken::new(), move |_| hear()).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_import_whose_index_fails_after_the_flip_says_so_and_is_made_up_for() {
+    for by_start in [true, false] {
+        let (source, world) = (World::new(), World::new());
+        source.write("a/a.md", "# A\n\nzebra\n");
+        let ((from, _), (to, _)) = (source.libraries("index"), world.libraries("index"));
+        from.add("docs", source.folder("a"), Classification::Public, None).await.unwrap();
+        sync(&from, "docs").await.unwrap();
+        carry(&from, &to, source.at("first"), || {}).await;
+        assert_eq!(paths(&to, "zebra").await, ["a.md"]);
+
+        source.write("a/a.md", "# A\n\nokapi\n");
+        source.clock.advance(Duration::from_secs(1));
+        sync(&from, "docs").await.unwrap();
+        // What a commit of the index writes last cannot be put into its place from now on.
+        let (meta, aside) = (world.at("index/meta.json"), world.at("aside.json"));
+        let (inner, away) = (meta.clone(), aside.clone());
+        let imported = carry(&from, &to, source.at("second"), move || {
+            std::fs::rename(&inner, &away).unwrap();
+            std::fs::create_dir_all(inner.join("in the way")).unwrap();
+        });
+        let report = imported.await.report;
+        let warned: Vec<&str> = report.warned.iter().map(|warned| warned.reason.as_str()).collect();
+        assert!(warned.len() == 1 && warned[0].contains("until the next start or import"), "{warned:?}");
+        // The documents are the new ones, and a search finds nothing wrong.
+        assert!(to.document("carried", "a.md").unwrap().1.contains("okapi"));
+        assert!(paths(&to, "okapi").await.is_empty(), "the index does not have it, as was said");
+
+        std::fs::remove_dir_all(&meta).unwrap();
+        std::fs::rename(&aside, &meta).unwrap();
+        let to = if by_start {
+            drop(to);
+            let (libraries, marks) = world.libraries("index");
+            assert_eq!(libraries.catch_up(marks).await.unwrap(), 1);
+            libraries
+        } else {
+            source.write("a/b.md", "# B\n\nibis\n");
+            sync(&from, "docs").await.unwrap();
+            assert!(carry(&from, &to, source.at("third"), || {}).await.report.warned.is_empty());
+            assert_eq!(paths(&to, "ibis").await, ["b.md"]);
+            to
+        };
+        assert_eq!(paths(&to, "okapi").await, ["a.md"]);
+        assert!(paths(&to, "zebra").await.is_empty());
+    }
+}
+
+/// Its documents lost their URLs with the mirror's state until the next crawl that came to its end.
+#[tokio::test]
+async fn documents_keep_their_urls_although_their_mirror_forgot_its_pages() {
+    let world = World::new();
+    let (libraries, _) = world.libraries("index");
+    let gate = Arc::new(Gate::default());
+    gate.opened.cancel();
+    libraries.reach(Arc::clone(&gate) as Arc<dyn Fetch>);
+    add(&libraries, "demo", site("demo")).await;
+    sync(&libraries, "demo").await.unwrap();
+    let known = libraries.known_urls("demo").unwrap();
+    assert_eq!(known.values().collect::<Vec<_>>(), ["https://demo.example/"]);
+    std::fs::write(world.at("mirrors/demo/.state.json"), "{").unwrap();
+    let report = sync(&libraries, "demo").await.unwrap();
+    assert_eq!((report.documents, report.removed, libraries.known_urls("demo").unwrap()), (1, 0, known));
+    assert!(report.failed.len() == 1 && report.failed[0].reason.contains("could not be read"), "{:?}", report.failed);
+    assert!(sync(&libraries, "demo").await.unwrap().failed.is_empty());
 }

@@ -91,6 +91,40 @@ impl Unit {
         let found = self.directives.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
+
+    /// What `Environment=` sets, in order, without the variables of files; an empty one resets all before it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        for (_, value) in self.directives.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Environment")) {
+            if value.is_empty() {
+                variables.clear();
+            }
+            let words = unquoted(value);
+            variables.extend(words.iter().filter_map(|word| word.split_once('=')).map(|(name, value)| {
+                // systemd.unit(5): a percent sign of its own is written twice. Specifiers stay as they are.
+                (name.to_owned(), value.replace("%%", "%"))
+            }));
+        }
+        variables
+    }
+}
+
+/// The words of a directive; quotes hold words together (systemd.syntax(7)).
+fn unquoted(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            ('\\', _) => word.extend(characters.next()),
+            (character, Some(open)) if character == open => quote = None,
+            ('"' | '\'', None) => quote = Some(character),
+            (character, None) if character.is_whitespace() => words.push(std::mem::take(&mut word)),
+            (character, _) => word.push(character),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// Scheduled backups, as they lie in their folder.

@@ -145,6 +145,20 @@ fn has_password(line: &str) -> bool {
     })
 }
 
+/// Units of systemd that serve this data directory, each with the variables that it sets for the service.
+pub fn environments(places: &Places) -> Vec<(PathBuf, Vec<(String, String)>)> {
+    let mut found = Vec::new();
+    for unit in units(places).into_iter().filter(|unit| unit.path.ends_with("sekisho.service")) {
+        let variables = unit.environment();
+        let data = variables.iter().rev().find(|(name, _)| name == "SEKISHO_DATA_DIR").map(|(_, value)| value);
+        // A person's own unit says nothing of it where the usual place is meant.
+        if data.map_or(unit.is_of_user, |data| Path::new(data) == places.data) {
+            found.push((unit.path, variables));
+        }
+    }
+    found
+}
+
 /// Units whose name begins with ours, with their drop-ins. The first folder that has a unit hides those behind it.
 fn units(places: &Places) -> Vec<Unit> {
     let mut folders = vec![];
@@ -274,6 +288,15 @@ mod tests {
         assert_eq!(found.newest, Some((Timestamp(5), folder.path().join("sekisho-5.backup"))));
         assert_eq!(found.future, Some(folder.path().join("sekisho-40.backup")));
         assert!(backups(&folder.path().join("nowhere"), false, Timestamp(70)).error.is_some());
+    }
+
+    #[test]
+    fn variables_of_a_unit_are_read_as_systemd_does() {
+        let text = "[Service]\nEnvironment=X=0\nEnvironment=\nEnvironment=A=1 \"B=two words\" 'C=it'\n\
+                    Environment=A=100%% D=a\\\\b E\n[Install]\nEnvironment=F=1";
+        let unit = Unit { directives: service_section(text), ..Unit::default() };
+        let expected = [("A", "1"), ("B", "two words"), ("C", "it"), ("A", "100%"), ("D", "a\\b")];
+        assert_eq!(unit.environment(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

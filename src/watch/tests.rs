@@ -394,3 +394,40 @@ async fn an_incident_displaces_another_alert_that_waits_for_the_store() {
     keep_for_later(&mut state, raised(most + 1, SecurityEvent::Incident));
     assert_eq!(ids(&state), (0..most - 1).chain([most + 1]).collect::<Vec<_>>());
 }
+
+/// Places are told in the order of the numbers: an alert that is kept behind a greater number would never be sent.
+#[tokio::test]
+async fn alerts_that_come_while_others_wait_for_the_store_wait_behind_them() {
+    let rig = Rig::new();
+    let (place, _, mut alerts) = fake("webhook");
+    let running = rig.run(vec![place], Arc::new(NoSanctions)).await;
+    let watch = &running.watch;
+    watch.announce(Severity::High, of_incident("the first")).await;
+    let first = next(&mut alerts).await;
+    {
+        // As one that the store would not take; this one it takes at no time.
+        let mut state = watch.state.lock().await;
+        let alert = AlertRecord { id: state.next, detail: "x".repeat(bound::COMMIT_BYTES_MAX), ..first.clone() };
+        state.next += 1;
+        keep_for_later(&mut state, Raised { alert, who: Who::default() });
+    }
+    watch.announce(Severity::High, of_incident("behind it")).await;
+    watch.raise(own(SecurityEvent::WatchLagged, "behind both".into())).await;
+    watch.tick().await;
+    let kept =
+        |watch: &Watch| watch.list(None, Severity::Low).unwrap().iter().map(|alert| alert.id).collect::<Vec<_>>();
+    assert_eq!(kept(watch), [first.id], "what was announced later is not kept earlier");
+    assert!(alerts.try_recv().is_err());
+    {
+        let mut state = watch.state.lock().await;
+        let waiting: Vec<u64> = state.unsaved.iter().map(|raised| raised.alert.id).collect();
+        assert_eq!(waiting, [first.id + 1, first.id + 2, first.id + 3]);
+        state.unsaved[0].alert.detail = "now it does".into();
+    }
+    watch.announce(Severity::High, of_incident("after all")).await;
+    for number in 1..=4 {
+        assert_eq!(next(&mut alerts).await.id, first.id + number);
+    }
+    assert_eq!(kept(watch).len(), 5);
+    running.stop().await;
+}

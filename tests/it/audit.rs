@@ -1,9 +1,14 @@
 //! The audit log: one entry for every call and refusal, none for what is only counted, and tampering found.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Barrier;
+
 use redb::{Database, ReadableTable as _, TableDefinition};
 use serde_json::json;
 
 use crate::harness::{Installation, text};
+use crate::strongroom::until;
 
 #[test]
 fn every_call_has_one_entry_and_every_refusal_its_reason() {
@@ -88,6 +93,44 @@ fn a_token_is_in_no_file_of_the_installation_but_its_own() {
 const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("audit_entries");
 
 type Change = fn(&mut redb::Table<&'static [u8], &'static [u8]>);
+
+/// Each reads the whole log: whoever asks again and again must not make the disk read it as often at once.
+#[test]
+fn a_second_verification_is_refused_while_one_runs_and_told_when_to_come_again() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let socket = installation.data().join("control.sock");
+    let verify = || {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        let head = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close";
+        write!(stream, "POST /admin/operations/audit.verify HTTP/1.1\r\n{head}\r\n\r\n{{}}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let refused = until("two verifications meet", || {
+        let together = Barrier::new(4);
+        let answers: Vec<String> = std::thread::scope(|scope| {
+            let ask = || {
+                together.wait();
+                verify()
+            };
+            let asked: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        let (sound, other): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.contains("\"verdict\":\"sound\""));
+        assert!(!sound.is_empty(), "nobody was served: {other:?}");
+        (!other.is_empty()).then_some(other)
+    });
+    for answer in refused {
+        let way_out = "The log is being verified for somebody else. Ask again when that is done.";
+        assert!(answer.contains("\"code\":\"busy\"") && answer.contains(way_out), "{answer}");
+        assert!(answer.contains("retry_after"), "{answer}");
+    }
+    assert!(verify().contains("\"verdict\":\"sound\""), "the place is free again");
+    assert_eq!(server.terminate(), Some(0));
+}
 
 /// What somebody with access to the file could do.
 fn tamper(installation: &Installation, change: impl FnOnce(&mut redb::Table<&'static [u8], &'static [u8]>)) {

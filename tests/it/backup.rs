@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use crate::harness::{Installation, is_soak, text, write};
 use crate::strongroom::{
     call_often, check, copied, database, moment, opened, recovery_in, rows, said, tell, time_of, told, until,
 };
+use crate::timed::{Timed, clock};
 
 const VALUE: &str = "the value of this credential";
 
@@ -193,6 +194,56 @@ fn scheduled_backups_are_made_and_the_oldest_go() {
     assert_eq!(left, ["mine", made, "sekisho-3000.backup", "sekisho-x.backup"]);
     assert_eq!(server.terminate(), Some(0));
     check(&restore(&installation, &folder.join(made), &["--overwrite"]), 0, &["Restored"]);
+    installation.verify();
+}
+
+/// It wrote an entry and raised an alert every ten minutes, a hundred and forty-four a day.
+#[test]
+fn a_scheduled_backup_that_fails_is_told_once_a_day_and_when_it_works_again() {
+    const ROUND: Duration = Duration::from_mins(10);
+    let mut installation = Installation::new();
+    let folder = installation.folder("backups");
+    let away = folder.with_file_name("away");
+    installation.set("BACKUP_DIRECTORY", folder.to_str().unwrap());
+    let clock = clock();
+    let timed = Timed::start(&installation, &clock);
+    let told = || {
+        let entries = installation.entries();
+        let of = |operation: &str, outcome: &str| {
+            entries.iter().filter(|entry| entry["operation"] == operation && entry["outcome"] == outcome).count()
+        };
+        (of("backup.scheduled", "failed"), of("backup.scheduled", "done"), of("backup.resumed", "done"))
+    };
+    let rounds = |count: u32| {
+        for _ in 0..count {
+            clock.advance(ROUND);
+            timed.keep_house();
+        }
+        told()
+    };
+    assert_eq!(rounds(1), (0, 1, 0));
+    std::fs::rename(&folder, &away).unwrap();
+    assert_eq!(rounds(5), (1, 1, 0), "once when it begins");
+    until("there is one alert", || {
+        let listed = installation.json(&["alert", "list"]);
+        let count =
+            listed["alerts"].as_array().unwrap().iter().filter(|alert| alert["event"] == "backup_failed").count();
+        (count == 1).then_some(())
+    });
+    std::fs::rename(&away, &folder).unwrap();
+    assert_eq!(rounds(2), (1, 1, 1), "it works again, and none is due");
+    std::fs::rename(&folder, &away).unwrap();
+    assert_eq!(rounds(143), (2, 1, 1));
+    assert_eq!(rounds(10), (3, 1, 1), "it still fails after a day");
+    write(&folder, "no folder");
+    assert_eq!(rounds(3), (4, 1, 1), "another reason is told at once");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    assert_eq!(rounds(2), (4, 2, 1), "it was due");
+    let entries = installation.entries();
+    let last = entries.iter().rfind(|entry| entry["operation"] == "backup.scheduled").unwrap();
+    assert!(last["reason"].as_str().unwrap().contains("work again: they had failed since 20"), "{last}");
+    timed.stop();
     installation.verify();
 }
 

@@ -75,6 +75,44 @@ fn config_show_says_where_values_come_from() {
 }
 
 #[test]
+fn config_check_tells_what_stands_in_the_file_to_no_effect() {
+    let mut installation = Installation::new();
+    write(
+        &installation.data().join("sekisho.toml"),
+        "[backup]\ndirectory = \"/srv/backup\"\n[log]\nlevel = \"warn\"\n",
+    );
+    let notes = |installation: &Installation| installation.json(&["config", "check"])["notes"].clone();
+    assert_eq!(notes(&installation), serde_json::json!([]));
+    installation.set("LOG_LEVEL", "debug");
+    let output = installation.run(&["config", "check"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success());
+    assert!(said.contains("Note: log.level is \"warn\" in ") && said.contains("SEKISHO_LOG_LEVEL"), "{said}");
+    let shown = text(&installation.run(&["config", "show"]).stdout);
+    assert!(shown.contains("level = \"debug\"  # from SEKISHO_LOG_LEVEL; the file has \"warn\""), "{shown}");
+    assert_eq!(notes(&installation).as_array().unwrap().len(), 1);
+    // What the packaged unit sets is in no operator's environment.
+    let units = installation.folder("units");
+    let of_unit = |data: &std::path::Path| {
+        let unit = "[Service]\nEnvironment=SEKISHO_DATA_DIR=";
+        let variable = "Environment=SEKISHO_BACKUP_DIRECTORY=/var/backups/sekisho";
+        write(&units.join("sekisho.service"), &format!("{unit}{}\n{variable}\n", data.display()));
+        let mut command = installation.command(&["config", "check"]);
+        text(&command.env("SYSTEMD_UNIT_PATH", &units).output().unwrap().stderr)
+    };
+    let said = of_unit(&installation.data());
+    let told = format!("SEKISHO_BACKUP_DIRECTORY of {}: the variable counts", units.join("sekisho.service").display());
+    assert!(said.contains("backup.directory is \"/srv/backup\" in") && said.contains(&told), "{said}");
+    assert!(
+        !of_unit(std::path::Path::new("/elsewhere")).contains("backup.directory"),
+        "the unit of another installation"
+    );
+    let mut command = installation.command(&["doctor"]);
+    let doctor = text(&command.env("SYSTEMD_UNIT_PATH", &units).output().unwrap().stdout);
+    assert!(doctor.contains("log.level is") && !doctor.contains("backup.directory"), "{doctor}");
+}
+
+#[test]
 fn an_old_configuration_is_imported_and_what_has_no_place_is_named() {
     let installation = Installation::bare();
     let folder = installation.folder("old");

@@ -208,3 +208,51 @@ fn on_a_full_disk_what_upkeep_finds_is_told_once_and_not_at_each_look() {
     assert_eq!((count("scan.grave"), count("disk.space")), (1, 1), "{entries:?}");
     timed.stop();
 }
+
+#[test]
+fn another_disk_for_backups_is_watched_for_itself() {
+    let mut installation = Installation::new();
+    let folder = installation.folder("mounts").join("backups");
+    let Some(disk) = SmallDisk::mount_at(&folder) else {
+        eprintln!("no file system can be mounted here: there is no other disk");
+        return;
+    };
+    installation.set("BACKUP_DIRECTORY", folder.to_str().unwrap());
+    installation.set("UPKEEP_DISK_FREE_BYTES_MIN", &(4u64 << 20).to_string());
+    installation.set("UPKEEP_DISK_FREE_PERCENT_MIN", "0");
+    let clock = clock();
+    let timed = Timed::start(&installation, &clock);
+    let told = || {
+        let entries = installation.entries();
+        let of_disk = entries.into_iter().filter(|entry| entry["operation"] == "disk.space");
+        of_disk
+            .map(|entry| format!("{} {}", text(entry["outcome"].as_str().unwrap().as_bytes()), entry["reason"]))
+            .collect::<Vec<_>>()
+    };
+    timed.look_after();
+    assert_eq!(told(), [] as [&str; 0]);
+    fill(&folder.join("filler"));
+    timed.look_after();
+    timed.look_after();
+    let short = told();
+    assert!(
+        short.len() == 1 && short[0].starts_with("failed") && short[0].contains("the disk of the backups: "),
+        "{short:?}"
+    );
+    check(&installation.run(&["doctor"]), 1, &["the disk of the backups"]);
+    fs::remove_file(folder.join("filler")).unwrap();
+    timed.look_after();
+    timed.look_after();
+    let well = told();
+    assert!(well.len() == 2 && well[1].contains("there is enough room on the disk of the backups again"), "{well:?}");
+    // One that is taken away is short of nothing; the backups that cannot be made are another finding.
+    fill(&folder.join("filler"));
+    timed.look_after();
+    assert_eq!(told().len(), 3);
+    drop(disk);
+    timed.look_after();
+    assert_eq!(told().len(), 3);
+    let doctor = installation.run(&["doctor"]);
+    assert!(!text(&doctor.stdout).contains("the disk of the backups: "), "{}", text(&doctor.stdout));
+    timed.stop();
+}

@@ -35,6 +35,7 @@ mod crowd;
 mod damage;
 mod dice;
 mod disk;
+mod drill;
 mod egress;
 mod elapsed;
 mod fault;

@@ -87,6 +87,11 @@ impl Timed {
         self.runtime.block_on(self.app.as_ref().unwrap().look_after());
     }
 
+    /// What a server does every ten minutes is done.
+    pub(crate) fn keep_house(&self) {
+        self.runtime.block_on(self.app.as_ref().unwrap().custody.keep_house());
+    }
+
     /// Ends as a server does that is told to.
     pub(crate) fn stop(mut self) {
         let (app, serving) = (self.app.take().unwrap(), self.serving.take().unwrap());

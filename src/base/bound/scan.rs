@@ -37,6 +37,10 @@ pub const UPKEEP_SECONDS: u64 = 60;
 pub const UPKEEP_RETRY_SECONDS: u64 = 3_600;
 /// The same for the verification of a backup, which needs room and keys, and alerts each time that it fails.
 pub const UPKEEP_BACKUP_RETRY_SECONDS: u64 = 86_400;
+/// Time after which it is told again that backups by schedule fail, where they go on failing for the same reason.
+pub const BACKUP_FAILS_AGAIN_SECONDS: u64 = 86_400;
+/// Reasons for which they fail that are told in that time: no more than these change places by themselves.
+pub const BACKUP_FAILS_REASONS_MAX: usize = 8;
 /// Checks that an entry and its alert name; the scan has all findings.
 pub const FINDINGS_TOLD_MAX: usize = 5;
 /// Days whose sizes are kept: a quarter shows how things grow.

@@ -157,9 +157,8 @@ impl Drill<'_> {
 
     async fn recovery(&mut self) -> Result<(), Failure> {
         self.reach.ask("ban.lift", self.ban()).await?;
-        self.banned = false;
-        let banned = self.is_banned().await?;
-        self.expect(Phase::Recovery, "the ban is lifted", !banned, "the list of bans has it still");
+        self.banned = self.is_banned().await?;
+        self.expect(Phase::Recovery, "the ban is lifted", !self.banned, "the list of bans has it still");
         let status = self.reach.ask("status", json!({})).await?;
         self.expect(Phase::Recovery, "the store takes entries", status["store_writable"] == true, "it does not");
         Ok(())

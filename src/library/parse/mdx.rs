@@ -4,6 +4,7 @@
 //! two tabs could not tell which is for iOS), and the commands of a `cmd` become a fence.
 
 use std::collections::BTreeSet;
+use std::iter::Peekable;
 use std::ops::Range;
 
 use super::jsx::{self, Kind, Tag};
@@ -26,9 +27,11 @@ pub(super) struct Plain {
 
 pub(super) fn strip(source: &str) -> Plain {
     let mut stripper = Stripper {
-        closed: names_closed(source),
-        waste_left: source.len().saturating_mul(JSX_WASTE_RATIO_MAX).max(1 << 20),
-        shown_left: source.len().saturating_mul(JSX_SHOWN_RATIO_MAX),
+        budget: Budget {
+            closed: names_closed(source),
+            waste_left: source.len().saturating_mul(JSX_WASTE_RATIO_MAX).max(1 << 20),
+            shown_left: source.len().saturating_mul(JSX_SHOWN_RATIO_MAX),
+        },
         out: Plain { markdown: String::with_capacity(source.len()), ..Plain::default() },
         frames: Vec::new(),
         dropped: false,
@@ -48,7 +51,7 @@ pub(super) fn strip(source: &str) -> Plain {
             }
         }
     }
-    if stripper.waste_left == 0 {
+    if stripper.budget.waste_left == 0 {
         stripper.out.warning =
             Some("some JSX left in place: expected tags that end, found too many that do not; close them".to_owned());
     }
@@ -88,11 +91,22 @@ struct Frame {
     extra: Option<usize>,
 }
 
-struct Stripper<'a> {
+/// What a whole file may cost and show.
+struct Budget<'a> {
     closed: BTreeSet<&'a str>,
     waste_left: usize,
     /// Bytes that tags may still show instead of themselves.
     shown_left: usize,
+}
+
+impl Budget<'_> {
+    fn count<T>(&mut self, found: jsx::Found<T>) -> Option<T> {
+        found.map_err(|wasted| self.waste_left = self.waste_left.saturating_sub(wasted)).ok()
+    }
+}
+
+struct Stripper<'a> {
+    budget: Budget<'a>,
     out: Plain,
     frames: Vec<Frame>,
     /// Whether the last line was removed, so that blank lines do not pile up.
@@ -103,12 +117,10 @@ struct Stripper<'a> {
 
 impl Stripper<'_> {
     fn prose(&mut self, text: &str) {
-        let edits = self.edits(text);
-        self.out.is_mdx |= edits.iter().any(|it| it.indent < 4);
-        if !self.out.is_mdx && self.out.indented.is_none() {
-            self.out.indented = edits.first().map(|it| self.at + it.range.start);
-        }
-        let mut edits = edits.into_iter().peekable();
+        let mut edits = Edits::of(text, line_starts(text));
+        // One ahead and no more: a large file may be nothing but tags.
+        let mut ahead = edits.next(&mut self.budget);
+        let first = ahead.as_ref().map(|it| self.at + it.range.start);
         let (mut at, mut line_end) = (0, 0);
         while at < text.len() {
             let mut line = String::new();
@@ -120,11 +132,13 @@ impl Stripper<'_> {
                 if line_end <= at {
                     line_end = text.get(at..).and_then(|it| it.find('\n')).map_or(text.len(), |it| at + it + 1);
                 }
-                let Some(edit) = edits.next_if(|it| it.range.start < line_end) else {
+                let Some(edit) = ahead.take_if(|it| it.range.start < line_end) else {
                     line.push_str(text.get(at..line_end).unwrap_or_default());
                     at = line_end;
                     break;
                 };
+                ahead = edits.next(&mut self.budget);
+                self.out.is_mdx |= edit.indent < 4;
                 let before = text.get(at..edit.range.start).unwrap_or_default();
                 line.push_str(before);
                 has_text |= !before.trim_start().is_empty();
@@ -156,6 +170,9 @@ impl Stripper<'_> {
             let offset = self.out.markdown.len();
             self.out.ids.extend(ids.into_iter().map(|id| (offset, id)));
             self.line(&line, touched);
+        }
+        if !self.out.is_mdx && self.out.indented.is_none() {
+            self.out.indented = first;
         }
     }
 
@@ -195,74 +212,86 @@ impl Stripper<'_> {
             self.frames.truncate(at);
         }
     }
+}
 
-    /// What to remove from a text without fences.
-    fn edits(&mut self, text: &str) -> Vec<Edit> {
-        let ticks = Ticks::of(text);
-        let mut edits: Vec<Edit> = Vec::new();
+/// What to remove from a text without fences, from its start on, found one by one.
+struct Edits<'t, L: Iterator> {
+    text: &'t str,
+    ticks: Ticks,
+    at: usize,
+    /// A statement starts a block: after a blank line, or after another one.
+    statement_at: usize,
+    lines: Peekable<L>,
+    line: (usize, usize),
+}
+
+impl<'t, L: Iterator<Item = (usize, usize)>> Edits<'t, L> {
+    /// `lines` are those of [`line_starts`].
+    fn of(text: &'t str, lines: L) -> Self {
+        Self { text, ticks: Ticks::of(text), at: 0, statement_at: 0, lines: lines.peekable(), line: (0, 0) }
+    }
+
+    fn next(&mut self, budget: &mut Budget<'_>) -> Option<Edit> {
+        let text = self.text;
         let bytes = text.as_bytes();
-        let mut at = 0;
-        // A statement starts a block: after a blank line, or after another one.
-        let mut statement_at = 0;
-        let mut lines = line_starts(text).peekable();
-        let mut line = (0, 0);
-        while let Some(&byte) = bytes.get(at) {
-            while let Some(next) = lines.next_if(|(start, _)| *start <= at) {
-                line = next;
+        while let Some(&byte) = bytes.get(self.at) {
+            let at = self.at;
+            while let Some(next) = self.lines.next_if(|(start, _)| *start <= at) {
+                self.line = next;
             }
+            let line = self.line;
             let indent = line.1 - line.0;
             let rest = text.get(at..).unwrap_or_default();
             let mut next = at + 1;
+            let mut found = None;
             match byte {
-                b'i' | b'e' if at == statement_at && self.waste_left > 0 => {
-                    if let Some(len) = self.count(jsx::statement(rest)) {
+                b'i' | b'e' if at == self.statement_at && budget.waste_left > 0 => {
+                    if let Some(len) = budget.count(jsx::statement(rest)) {
                         next = at + len;
-                        statement_at = next;
-                        edits.push(Edit { range: at..next, indent, kind: EditKind::Drop });
+                        self.statement_at = next;
+                        found = Some(EditKind::Drop);
                     }
                 }
-                b'\n' if rest.starts_with("\n\n") => statement_at = at + 2,
-                b'\n' if at == statement_at => statement_at = next,
+                b'\n' if rest.starts_with("\n\n") => self.statement_at = at + 2,
+                b'\n' if at == self.statement_at => self.statement_at = next,
                 b'\\' => next += usize::from(bytes.get(next).is_some_and(u8::is_ascii_punctuation)),
                 b'`' => {
-                    next = ticks.after_code(at, rest.bytes().take_while(|it| *it == b'`').count());
+                    next = self.ticks.after_code(at, rest.bytes().take_while(|it| *it == b'`').count());
                 }
-                b'{' if rest.starts_with("{/*") && self.waste_left > 0 => {
-                    if let Some((len, inside)) = self.count(jsx::comment(rest)) {
+                b'{' if rest.starts_with("{/*") && budget.waste_left > 0 => {
+                    if let Some((len, inside)) = budget.count(jsx::comment(rest)) {
                         next = at + len;
                         let is_id = !inside.is_empty() && !inside.contains(char::is_whitespace) && inside.len() < 256;
-                        let kind = if is_id { EditKind::Id(inside.to_owned()) } else { EditKind::Drop };
-                        edits.push(Edit { range: at..next, indent, kind });
+                        found = Some(if is_id { EditKind::Id(inside.to_owned()) } else { EditKind::Drop });
                     }
                 }
                 b'<' if rest.starts_with("<!--") => {
                     next = rest.find("-->").map_or(text.len(), |it| at + it + 3);
                 }
-                b'<' if self.waste_left > 0 => {
-                    if let Some(tag) = self.count(Tag::read(rest)) {
+                b'<' if budget.waste_left > 0 => {
+                    if let Some(tag) = budget.count(Tag::read(rest)) {
                         // What is never closed and stands in a line, or is all capitals, is a placeholder.
                         let is_tag = tag.kind != Kind::Open
-                            || self.closed.contains(tag.name)
+                            || budget.closed.contains(tag.name)
                             || (line.1 == at && is_component(tag.name) && ends_line(text, at + tag.len));
                         if is_tag {
                             next = at + tag.len;
-                            let kind = kind_of(text, line, at, &tag, self.shown_left);
+                            let kind = kind_of(text, line, at, &tag, budget.shown_left);
                             if let EditKind::Replace(shown) = &kind {
-                                self.shown_left -= shown.len();
+                                budget.shown_left -= shown.len();
                             }
-                            edits.push(Edit { range: at..next, indent, kind });
+                            found = Some(kind);
                         }
                     }
                 }
                 _ => {}
             }
-            at = next;
+            self.at = next;
+            if let Some(kind) = found {
+                return Some(Edit { range: at..next, indent, kind });
+            }
         }
-        edits
-    }
-
-    fn count<T>(&mut self, found: jsx::Found<T>) -> Option<T> {
-        found.map_err(|wasted| self.waste_left = self.waste_left.saturating_sub(wasted)).ok()
+        None
     }
 }
 

@@ -1,7 +1,6 @@
 //! A crawl: from page to page within a site, politely, into the folder of its mirror.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -10,7 +9,7 @@ use url::Url;
 use super::pace::Pace;
 use super::robots::Robots;
 use super::state::{self, Crawl, Folder, Page, State};
-use super::{Asked, Fetch, Got, Site, WebError, name};
+use super::{Asked, Fetch, Got, Kept, Site, WebError, name};
 use crate::base::bound;
 use crate::base::bound::web as limits;
 use crate::base::clock::Clock;
@@ -27,15 +26,15 @@ pub(in crate::library) struct Outcome {
 /// pages known, and the page.
 pub(in crate::library) async fn mirror(
     site: &Site,
-    folder: &Path,
+    kept: Kept<'_>,
     fetch: &dyn Fetch,
     clock: &dyn Clock,
     pace: &Mutex<Pace>,
     cancel: &CancellationToken,
     progress: &(dyn Fn(usize, usize, String) + Sync),
 ) -> Result<Outcome, WebError> {
-    let folder = Folder::open(folder)?;
-    let state = folder.state(site)?;
+    let folder = Folder::open(kept.folder)?;
+    let state = folder.state(site, kept.known)?;
     let mut mirror = Mirror {
         site,
         folder,
@@ -116,6 +115,9 @@ impl Mirror<'_> {
         if let Err(error) = ended {
             self.save(&mut crawl)?;
             return Err(error);
+        }
+        if let Some(lost) = self.state.lost.take() {
+            self.fail(self.site.start.clone(), lost);
         }
         self.end(&crawl)?;
         Ok(std::mem::take(&mut self.outcome))

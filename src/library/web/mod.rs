@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::base::bound::web as limits;
-use state::Folder;
+use state::{Folder, Known};
 
 /// What an operator allows of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,14 +142,15 @@ pub trait Fetch: Send + Sync {
 }
 
 /// URLs by the files that their pages are kept in, below the folder of a mirror.
-pub(super) fn addresses(folder: &Path) -> HashMap<String, String> {
-    match Folder::open(folder).and_then(|folder| folder.addresses()) {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, mirror = %folder.display(), "the URLs of a mirror's pages cannot be read");
-            HashMap::new()
-        }
-    }
+pub(super) fn addresses(folder: &Path) -> io::Result<HashMap<String, String>> {
+    Folder::open(folder)?.addresses()
+}
+
+/// Where a mirror is kept.
+pub(super) struct Kept<'a> {
+    pub(super) folder: &'a Path,
+    /// The pages that there are, should the mirror itself not know them any more.
+    pub(super) known: &'a Known<'a>,
 }
 
 /// What an address of a page on the web, as it is asked for, may be kept as: the URLs that it can mean, and files below a

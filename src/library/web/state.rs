@@ -25,6 +25,9 @@ pub(super) struct State {
     /// What the operator allowed of the site then.
     #[serde(default)]
     site: Option<Site>,
+    /// Why what was known before could not be read, until a crawl came to its end and said so.
+    #[serde(default)]
+    pub(super) lost: Option<String>,
     /// What the pages take here, about.
     #[serde(skip)]
     bytes: usize,
@@ -117,6 +120,9 @@ impl Crawl {
     }
 }
 
+/// URLs by the files that their pages are kept in, as somebody else has them.
+pub(super) type Known<'a> = dyn Fn() -> HashMap<String, String> + Sync + 'a;
+
 /// The folder of a mirror.
 #[derive(Clone, Debug)]
 pub(super) struct Folder(PathBuf);
@@ -127,15 +133,21 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
-    /// What is remembered; nothing where the file is not there or is not ours: then all is fetched again. What is of
-    /// another site is deleted: an `add` that was interrupted may have left it under this name.
-    pub(super) fn state(&self, site: &Site) -> io::Result<State> {
+    /// What is remembered; where the file is not there or cannot be read, the pages that `known` still has by their
+    /// files, and all is fetched again: one that cannot be had just then stays, under its URL. What is of another site is
+    /// deleted: an `add` that was interrupted may have left it under this name.
+    pub(super) fn state(&self, site: &Site, known: &Known<'_>) -> io::Result<State> {
         let mut state = self.read().unwrap_or_else(|error| {
+            let mut lost = None;
             if error.kind() != io::ErrorKind::NotFound {
                 let mirror = self.0.display();
                 tracing::warn!(%error, %mirror, "what is known of a web site cannot be read: all its pages are asked for");
+                lost = Some(format!("what was known of the site could not be read ({error}): all of it was asked for again"));
             }
-            State::default()
+            // Their links are not known.
+            let page = |file| Page { file, is_cut: true, ..Page::default() };
+            let pages = known().into_iter().map(|(file, url)| (url, page(file))).collect();
+            State { pages, lost, ..State::default() }
         });
         if state.site.as_ref().is_some_and(|known| !known.is_like(site)) {
             state = State::default();
@@ -223,6 +235,10 @@ mod tests {
         Site { start: "https://docs.example/docs/".into(), ..Site::default() }.checked().unwrap()
     }
 
+    fn nothing() -> HashMap<String, String> {
+        HashMap::new()
+    }
+
     fn page(file: &str) -> Page {
         Page { file: file.into(), ..Page::default() }
     }
@@ -232,15 +248,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::open(&directory.path().join("site")).unwrap();
         let fresh = State { site: Some(site()), ..State::default() };
-        assert_eq!(folder.state(&site()).unwrap(), fresh);
+        assert_eq!(folder.state(&site(), &nothing).unwrap(), fresh);
         folder.write("a/b.html", b"x").unwrap();
-        let mut state = folder.state(&site()).unwrap();
+        let mut state = folder.state(&site(), &nothing).unwrap();
         for (url, file) in [("u1", "a/b.html"), ("u2", "gone.html"), ("u3", "../../etc/passwd")] {
             state.put(url.to_owned(), page(file));
         }
         state.crawl = Some(Crawl { queue: VecDeque::from([("u9".to_owned(), 2)]), ..Crawl::default() });
         folder.save(&state).unwrap();
-        let state = folder.state(&site()).unwrap();
+        let state = folder.state(&site(), &nothing).unwrap();
         assert_eq!(state.pages.keys().collect::<Vec<_>>(), ["u1"]);
         assert_eq!(state.bytes, page("a/b.html").weight("u1"));
         assert_eq!(state.crawl.unwrap().queue.len(), 1);
@@ -248,7 +264,8 @@ mod tests {
         folder.remove("a/b.html").unwrap();
         folder.remove("a/b.html").unwrap();
         fs::write(directory.path().join("site").join(FILE), "{").unwrap();
-        assert_eq!(folder.state(&site()).unwrap(), fresh);
+        let damaged = folder.state(&site(), &nothing).unwrap();
+        assert!(damaged.lost.is_some() && damaged.pages.is_empty() && damaged.crawl.is_none());
     }
 
     #[test]
@@ -256,13 +273,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::open(directory.path()).unwrap();
         folder.write("docs/a.html", b"x").unwrap();
-        let mut state = folder.state(&site()).unwrap();
+        let mut state = folder.state(&site(), &nothing).unwrap();
         state.put("u1".to_owned(), page("docs/a.html"));
         folder.save(&state).unwrap();
         let more_often = Site { refresh_hours: 1, pages_max: 7, ..site() };
-        assert_eq!(folder.state(&more_often).unwrap().pages.len(), 1);
+        assert_eq!(folder.state(&more_often, &nothing).unwrap().pages.len(), 1);
         let other = Site { prefix: "/docs/b/".into(), start: "https://docs.example/docs/b/".into(), ..site() };
-        assert!(folder.state(&other).unwrap().pages.is_empty());
+        assert!(folder.state(&other, &nothing).unwrap().pages.is_empty());
         assert!(!directory.path().join("docs").exists());
     }
 
@@ -273,7 +290,7 @@ mod tests {
         for file in ["a/kept.html", "a/old.html", "b/c/old.html", ".draft"] {
             folder.write(file, b"x").unwrap();
         }
-        let mut state = folder.state(&site()).unwrap();
+        let mut state = folder.state(&site(), &nothing).unwrap();
         state.put("u1".to_owned(), page("a/kept.html"));
         folder.save(&state).unwrap();
         folder.sweep(&state).unwrap();

@@ -98,6 +98,8 @@ struct World {
     pace: Mutex<Pace>,
     site: Site,
     directory: tempfile::TempDir,
+    /// What the store has of it.
+    known: Mutex<HashMap<String, String>>,
 }
 
 impl World {
@@ -117,12 +119,14 @@ impl World {
         server.put("/docs/a", "1", "<a href=c>c</a>");
         server.put("/docs/b", "1", "b");
         server.put("/docs/c", "1", "c");
-        Self { server, pace: Mutex::default(), site, directory: tempfile::tempdir().unwrap() }
+        let directory = tempfile::tempdir().unwrap();
+        Self { server, pace: Mutex::default(), site, directory, known: Mutex::default() }
     }
 
     async fn mirror(&self, cancel: &CancellationToken) -> Result<Outcome, WebError> {
         let clock = &self.server.clock;
-        mirror(&self.site, self.directory.path(), &self.server, clock, &self.pace, cancel, &|_, _, _| {}).await
+        let kept = Kept { folder: self.directory.path(), known: &|| self.known.lock().unwrap().clone() };
+        mirror(&self.site, kept, &self.server, clock, &self.pace, cancel, &|_, _, _| {}).await
     }
 
     async fn sync(&self) -> Outcome {
@@ -378,4 +382,27 @@ fn a_start_is_checked() {
     }
     let prefixed = Site { start: "https://docs.example/a/".into(), prefix: "/b/".into(), ..Site::default() };
     prefixed.checked().unwrap_err();
+}
+
+/// The page that was down just then was deleted, and its document with it; nothing but the log said why.
+#[tokio::test]
+async fn a_mirror_that_forgot_its_pages_keeps_those_that_the_store_knows_and_says_so_once() {
+    let world = World::new();
+    world.sync().await;
+    let files = world.files();
+    let state = world.directory.path().join(".state.json");
+    let known = addresses(world.directory.path()).unwrap();
+    world.server.asked();
+    std::fs::write(&state, "{").unwrap();
+    addresses(world.directory.path()).unwrap_err();
+    *world.known.lock().unwrap() = known.clone();
+    world.server.status("/docs/a", 0);
+    let outcome = world.sync().await;
+    let told: Vec<&str> = outcome.failed.iter().map(|(url, _)| url.as_str()).collect();
+    assert_eq!(told, ["https://docs.example/docs/a", "https://docs.example/docs/"]);
+    assert!(outcome.failed[1].1.starts_with("what was known of the site could not be read"), "{outcome:?}");
+    assert_eq!((world.files(), addresses(world.directory.path()).unwrap()), (files.clone(), known));
+    world.server.put("/docs/a", "1", "<a href=c>c</a>");
+    assert_eq!(world.sync().await, Outcome::default(), "once");
+    assert_eq!(world.files(), files);
 }

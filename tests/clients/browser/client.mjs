@@ -3,6 +3,7 @@
 // console, and axe may find nothing. Usage: node client.mjs PATH_OF_SEKISHO PATH_OF_CHROMIUM [FOLDER_FOR_SCREENSHOTS]
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,6 +76,30 @@ const address = await new Promise((resolve, reject) => {
 });
 const origin = new URL(address).origin;
 const token = readFileSync(join(data, 'http-token'), 'utf8').trim();
+
+// Somebody logs in to a connector, whose issuer lets everybody in.
+const tokens = createServer((request, response) => {
+  response.writeHead(request.url === '/token' ? 200 : 404, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ access_token: 'a-token-of-the-aviary', token_type: 'Bearer', expires_in: 3600, refresh_token: 'another-of-the-aviary' }));
+});
+await new Promise((resolve) => { tokens.listen(0, '127.0.0.1', resolve); });
+const aviary = `http://127.0.0.1:${tokens.address().port}`;
+const birds = join(folder, 'birds.json');
+writeFileSync(birds, JSON.stringify({ openapi: '3.1.0', info: { title: 'Aviary', version: '1' }, paths: paths('All birds', '/birds') }));
+sekisho(['connector', 'add', 'aviary', birds, '--base-url', aviary, '--loopback-http', '--yes']);
+sekisho(['connector', 'bind', 'aviary', '--as', 'oauth', '--client', 'sekisho', '--authorize-url', `${aviary}/authorize`, '--token-url', `${aviary}/token`]);
+const login = spawn(binary, ['--data-dir', data, 'connector', 'login', 'aviary'], { env: environment, stdio: ['pipe', 'ignore', 'pipe'] });
+await new Promise((resolve, reject) => {
+  let told = '';
+  login.stderr.setEncoding('utf8').on('data', (text) => {
+    told += text;
+    const match = told.match(/^(http\S+)$/m);
+    if (!match || login.asked) return;
+    login.asked = new URL(match[1]).searchParams;
+    fetch(`${login.asked.get('redirect_uri')}?code=of-this-login&state=${encodeURIComponent(login.asked.get('state'))}`).catch(reject);
+  });
+  login.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`nobody was logged in: ${told}`))));
+});
 
 /** A call of an agent, so that there is something to see. */
 async function call(name, args) {
@@ -159,7 +184,7 @@ async function tabTo(page, is, argument) {
   throw new Error('Tab does not lead there');
 }
 
-const places = ['', 'live', 'sessions', 'bans', 'audit', 'libraries?q=camera', 'connectors', 'connectors?name=zoo', 'credentials', 'accounts', 'policy?principal=role:reader&action=search_documents&resource=library:notes', 'configuration', 'configuration?only=changed', 'backups'];
+const places = ['', 'live', 'sessions', 'bans', 'audit', 'libraries?q=camera', 'connectors', 'connectors?name=zoo', 'connectors?name=aviary', 'credentials', 'accounts', 'policy?principal=role:reader&action=search_documents&resource=library:notes', 'configuration', 'configuration?only=changed', 'backups'];
 const named = (place) => place.replace(/[^a-z]+/g, '-') || 'overview';
 const said = async (page) => (await page.locator('.said').textContent()).trim();
 const page = await open();
@@ -276,6 +301,15 @@ await check('a connector\'s change is shown whole, its suspicious words are take
   await page.click('#approve button');
   must((await said(page)).includes('in force'), await said(page));
   must((await page.locator('#change').count()) === 0, 'it still waits');
+});
+
+await check('who is logged in to a connector is shown, and since when, and no token is', async () => {
+  await page.goto(`${origin}/ui/connectors?name=aviary`);
+  const logins = page.locator('section', { has: page.locator('h2', { hasText: 'Logins' }) });
+  must((await logins.locator('tbody tr').count()) === 1, 'nobody is logged in');
+  must((await logins.locator('.tag.good').textContent()) === 'logged in', await logins.textContent());
+  must(!(await page.content()).includes('of-the-aviary'), 'a token is shown');
+  await looked(page, 'wide-logged-in');
 });
 
 await check('events come as they are written', async () => {
@@ -421,6 +455,13 @@ for (const place of places) {
   });
 }
 
+await check('a login that is over is shown no more', async () => {
+  sekisho(['connector', 'logout', 'aviary']);
+  await page.goto(`${origin}/ui/connectors?name=aviary`);
+  must((await page.locator('.tag.good', { hasText: 'ログイン' }).count()) === 0, 'it is shown');
+  await looked(page, 'dark-logged-out');
+});
+
 await check('without scripts everything but what comes by itself works', async () => {
   const plain = await open({ javaScriptEnabled: false });
   await logIn(plain, 'admin');
@@ -460,6 +501,7 @@ await check('no error, no request to elsewhere, nothing against the policy', asy
 });
 
 await browser.close();
+tokens.close();
 server.kill('SIGTERM');
 await new Promise((resolve) => { server.on('exit', resolve); });
 rmSync(folder, { recursive: true });
