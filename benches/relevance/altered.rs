@@ -47,15 +47,19 @@ impl Words {
         Some([&parts[..at], &[joined.as_str()], &parts[at + 2..]].concat().join(" "))
     }
 
+    /// The two words of the documents that a long word of theirs is made of.
+    fn cut<'a>(&self, word: &'a str) -> Option<(&'a str, &'a str)> {
+        let plain = word.bytes().all(|it| it.is_ascii_alphabetic());
+        if !plain || word.len() < TORN_CHARS_MIN || !self.has(word) {
+            return None;
+        }
+        let mut places = PIECE_CHARS_MIN..=word.len() - PIECE_CHARS_MIN;
+        places.find_map(|at| Some(word.split_at(at)).filter(|(a, b)| self.has(a) && self.has(b)))
+    }
+
     /// The first long word that is made of two others, as these two.
     pub(crate) fn torn(&self, text: &str) -> Option<String> {
-        let cut = |word: &str| {
-            let fits =
-                word.len() >= TORN_CHARS_MIN && word.bytes().all(|it| it.is_ascii_alphabetic()) && self.has(word);
-            let mut at = PIECE_CHARS_MIN..word.len().saturating_sub(PIECE_CHARS_MIN - 1);
-            fits.then(|| at.find_map(|at| Some(word.split_at(at)).filter(|(a, b)| self.has(a) && self.has(b))))?
-        };
-        let (word, (a, b)) = text.split(' ').find_map(|word| Some((word, cut(word)?)))?;
+        let (word, (a, b)) = text.split(' ').find_map(|word| Some((word, self.cut(word)?)))?;
         Some(text.replacen(word, &format!("{a} {b}"), 1))
     }
 }

@@ -12,12 +12,6 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::backup_file::{Header, Reading, Temporary, check, preamble, with_suffix};
 use super::{Custody, CustodyError};
-<<<<<<< HEAD
-use crate::audit::entry::Outcome;
-=======
-use crate::audit::verify::{Against, Sound, Verdict, verify};
-use crate::base::bound;
->>>>>>> hb
 use crate::base::clock::Timestamp;
 use crate::base::id::{hex, random_bytes};
 use crate::config;

@@ -1,18 +1,13 @@
 //! Where documents of web sites are from: the URLs of documents, and the document of a URL.
 
-<<<<<<< HEAD
-use super::ask::document;
-use super::record::DocumentRecord;
-use super::{Libraries, LibraryError, library, web};
-=======
 use std::collections::HashMap;
 
+use super::ask::document;
 use super::record::{self, DocumentRecord};
-use super::{Libraries, LibraryError, document, library, web};
+use super::{Libraries, LibraryError, library, web};
 use crate::base::bound;
 use crate::store::after_prefix;
 use crate::store::table::Table;
->>>>>>> hb
 
 impl Libraries {
     /// The URLs of documents that are named by library and path; `None` for those that have none, or are gone.

@@ -89,9 +89,6 @@ impl Libraries {
         let folder = self.mirror_of(name)?;
         let fetch = self.way.get().map(Arc::clone).ok_or(WebError::NoWay)?;
         let told = |done, total, path| progress(SyncProgress { done, total, path });
-<<<<<<< HEAD
-        let outcome = web::crawl::mirror(&site, &folder, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
-=======
         let known = || {
             self.known_urls(name).unwrap_or_else(|error| {
                 tracing::warn!(%error, library = name, "the URLs of its documents cannot be read");
@@ -99,8 +96,7 @@ impl Libraries {
             })
         };
         let kept = Kept { folder: &folder, known: &known };
-        let outcome = web::mirror(&site, kept, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
->>>>>>> hb
+        let outcome = web::crawl::mirror(&site, kept, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
         // It may have taken hours to fail.
         self.has_tried(name);
         Ok(outcome?.failed)

@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_mark_says_which_rules_apply() {
-        let marked = |code: &str, text: &str| format!("{}{text}", Tongue::of_code(code).unwrap().mark());
+        let marked =
+            |code: &str, text: &str| format!("{}{text}", Tongue::all().find(|it| it.code() == code).unwrap().mark());
         check(Analyzer::default(), &marked("de", "Häuser Berechtigungen p53"), "haus berecht p53");
         check(Analyzer::default(), &marked("ru", "разрешения приложение"), "разрешен приложен");
         check(Analyzer::default(), &marked("en", "Permissions"), "permiss");

@@ -53,10 +53,6 @@ impl Tongue {
         (0..).map(Self).take(TONGUES.len())
     }
 
-    pub(super) fn of_code(code: &str) -> Option<Self> {
-        Self::all().find(|it| it.code() == code)
-    }
-
     fn row(self) -> (&'static str, Language, &'static str) {
         TONGUES.get(usize::from(self.0)).copied().unwrap_or(("en", Language::English, ""))
     }
@@ -162,7 +158,6 @@ mod tests {
     fn marks_come_off_and_nothing_else_does() {
         for tongue in Tongue::all() {
             assert_eq!(unmarked(&format!("{}a b", tongue.mark())), (tongue, "a b"));
-            assert_eq!(Tongue::of_code(tongue.code()), Some(tongue));
         }
         assert_eq!(unmarked("a"), (ENGLISH, "a"));
         assert_eq!(unmarked(""), (ENGLISH, ""));

@@ -56,7 +56,7 @@ struct Statistics<'a> {
 
 impl Bm25StatisticsProvider for Statistics<'_> {
     fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
-        self.scope.page_tokens(self.page)
+        self.scope.tokens(self.page)
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {

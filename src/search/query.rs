@@ -362,9 +362,9 @@ impl Tree<'_> {
         known: &[Vec<(String, Places)>],
     ) -> tantivy::Result<()> {
         let phrases = if self.has(Choice::Neighbours) { 2 } else { 0 };
+        let choices = self.ground.choices;
         let clues = reading.clues.iter().zip(known);
-        let pairs =
-            clues.clone().zip(clues.skip(1)).filter(|((a, _), (b, _))| are_neighbours(a, b, self.ground.choices));
+        let pairs = clues.clone().zip(clues.skip(1)).filter(|((a, _), (b, _))| are_neighbours(a, b, choices));
         for ((a, a_known), (b, b_known)) in pairs.take(QUERY_PHRASES_MAX) {
             let word = format!("{} {}", a.surface, b.surface);
             // A phrase matches nothing that its terms do not match: it stands among them and widens nothing.

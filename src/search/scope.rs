@@ -3,7 +3,7 @@
 //! Libraries share one index. Were words counted over all of it, then whoever may see one library could tell from scores,
 //! and from what counts as misspelt, which words the others hold; and a misspelling that one library has would be
 //! mended in none. Where all libraries are asked, tantivy's own counts serve. Else the postings of each word are walked
-//! once, which costs about as much as the search itself.
+//! once, and the lengths of the passages, which costs about as much as the search itself.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,11 +22,11 @@ pub(super) struct Scope<'a> {
     searcher: &'a Searcher,
     /// By segment, which keys may be seen: sorted, disjoint ranges of ordinals. `None`: all there are.
     seen: Option<Vec<(StrColumn, Vec<Range<u64>>)>>,
-    /// Passages of these libraries, and of all.
-    passages: (u64, u64),
-    /// Documents of these libraries, and of all.
-    documents: (u64, u64),
+    passages: u64,
+    documents: u64,
+    /// Passages that have a term, and words of a field.
     counted: RefCell<HashMap<Term, u64>>,
+    tokens: RefCell<HashMap<Field, u64>>,
 }
 
 impl<'a> Scope<'a> {
@@ -35,21 +35,20 @@ impl<'a> Scope<'a> {
         libraries.sort_unstable();
         libraries.dedup();
         let scopes: Vec<String> = libraries.iter().map(|it| key_term(it, "")).collect();
-        let (mut passages, mut documents) = ((0, 0), (0, 0));
+        let (mut passages, mut all, mut documents) = (0, 0, 0);
         for library in libraries {
-            passages.0 += searcher.doc_freq(&Term::from_field_text(fields.library, library))?;
+            passages += searcher.doc_freq(&Term::from_field_text(fields.library, library))?;
         }
         let mut seen = Vec::new();
         for segment in searcher.segment_readers() {
             let keys = keys(segment)?;
             let ranges = ranges(&keys, &scopes)?;
-            passages.1 += u64::from(segment.max_doc());
-            documents.0 += ranges.iter().map(|it| it.end - it.start).sum::<u64>();
-            documents.1 += keys.num_terms() as u64;
+            all += u64::from(segment.max_doc());
+            documents += ranges.iter().map(|it| it.end - it.start).sum::<u64>();
             seen.push((keys, ranges));
         }
-        let seen = Some(seen).filter(|_| passages.0 < passages.1);
-        Ok(Self { searcher, seen, passages, documents, counted: RefCell::default() })
+        let seen = Some(seen).filter(|_| passages < all);
+        Ok(Self { searcher, seen, passages, documents, counted: RefCell::default(), tokens: RefCell::default() })
     }
 
     /// Passages that have a term.
@@ -75,23 +74,37 @@ impl<'a> Scope<'a> {
 
     /// Passages of these libraries.
     pub(super) fn passages(&self) -> u64 {
-        self.passages.0
+        self.passages
     }
 
     /// Documents of these libraries; one that was replaced counts until its segment is merged.
     pub(super) fn documents(&self) -> u64 {
-        self.documents.0
+        self.documents
     }
 
-    /// Words of a field in whole documents: as many for each document as there are in all libraries.
-    pub(super) fn page_tokens(&self, page: Field) -> tantivy::Result<u64> {
-        Ok(share(self.searcher.total_num_tokens(page)?, self.documents))
+    /// Words that a field has in these passages, as exactly as lengths are stored.
+    pub(super) fn tokens(&self, field: Field) -> tantivy::Result<u64> {
+        let Some(seen) = &self.seen else { return self.searcher.total_num_tokens(field) };
+        if let Some(known) = self.tokens.borrow().get(&field) {
+            return Ok(*known);
+        }
+        let mut tokens = 0;
+        for (segment, (keys, ranges)) in self.searcher.segment_readers().iter().zip(seen) {
+            let lengths = segment.get_fieldnorms_reader(field)?;
+            for document in segment.doc_ids_alive() {
+                if is_within(ranges, keys.ords().first(document).unwrap_or(u64::MAX)) {
+                    tokens += u64::from(lengths.fieldnorm(document));
+                }
+            }
+        }
+        self.tokens.borrow_mut().insert(field, tokens);
+        Ok(tokens)
     }
 }
 
 impl Bm25StatisticsProvider for Scope<'_> {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        Ok(share(self.searcher.total_num_tokens(field)?, self.passages))
+        self.tokens(field)
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
@@ -107,11 +120,6 @@ impl fmt::Debug for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").field("passages", &self.passages).finish_non_exhaustive()
     }
-}
-
-/// The part of `whole` that `(some, all)` make.
-fn share(whole: u64, (some, all): (u64, u64)) -> u64 {
-    u64::try_from(u128::from(whole) * u128::from(some) / u128::from(all.max(1))).unwrap_or(whole)
 }
 
 /// The column of a segment that says which document a passage is of.

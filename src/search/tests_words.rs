@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::search::tests::{asking, passage, places, put, search, search_in};
-use crate::search::{Found, How, Index, Request, Synonyms};
+use crate::search::{DocumentKey, Found, How, Index, Request, Synonyms};
 
 /// Each document has one passage.
 fn index(documents: &[(&str, &str, &str)]) -> Index {
@@ -211,6 +211,47 @@ fn an_explanation_adds_up_to_the_score() {
             let sum: f32 = hit.shares.iter().map(|it| it.score).sum();
             assert!((sum - hit.score).abs() < 0.02, "{text}: {sum} of {}", hit.score);
         }
+    }
+}
+
+/// Who may see one library is told nothing of the others, neither by scores nor by what counts as misspelt.
+#[test]
+fn other_libraries_change_nothing() {
+    let index = guides();
+    let asked = ["camra permission", "splash screen image", "notificat", "splashscreen", "fonts hook"];
+    let before: Vec<_> = asked.iter().map(|text| explained(&index, text)).collect();
+    let mut writer = index.writer().unwrap();
+    for number in 0..40 {
+        let text =
+            "Camra permission splash, notificat splashscreen. The fonts of a hook, and many other words beside it.";
+        let key = DocumentKey { library: "secret", path: &format!("{number}.md") };
+        writer.put(&key, &[], &[passage(0, "Camra", "Splash", text), passage(1, "Hook", "Fonts", text)]).unwrap();
+    }
+    writer.commit(&BTreeMap::new()).unwrap();
+    for (text, before) in asked.iter().zip(before) {
+        assert!(!before.hits.is_empty());
+        assert_eq!(explained(&index, text), before, "{text}");
+    }
+}
+
+/// However many languages there are: a document is found by its own words.
+#[test]
+fn every_language_is_looked_for() {
+    let texts = [
+        ("de.md", "Die Häuser der Straße sind nicht mit den Büchern auf dem Platz.", "Häuser"),
+        ("fr.md", "Les permissions de la caméra sont dans votre application pour que vous les ayez.", "permissions"),
+        ("es.md", "Los archivos que están en el teléfono son para la aplicación como una cosa más.", "archivos"),
+        ("it.md", "Il telefono che non è nel cassetto con gli altri della casa sono più.", "telefoni"),
+        ("nl.md", "De huizen van het dorp zijn niet op een kaart voor deze reis.", "huizen"),
+        ("sv.md", "Och husen är inte det som en bok på hyllan för att läsa av med till.", "husen"),
+        ("tr.md", "Bu evler ve bir araba için çok daha güzel olan gibi değil.", "evler"),
+        ("ru.md", "Приложение запрашивает разрешения на камеру, если это не было сделано при запуске.", "разрешения"),
+        ("el.md", "Και το σπίτι του που είναι από την πόλη με για τα παιδιά.", "σπίτι"),
+    ];
+    let documents: Vec<_> = texts.iter().map(|(path, text, _)| (*path, "Page", *text)).collect();
+    let index = index(&documents);
+    for (path, _, word) in texts {
+        check(&index, word, &[path]);
     }
 }
 
