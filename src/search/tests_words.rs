@@ -241,7 +241,7 @@ fn every_language_is_looked_for() {
         ("de.md", "Die Häuser der Straße sind nicht mit den Büchern auf dem Platz.", "Häuser"),
         ("fr.md", "Les permissions de la caméra sont dans votre application pour que vous les ayez.", "permissions"),
         ("es.md", "Los archivos que están en el teléfono son para la aplicación como una cosa más.", "archivos"),
-        ("it.md", "Il telefono che non è nel cassetto con gli altri della casa sono più.", "telefoni"),
+        ("it.md", "Il telefono che non è nel cassetto con gli altri della casa sono più.", "cassetti"),
         ("nl.md", "De huizen van het dorp zijn niet op een kaart voor deze reis.", "huizen"),
         ("sv.md", "Och husen är inte det som en bok på hyllan för att läsa av med till.", "husen"),
         ("tr.md", "Bu evler ve bir araba için çok daha güzel olan gibi değil.", "evler"),
