@@ -138,7 +138,8 @@ pub(super) fn ranges(keys: &StrColumn, scopes: &[String]) -> tantivy::Result<Vec
         if let (Bound::Included(from), Bound::Excluded(to)) =
             keys.dictionary().term_bounds_to_ord(bounds.0, bounds.1)?
         {
-            ranges.push(from..to);
+            // In a large dictionary what is behind the last key has no ordinal of its own: far more than there are keys.
+            ranges.push(from..to.min(keys.num_terms() as u64));
         }
     }
     ranges.sort_unstable_by_key(|it| it.start);
@@ -149,4 +150,40 @@ pub(super) fn ranges(keys: &StrColumn, scopes: &[String]) -> tantivy::Result<Vec
 pub(super) fn is_within(ranges: &[Range<u64>], key: u64) -> bool {
     let place = ranges.partition_point(|it| it.end <= key);
     ranges.get(place).is_some_and(|it| it.contains(&key))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::search::{DocumentKey, Index, Passage};
+
+    #[test]
+    fn documents_and_words_are_counted_also_where_there_are_many() {
+        let index = Index::in_memory().unwrap();
+        let mut writer = index.writer().unwrap();
+        for number in 0..6_000 {
+            let library = if number % 3 == 0 { "a" } else { "b" };
+            let text = format!("word {library}{}", number % 7);
+            let (title, trail) = (String::new(), Vec::new());
+            let passage = Passage { ordinal: 0, title, trail, anchor: String::new(), text };
+            let path = format!("folder/document-{number}.md");
+            writer.put(&DocumentKey { library, path: &path }, &[], &[passage]).unwrap();
+        }
+        writer.commit(&BTreeMap::new()).unwrap();
+        let (searcher, fields) = index.searcher();
+        let check = |libraries: &[&str], documents: u64| {
+            let libraries: Vec<String> = libraries.iter().map(|it| (*it).to_owned()).collect();
+            let scope = Scope::new(&searcher, fields, &libraries).unwrap();
+            assert_eq!((scope.documents(), scope.passages()), (documents, documents), "{libraries:?}");
+            assert_eq!(scope.count(&Term::from_field_text(fields.body, "word")).unwrap(), documents);
+            assert_eq!(scope.tokens(fields.body).unwrap(), 2 * documents);
+        };
+        check(&["a"], 2_000);
+        check(&["b"], 4_000);
+        check(&["a", "b"], 6_000);
+        check(&["a", "a"], 2_000);
+        check(&["none"], 0);
+    }
 }
