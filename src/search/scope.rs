@@ -138,8 +138,11 @@ pub(super) fn ranges(keys: &StrColumn, scopes: &[String]) -> tantivy::Result<Vec
         if let (Bound::Included(from), Bound::Excluded(to)) =
             keys.dictionary().term_bounds_to_ord(bounds.0, bounds.1)?
         {
-            // In a large dictionary what is behind the last key has no ordinal of its own: far more than there are keys.
-            ranges.push(from..to.min(keys.num_terms() as u64));
+            // In a large dictionary what is behind the last key has no ordinal of its own, but the largest number.
+            let end = keys.num_terms() as u64;
+            if from < to.min(end) {
+                ranges.push(from..to.min(end));
+            }
         }
     }
     ranges.sort_unstable_by_key(|it| it.start);
