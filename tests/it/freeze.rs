@@ -36,7 +36,7 @@ fn frozen_only_health_the_log_reports_and_incidents_are_served() {
     installation.json(&["incident", "open", "it", "--severity", "low"]);
     installation.json(&["incident", "list"]);
     installation.json(&["alert", "list"]);
-    installation.json(&["contain", "--principal", "token:somebody"]);
+    installation.json(&["contain", "--principal", "token:somebody", "--anyway"]);
 
     let lifted = installation.json(&["unfreeze"]);
     assert_eq!((&lifted["frozen"], &lifted["reason"]), (&json!(false), &json!("incident 1")));
