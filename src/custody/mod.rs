@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
@@ -58,6 +58,8 @@ pub struct Custody {
     backing_up: Arc<Mutex<()>>,
     /// There may be something to seal anew.
     rotated: Notify,
+    /// Whether a server has kept house once: what was due while it was down is done.
+    kept: watch::Sender<bool>,
     /// What others have in memory of what is sealed goes with the keys.
     forget: OnceLock<Forget>,
     /// Who opened the vault, in words. Held for a moment.
@@ -113,6 +115,7 @@ impl Custody {
             change: Mutex::default(),
             backing_up: Arc::default(),
             rotated: Notify::new(),
+            kept: watch::Sender::new(false),
             forget: OnceLock::new(),
             opened_by: StdMutex::default(),
             alarm: StdMutex::default(),
