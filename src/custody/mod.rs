@@ -168,7 +168,7 @@ impl Custody {
     /// Opens the vault with what was found at the start; gives where it was found.
     pub async fn unseal_at_start(self: Arc<Self>, found: Option<Found>) -> Result<Option<String>, CustodyError> {
         let Some(Found { secret, from, key_file }) = found else { return Ok(None) };
-        if let Some(key) = key_file.as_deref().and_then(key_file::derived)
+        if let Some(key) = key_file.as_deref().and_then(|path| key_file::derived(path, &secret))
             && self.vault.try_derived(&key)?
         {
             self.opened(&from);
@@ -182,9 +182,10 @@ impl Custody {
                 key_file::publish(&self.key_file)?;
             }
         }
+        let kept = secret.clone();
         let derived = self.try_key(With::Secret(secret), &from).await?;
         if let (Some(path), Some(key)) = (&key_file, &derived) {
-            key_file::keep_derived(path, key);
+            key_file::keep_derived(path, &kept, key);
         }
         Ok(Some(from))
     }
