@@ -55,7 +55,8 @@ fn a_token_that_the_database_does_not_know_is_found_by_doctor() {
 
 #[test]
 fn a_token_that_was_revoked_is_told_of_by_init_and_given_to_no_client() {
-    let installation = Installation::new();
+    let mut installation = Installation::new();
+    installation.set("HTTP_LISTEN", "127.0.0.1:3999");
     installation.json(&["token", "revoke", "quickstart"]);
     let output = installation.run(&["init"]);
     assert_eq!(output.status.code(), Some(1));
