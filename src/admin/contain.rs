@@ -1,6 +1,7 @@
 //! The operation `contain`: sessions ended, tokens revoked, bans made, a connector switched off, in one commit with the
 //! entry that says so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +13,19 @@ use super::incident::{One, refused as incident_refused};
 use super::request::{Request, answering, parse, written};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::{Audit, word};
-use crate::auth::Authenticator;
 use crate::auth::ban::{BanRecord, Target};
 use crate::auth::gate::Gate;
 use crate::auth::policy::ask::ActionGroup;
 use crate::auth::session::{Ended, SessionError, Which};
+use crate::auth::{Authenticator, account, jwt_key, token};
 use crate::base::bound;
+use crate::base::principal::ANONYMOUS;
 use crate::base::refusal::{Code, Refusal};
 use crate::connector::registry::Connectors;
 use crate::incident::{self, Phase};
 use crate::operation::{Catalog, Cx, Effect};
 use crate::schema::NotASchema;
-use crate::store::{Batch, Put};
+use crate::store::{Batch, Put, StoreError};
 
 pub(super) fn register(catalog: &Catalog, rooms: &Rooms<'_>, one: &Arc<One>) -> Result<(), NotASchema> {
     let container = Arc::new(Container {
@@ -67,6 +69,9 @@ struct Contain {
     #[serde(default)]
     #[schemars(range(min = 1, max = 5_256_000))]
     minutes: Option<u64>,
+    /// Bans a principal or a session that nobody knows here, too, such as the subject of another issuer's JWTs.
+    #[serde(default)]
+    anyway: bool,
     /// The incident whose record says so, too.
     #[serde(default)]
     incident: Option<u64>,
@@ -104,6 +109,9 @@ impl Container {
     async fn contain(&self, cx: &Cx, asked: Contain) -> Result<Contained, Refusal> {
         let by = &*cx.principal.id;
         let mut targets = targets(&asked)?;
+        if !asked.anyway {
+            self.must_be_known(&asked)?;
+        }
         let returning = asked.session.as_ref().map(|short| self.gate.sessions.returning(&short.to_ascii_lowercase()));
         for credential in returning.into_iter().flatten() {
             targets.push(Target::Credential(credential.to_string()));
@@ -156,6 +164,41 @@ impl Container {
             audit_entry,
             incident: asked.incident,
         })
+    }
+
+    /// A slip of the pen must not look as if somebody had been contained.
+    fn must_be_known(&self, asked: &Contain) -> Result<(), Refusal> {
+        let unknown = |text: String| Err(Refusal::new(Code::NotFound, text));
+        if let Some(short) = &asked.session
+            && !self.gate.sessions.has(&short.to_ascii_lowercase())
+        {
+            return unknown(format!(
+                "There is no session {short:?}, so nothing was contained; see `sekisho session list`. To ban its id all the same, add --anyway."
+            ));
+        }
+        let Some(principal) = &asked.principal else { return Ok(()) };
+        let known = self.known().map_err(Refusal::internal)?;
+        if principal == ANONYMOUS || known.contains(principal) || self.gate.sessions.has_of(principal) {
+            return Ok(());
+        }
+        let name = principal.split_once(':').map_or(principal.as_str(), |(_, name)| name);
+        let meant = ["token", "account", "jwt"].into_iter().map(|kind| format!("{kind}:{name}"));
+        let meant = meant.filter(|meant| known.contains(meant)).collect::<Vec<_>>().join(" or ");
+        let meant = if meant.is_empty() { ".".to_owned() } else { format!("; did you mean {meant}?") };
+        unknown(format!(
+            "Nobody is known here as {principal:?}: no token, no account, no session, so nothing was contained{meant} To ban it all the same, add --anyway."
+        ))
+    }
+
+    /// Whom tokens and accounts speak for, revoked and disabled ones included.
+    fn known(&self) -> Result<BTreeSet<String>, StoreError> {
+        let store = self.audit.store();
+        let (keys, jwts) = (token::all(store)?, jwt_key::remembered(store)?);
+        let accounts = account::all(store)?.into_iter();
+        let mut known: BTreeSet<String> = accounts.map(|account| format!("account:{}", account.name)).collect();
+        known.extend(keys.into_iter().map(|key| format!("token:{}", key.name)));
+        known.extend(jwts.into_iter().map(|(_, jwt)| format!("jwt:{}", jwt.subject)));
+        Ok(known)
     }
 
     fn bans(

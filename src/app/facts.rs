@@ -141,7 +141,7 @@ impl Facts {
     /// Whether the token in the file opens anything; `None` where there is none.
     fn is_token_known(&self) -> Option<bool> {
         let token = read_token(&self.places.http_token()).ok()??;
-        token::is_known(&self.store, &token).ok()
+        token::is_known(&self.store, &token, self.audit.now()).ok()
     }
 }
 

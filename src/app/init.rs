@@ -94,7 +94,7 @@ pub fn init(places: &Places, key_file: &Path, choice: Choice) -> Result<Made, Ap
         rows.push(row);
         Store::create(&database, &rows)?;
         if by_file {
-            vault::key_file::keep_derived(key_file, &vault.derived);
+            vault::key_file::keep_derived(key_file, &secret, &vault.derived);
         }
         made.database = true;
         made.recovery = Some(vault.recovery);

@@ -179,8 +179,9 @@ impl App {
         let audit = Audit::new(store.clone(), Arc::clone(&clock), Arc::clone(&vault));
         let checkpoints = config.audit.checkpoint_file.clone().unwrap_or_else(|| places.checkpoints());
         let keeper = Keeper::new(audit.clone(), &database_id, checkpoints, config.audit.checkpoint_syslog);
-        let custody = Custody::new(audit.clone(), Arc::clone(&vault), Arc::new(keeper), key_file, &config);
+        let custody = Custody::new(audit.clone(), Arc::clone(&vault), Arc::new(keeper), key_file.clone(), &config);
         let custody = Arc::new(custody.with_logs(places.logs(), config.log, log.clone()));
+        forget_left_over(places, &key_file, secret.as_ref());
         // Deriving a key takes as long as everything else together: both at once.
         let unsealing = tokio::spawn(Arc::clone(&custody).unseal_at_start(secret));
 
@@ -433,6 +434,18 @@ fn database_id(opened: &Opened) -> Result<vault::DatabaseId, AppError> {
     bytes
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or(AppError::Vault(VaultError::Damaged("the database has no id of 16 bytes")))
+}
+
+/// A key that was kept beside a key file goes with it: whoever took the secret away does not expect to leave one.
+fn forget_left_over(places: &Places, key_file: &Path, secret: Option<&Found>) {
+    let used = secret.and_then(|found| found.key_file.as_deref());
+    for path in [key_file, &places.vault_key()] {
+        if used != Some(path)
+            && let Err(error) = vault::key_file::forget_derived(path)
+        {
+            tracing::warn!(%error, "what was kept beside the vault's secret is still there");
+        }
+    }
 }
 
 /// What opens the vault, if anything is at hand. A database from before there were vaults gets one.

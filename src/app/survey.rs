@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::facts::Facts;
+use super::init::read_token;
 use crate::admin::scan::Survey;
 use crate::auth::{account, jwt_key, token};
 use crate::base::refusal::Refusal;
@@ -113,8 +114,11 @@ impl Facts {
     }
 
     fn tokens(&self) -> Result<Vec<Token>, Refusal> {
+        let of_file = read_token(&self.places.http_token()).ok().flatten();
+        let of_file = of_file.map(|of_file| token::beginning(&of_file));
         let keys = token::all(&self.store).map_err(Refusal::internal)?.into_iter().map(|record| Token {
             kind: "api_key",
+            is_of_file: of_file.as_ref() == Some(&record.prefix),
             id: record.prefix,
             name: record.name,
             role: record.role.as_str().to_owned(),
@@ -127,6 +131,7 @@ impl Facts {
         // One that was issued elsewhere is here only because it was revoked.
         let own = jwts.filter(|(_, record)| !record.subject.is_empty()).map(|(id, record)| Token {
             kind: "jwt",
+            is_of_file: false,
             id,
             name: record.subject,
             role: record.role.as_str().to_owned(),

@@ -62,6 +62,12 @@ impl App {
             let first = tokio::time::Instant::now() + Duration::from_secs(bound::HOUSE_FIRST_SECONDS);
             let mut looks = tokio::time::interval_at(first, Duration::from_secs(bound::scan::UPKEEP_SECONDS));
             looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            // A scan does not warn of a backup that is being made. One that takes long does not keep it from all else.
+            let patience = Duration::from_secs(bound::scan::UPKEEP_HOUSE_SECONDS);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tokio::time::timeout(patience, facts.custody.has_kept_house()) => {}
+            }
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,

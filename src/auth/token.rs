@@ -64,12 +64,10 @@ pub struct TokenRecord {
 impl TokenRecord {
     /// Of a token that never expires and is confined to nothing.
     pub fn new(name: impl Into<String>, role: Role, token: &Secret, made: Timestamp) -> Self {
-        let text = String::from_utf8_lossy(token.expose_secret());
-        let prefix = text.chars().take(TOKEN_PREFIX.len() + FINDABLE_CHARS).collect();
         Self {
             name: name.into(),
             role,
-            prefix,
+            prefix: beginning(token),
             scopes: Vec::new(),
             made,
             expires: None,
@@ -92,6 +90,12 @@ impl Record for TokenRecord {
     const TABLE: &'static str = "tokens";
     /// 1 was: name, role, made.
     const FORMAT: u8 = 2;
+}
+
+/// How a token begins: what lists show of it.
+pub fn beginning(token: &Secret) -> String {
+    let text = String::from_utf8_lossy(token.expose_secret());
+    text.chars().take(TOKEN_PREFIX.len() + FINDABLE_CHARS).collect()
 }
 
 /// A new token. The random part has 256 bits, so a plain SHA-256 of it gives nothing away.
@@ -148,10 +152,10 @@ pub fn named(store: &Store, wanted: &str) -> Result<Option<TokenRecord>, StoreEr
     Ok(found.max_by_key(|record| (!record.disabled, record.made)))
 }
 
-/// Whether `token` is there and was not revoked.
-pub fn is_known(store: &Store, token: &Secret) -> Result<bool, StoreError> {
+/// Whether `token` is there and is taken at `now`.
+pub fn is_known(store: &Store, token: &Secret, now: Timestamp) -> Result<bool, StoreError> {
     let found = store.read(|snapshot| find(snapshot, &key_of(token)))?;
-    Ok(found.is_some_and(|record| !record.disabled))
+    Ok(found.is_some_and(|record| record.why_not(now).is_none()))
 }
 
 /// What is known of the token with this hash. The look-up goes by the hash, so its time says nothing about near misses.

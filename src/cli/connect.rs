@@ -67,10 +67,10 @@ impl Name {
     }
 }
 
-pub(super) fn connect(context: &Context, command: Connect) -> Result<u8, Failure> {
+pub(super) async fn connect(context: &Context, command: Connect) -> Result<u8, Failure> {
     let client = command.client.client();
     let places = context.places()?;
-    let way = if command.http { over_http(context, &places)? } else { setup::over_stdio(context, &places)? };
+    let way = if command.http { over_http(context, &places).await? } else { setup::over_stdio(context, &places)? };
     let change = client.connect(&command.how.path(context, client)?, &way)?;
     if !done(context, client, &change, command.how.dry_run)? {
         return Ok(0);
@@ -143,13 +143,17 @@ fn done(context: &Context, client: Client, change: &Change, dry_run: bool) -> Re
     Ok(applies)
 }
 
-/// The server as clients of this machine reach it, and the token that was made for them.
-fn over_http(context: &Context, places: &Places) -> Result<Way, Failure> {
+/// The server as clients of this machine reach it, and the token that was made for them and holds.
+async fn over_http(context: &Context, places: &Places) -> Result<Way, Failure> {
     let config = file::load(&places.config, &context.environment)?;
     let token = init::read_token(&places.http_token())?.ok_or_else(|| {
         Failure::no_input(format!("there is no token in {}; make one: sekisho init", places.http_token().display()))
     })?;
-    Ok(Way::Http { url: url(&config)?, token })
+    let url = url(&config)?;
+    if !setup::token_holds(context).await? {
+        return Err(Failure::not_allowed(setup::dead_token(places)));
+    }
+    Ok(Way::Http { url, token })
 }
 
 fn url(config: &Config) -> Result<String, Failure> {

@@ -25,6 +25,9 @@ pub(crate) struct Contain {
     /// How long bans hold; without it until they are lifted
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=5_256_000))]
     minutes: Option<u64>,
+    /// Ban a principal or a session that nobody knows here, too, such as the subject of another issuer's JWTs
+    #[arg(long)]
+    anyway: bool,
     /// The incident whose record says so, too
     #[arg(long, value_name = "ID")]
     incident: Option<u64>,
@@ -44,7 +47,7 @@ pub(super) async fn contain(context: &Context, command: Contain) -> Result<u8, F
     let arguments = json!({
         "principal": command.principal, "session": command.session, "address": command.address,
         "connector": command.connector, "minutes": command.minutes, "incident": command.incident,
-        "reason": command.reason,
+        "reason": command.reason, "anyway": command.anyway,
     });
     let result = asked(context, "contain", arguments).await?;
     tell(context, &result, || {

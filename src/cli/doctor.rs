@@ -19,6 +19,8 @@ use crate::base::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Tls, file};
 use crate::crypto::tls::Material;
 use crate::http::certificates;
+use crate::vault::key_file;
+use crate::vault::source::SourceError;
 
 /// One thing that was looked at.
 struct Finding {
@@ -54,7 +56,7 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
             bad(format!("there is no {what} {}", path.display()), "run `sekisho init`")
         });
     }
-    match file::load(&places.config, &context.environment) {
+    let config = match file::load(&places.config, &context.environment) {
         Ok(config) => {
             findings.push(good(if places.config.exists() {
                 format!("configuration {} is valid", places.config.display())
@@ -66,13 +68,15 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
             let unheard = config.unheard_contacts();
             findings.extend(unheard.map(|warning| bad(warning, "or take the addresses out: sekisho alert test")));
             findings.push(sandbox(&config).await);
+            findings.extend(config.backup.directory.as_deref().and_then(backups));
+            config
         }
         Err(error) => {
             findings.push(bad(error.to_string(), format!("mend {}", places.config.display())));
             return report(context, &findings, &Value::Null);
         }
-    }
-    let status = Box::pin(look(context, &mut findings)).await;
+    };
+    let status = Box::pin(look(context, &config, &mut findings)).await;
     report(context, &findings, &status)
 }
 
@@ -111,8 +115,28 @@ fn certificate(tls: &Tls) -> Finding {
     }
 }
 
+/// The folder of scheduled backups, where no backup could be made.
+fn backups(folder: &Path) -> Option<Finding> {
+    let error = fs::read_dir(folder).err()?;
+    let what = format!("the folder of scheduled backups {} cannot be read: {error}", folder.display());
+    Some(bad(what, "make it for the user who runs the server, or set another one in backup.directory"))
+}
+
+/// The file that vault.key_file names, as a server that starts now would find it.
+fn key_file(config: &Config, serving: bool) -> Option<Finding> {
+    match key_file::read(config.vault.key_file.as_deref()?) {
+        Ok(_) => None,
+        // The server has another user than whoever asks.
+        Err(SourceError::Foreign { .. }) if serving => None,
+        Err(error) => Some(bad(
+            format!("the file that vault.key_file names cannot be used: {error}"),
+            "a server that starts now does not open its vault by it: mend the file, or take the setting out",
+        )),
+    }
+}
+
 /// Asks the owner of the data directory, or becomes it.
-async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
+async fn look(context: &Context, config: &Config, findings: &mut Vec<Finding>) -> Value {
     let reach = match Reach::find(context).await {
         Ok(reach) => reach,
         Err(failure) => {
@@ -127,6 +151,7 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
         Reach::Remote { socket } => good(format!("a server answers at {}", socket.display())),
         Reach::Here { .. } => good("no server runs at the moment; commands work by themselves"),
     });
+    findings.extend(key_file(config, matches!(reach, Reach::Remote { .. })));
     let status = match reach.ask("status", json!({})).await {
         Ok(status) => status,
         Err(failure) => {
@@ -144,9 +169,13 @@ async fn look(context: &Context, findings: &mut Vec<Finding>) -> Value {
     } else if !status.is_null() {
         findings.push(bad("the store cannot be written", "is the disk read-only or broken? the log says more"));
     }
+    if status["frozen"] == true {
+        let what = "everything is frozen: only health, the audit log, reports and incidents are served";
+        findings.push(bad(what, "when that is over: sekisho unfreeze"));
+    }
     if status["http_token_known"] == false {
         let way_out = "delete the file and run `sekisho init` while no server runs; clients need the new token";
-        findings.push(bad("the HTTP token in the file is not one that the database knows", way_out));
+        findings.push(bad("the HTTP token in the file is not one that the database knows, or holds no more", way_out));
     }
     if !status.is_null() {
         strongroom(&status, matches!(reach, Reach::Remote { .. }), findings);

@@ -239,7 +239,7 @@ pub fn main() -> ExitCode {
 
 fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Init(init) => setup::init(context, init),
+        Command::Init(init) => block_on(setup::init(context, init)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "sekisho", &mut script);
@@ -269,7 +269,7 @@ fn run(context: &Context, command: Command) -> Result<u8, Failure> {
             block_on(serve::serve(context, listen, inherited))
         }
         Command::Stdio => block_on(stdio::stdio(context)),
-        Command::Connect(command) => connect::connect(context, command),
+        Command::Connect(command) => block_on(connect::connect(context, command)),
         Command::Disconnect(command) => connect::disconnect(context, command),
         Command::Library(command) => block_on(library::run(context, command)),
         Command::Connector(command) => block_on(connector::run(context, command)),

@@ -117,6 +117,15 @@ async fn run(
             "Authentication is off (http.authentication = \"none\"): whoever reaches the port reads every library.",
         );
     }
+    if let Some(frozen) = app.pipeline.frozen() {
+        print::error_line(&print::painted(
+            print::WARNING,
+            &format!(
+                "Warning: frozen since {}: only health, the audit log, reports and incidents are served. Lift it: sekisho unfreeze",
+                frozen.since.rfc3339()
+            ),
+        ));
+    }
     app.is_at_home(address);
     // Before anybody is told that we serve, and stops us for it.
     let stops = Stops::heed()?;

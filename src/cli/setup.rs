@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::exit::Failure;
+use super::exit::{Failure, NO};
+use super::reach::Reach;
 use super::vault::Derivation;
 use super::{Context, print, secret, vault};
 use crate::app::AppError;
@@ -36,7 +37,7 @@ enum PresetName {
     Production,
 }
 
-pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
+pub(super) async fn init(context: &Context, init: Init) -> Result<u8, Failure> {
     let places = context.places()?;
     let config = file::load(&places.config, &context.environment)?;
     let Derivation { kdf_iterations, allow_weak_kdf } = init.derivation;
@@ -55,6 +56,9 @@ pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
         )));
     }
     let made = make(context, &places, &config, Some(Choice { secret, iterations, preset }))?;
+    // What was made now holds. Of what was there before, the owner of the database knows; where nobody can be asked,
+    // whoever comes next says why.
+    let holds = made.anything() || token_holds(context).await.unwrap_or(true);
     if context.json {
         let shown = made.recovery.as_ref().filter(|_| !context.environment.journal);
         let recovery = shown.map(RecoveryKey::text);
@@ -63,17 +67,40 @@ pub(super) fn init(context: &Context, init: Init) -> Result<u8, Failure> {
             "data_directory": places.data.display().to_string(),
             "config": places.config.display().to_string(),
             "http_token": places.http_token().display().to_string(),
+            "http_token_holds": holds,
             "recovery": recovery,
             "made": {"directory": made.directory, "config": made.config, "database": made.database, "token": made.token, "key_file": made.key_file},
         });
         print::line(&report.to_string())?;
-        return Ok(0);
+        return Ok(if holds { 0 } else { NO });
+    }
+    if !holds {
+        print::error_line(&format!("sekisho: {}", dead_token(&places)));
+        return Ok(NO);
     }
     tell(context, &places, &key_file(&places, &config), &made)?;
     print::line(
         "\nNext: sekisho library add NAME PATH, then sekisho serve (or let a desktop client run sekisho stdio).",
     )?;
     Ok(0)
+}
+
+/// Whether the token in the file opens anything, as the owner of the database says.
+pub(super) async fn token_holds(context: &Context) -> Result<bool, Failure> {
+    let reach = Reach::find(context).await?;
+    let status = reach.ask("status", json!({})).await;
+    reach.close().await;
+    Ok(status?["http_token_known"] != false)
+}
+
+/// What is wrong where it does not, and the way out.
+pub(super) fn dead_token(places: &Places) -> String {
+    let file = places.http_token();
+    let file = file.display();
+    format!(
+        "the token in {file} was revoked, has expired, or is not one that the database knows: clients that have it are \
+         refused. Stop the server, delete the file and run `sekisho init`; then connect your clients again"
+    )
 }
 
 /// Makes what is missing. The vault is opened by what the choice says, or a secret that stands ready (a systemd

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 
+use super::exposed;
 use super::mask::Masker;
 use crate::base::secret::Secret;
 
@@ -142,7 +143,7 @@ impl Environment {
             supervised: Supervised::read(),
             vault_secret,
             replaced: Replaced::read(),
-            exposed: exposed(),
+            exposed: variables_with_secrets(),
             offline: false,
         }
     }
@@ -180,7 +181,7 @@ fn settings_among(variables: impl Iterator<Item = (String, String)>) -> BTreeMap
 
 /// Variables that hold a secret by their name, or what looks like one.
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-fn exposed() -> Vec<String> {
+fn variables_with_secrets() -> Vec<String> {
     const OWN: [&str; 3] = ["SEKISHO_VAULT_SECRET", "MCP_PASSWORD", "MCP_JWT_SECRET"];
     let Ok(masker) = Masker::of_results(false) else { return Vec::new() };
     let mut names: Vec<String> = std::env::vars_os()
@@ -190,7 +191,13 @@ fn exposed() -> Vec<String> {
             // Some keys have no form of their own, and are known by their variable.
             let line = Secret::new(format!("{name}={text}"));
             let line = std::str::from_utf8(line.expose_secret()).unwrap_or_default();
-            !text.is_empty() && (OWN.contains(&name.as_str()) || masker.masked(line) != line)
+            // Our own settings name what is in the vault.
+            let is_called_so = !name.starts_with(PREFIX) && exposed::is_under_its_name(name, text);
+            !text.is_empty()
+                && (OWN.contains(&name.as_str())
+                    || is_called_so
+                    || exposed::has_password(text)
+                    || masker.masked(line) != line)
         })
         .map(|(name, _)| name)
         .collect();

@@ -5,6 +5,7 @@ pub mod contacts;
 pub mod egress;
 pub mod env;
 pub mod execution;
+pub mod exposed;
 pub mod file;
 pub mod import;
 mod inspect;
@@ -437,7 +438,8 @@ impl Check {
     }
 
     fn impossible(&mut self, key: &'static str, expected: &str, found: &str) {
-        self.problems.push(Impossible { key, expected: expected.to_owned(), found: found.to_owned() });
+        let found = exposed::without_userinfo(found).into_owned();
+        self.problems.push(Impossible { key, expected: expected.to_owned(), found });
     }
 }
 
@@ -461,5 +463,22 @@ mod tests {
         let keys: Vec<_> = Config::of(raw).unwrap_err().into_iter().map(|problem| problem.key).collect();
         let expect = ["http.listen", "http.tls_certificate", "rate.burst_limit", "inspect.max_query_length"];
         assert_eq!(keys, [&expect[..], &["inspect.group_modes"]].concat());
+    }
+
+    #[test]
+    fn no_message_about_a_url_shows_the_password_in_it() {
+        let mut raw = Raw::default();
+        let url = || "https://ann:hunter2@a.example/x".to_owned();
+        raw.watch.webhook_url = Some(url());
+        raw.watch.syslog = Some("ann:hunter2@a.example".into());
+        raw.egress.proxy = Some(url());
+        raw.egress.dns = url();
+        raw.audit.checkpoint_webhook = Some(url());
+        raw.http.public_url = Some(url());
+        raw.http.allowed_origins = vec!["ftp://ann:hunter2@a.example".into()];
+        raw.auth.authorization_servers = vec!["http://ann:hunter2@a.example".into()];
+        let problems = Config::of(raw).unwrap_err();
+        assert!(problems.len() >= 6, "{problems:?}");
+        assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
     }
 }

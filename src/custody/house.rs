@@ -22,7 +22,10 @@ impl Custody {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = rounds.tick() => self.keep_house().await,
+                _ = rounds.tick() => {
+                    self.keep_house().await;
+                    self.kept.send_replace(true);
+                }
                 () = self.rotated.notified() => self.reseal_all().await,
                 () = self.log_key_taken() => self.supply_log_keys_or_say().await,
                 changed = health.changed() => {
@@ -41,6 +44,12 @@ impl Custody {
                 }
             }
         }
+    }
+
+    /// Until the first round is over, and with it the backup that was due.
+    pub async fn has_kept_house(&self) {
+        // It ends with us, who are there.
+        self.kept.subscribe().wait_for(|kept| *kept).await.map(drop).unwrap_or_default();
     }
 
     /// Does all that is due by now. A server does so every ten minutes.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, watch};
 
 use crate::audit::Audit;
 use crate::audit::entry::{Draft, Event, Outcome};
@@ -61,6 +61,8 @@ pub struct Custody {
     failing: StdMutex<scheduled::Known>,
     /// There may be something to seal anew.
     rotated: Notify,
+    /// Whether a server has kept house once: what was due while it was down is done.
+    kept: watch::Sender<bool>,
     /// What others have in memory of what is sealed goes with the keys.
     forget: OnceLock<Forget>,
     /// Who opened the vault, in words. Held for a moment.
@@ -117,6 +119,7 @@ impl Custody {
             backing_up: Arc::default(),
             failing: StdMutex::default(),
             rotated: Notify::new(),
+            kept: watch::Sender::new(false),
             forget: OnceLock::new(),
             opened_by: StdMutex::default(),
             alarm: StdMutex::default(),
@@ -169,7 +172,7 @@ impl Custody {
     /// Opens the vault with what was found at the start; gives where it was found.
     pub async fn unseal_at_start(self: Arc<Self>, found: Option<Found>) -> Result<Option<String>, CustodyError> {
         let Some(Found { secret, from, key_file }) = found else { return Ok(None) };
-        if let Some(key) = key_file.as_deref().and_then(key_file::derived)
+        if let Some(key) = key_file.as_deref().and_then(|path| key_file::derived(path, &secret))
             && self.vault.try_derived(&key)?
         {
             self.opened(&from);
@@ -183,9 +186,10 @@ impl Custody {
                 key_file::publish(&self.key_file)?;
             }
         }
+        let kept = secret.clone();
         let derived = self.try_key(With::Secret(secret), &from).await?;
         if let (Some(path), Some(key)) = (&key_file, &derived) {
-            key_file::keep_derived(path, key);
+            key_file::keep_derived(path, &kept, key);
         }
         Ok(Some(from))
     }

@@ -30,12 +30,18 @@ pub struct Machine {
     pub secret_lines: Vec<usize>,
     /// What would be served over TLS; `None` where TLS is not configured.
     pub certificate: Option<Result<Certificate, String>>,
+    /// The folder of the pair where `sekisho tls init` made it, or would.
+    pub tls_directory: Option<PathBuf>,
     pub are_core_dumps_possible: bool,
     /// Whether systemd runs this machine.
     pub has_systemd: bool,
     pub units: Vec<Unit>,
-    /// The secret of the vault lies here, beside the database.
-    pub key_beside: Option<PathBuf>,
+    /// What opens the vault, or was kept to, and lies beside the database: the secret first.
+    pub keys_beside: Vec<PathBuf>,
+    /// Whose the data directory is: ids of its user and its group.
+    pub owner: (u32, u32),
+    /// Since when the database and the configuration are as they are; `None` where the file system does not say.
+    pub since: Option<Timestamp>,
     /// The folder of scheduled backups; `None` where none is configured.
     pub backups: Option<Backups>,
     pub checkpoints: Checkpoints,
@@ -193,6 +199,8 @@ pub struct Token {
     pub expires: Option<Timestamp>,
     pub last_used: Option<Timestamp>,
     pub is_revoked: bool,
+    /// It is the one in the file `http-token`.
+    pub is_of_file: bool,
 }
 
 #[derive(Clone, Debug)]

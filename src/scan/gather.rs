@@ -13,9 +13,12 @@ use super::facts::{Advisories, Backups, Checkpoints, Disk, FileFact, Machine, Un
 use crate::base::bound::scan as bound;
 use crate::base::clock::Timestamp;
 use crate::base::process;
-use crate::config::Config;
+use crate::base::secret::Secret;
+use crate::config::exposed::{has_password, is_secret_line};
+use crate::config::file::settings;
 use crate::config::mask::Masker;
 use crate::config::place::Places;
+use crate::config::{Config, Tls};
 use crate::crypto::sign::VerifyingKey;
 use crate::crypto::tls::Material;
 
@@ -33,10 +36,13 @@ pub fn machine(places: &Places, config: &Config, keys: &[VerifyingKey], now: Tim
             let served = Material::read(tls).and_then(|material| material.server());
             served.map(|served| served.certificate).map_err(|error| error.to_string())
         }),
+        tls_directory: config.http.tls.as_ref().and_then(tls_directory),
         are_core_dumps_possible: process::are_core_dumps_possible(),
         has_systemd: Path::new("/run/systemd/system").is_dir(),
         units: units(places),
-        key_beside: Some(key_file).filter(|file| file.starts_with(&places.data) && file.exists()),
+        keys_beside: keys_beside(places, &key_file),
+        owner: fs::metadata(&places.data).map(|data| (data.uid(), data.gid())).unwrap_or_default(),
+        since: since(places, config),
         backups: config.backup.directory.as_deref().map(|directory| backups(directory, beside(directory), now)),
         checkpoints: Checkpoints { is_on_same_disk: beside(&checkpoints), file: checkpoints },
         disk: disk(&places.data),
@@ -47,6 +53,38 @@ pub fn machine(places: &Places, config: &Config, keys: &[VerifyingKey], now: Tim
         },
         crates: lock::crates(),
     }
+}
+
+/// Where `sekisho tls init` made the pair, or would: one of another authority is not ours to replace.
+fn tls_directory(tls: &Tls) -> Option<PathBuf> {
+    let directory = tls.certificate.parent()?;
+    let is_named_so = tls.certificate.ends_with("server.pem") && tls.key == directory.join("server-key.pem");
+    let is_made_there = directory.join("ca.pem").exists() || !tls.certificate.exists();
+    (is_named_so && is_made_there).then(|| directory.to_owned())
+}
+
+/// Also what a change of `vault.key_file` left behind: whoever copies the folder has it. A file whose secret is nowhere
+/// else is not left behind: a mend would remove the only one.
+fn keys_beside(places: &Places, key_file: &Path) -> Vec<PathBuf> {
+    let usual = places.vault_key();
+    let secret = |file: &Path| fs::read(file).ok().map(Secret::new);
+    let mut found = Vec::new();
+    for file in [key_file.to_owned(), usual.clone(), derived_of(key_file), derived_of(&usual)] {
+        let is_only_one = file == usual && file != key_file && secret(&file) != secret(key_file);
+        if file.starts_with(&places.data) && file.exists() && !is_only_one && !found.contains(&file) {
+            found.push(file);
+        }
+    }
+    found
+}
+
+/// When the database was made or the configuration last changed, whichever is later.
+fn since(places: &Places, config: &Config) -> Option<Timestamp> {
+    let made = fs::metadata(places.database()).and_then(|database| database.created());
+    let changed = fs::metadata(config.origins.file()).and_then(|file| file.modified());
+    let since = [made, changed].into_iter().flatten().max()?;
+    let since = since.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+    u64::try_from(since).ok().map(Timestamp)
 }
 
 /// The disk of a file, or of the folder where it would be.
@@ -75,7 +113,7 @@ fn files(places: &Places, config: &Config, key_file: &Path, checkpoints: &Path) 
     look(What::Database, &places.database());
     look(What::Token, &places.http_token());
     look(What::VaultKey, key_file);
-    look(What::VaultKey, &with_suffix(key_file, ".derived"));
+    look(What::VaultKey, &derived_of(key_file));
     look(What::ControlSocket, &places.control);
     if let Some(socket) = &config.http.unix_socket {
         look(What::HttpSocket, socket);
@@ -108,10 +146,11 @@ fn files(places: &Places, config: &Config, key_file: &Path, checkpoints: &Path) 
     found
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
+/// Beside a key file: what the vault derived from the secret in it.
+fn derived_of(key_file: &Path) -> PathBuf {
+    let mut name = key_file.file_name().unwrap_or_default().to_owned();
+    name.push(".derived");
+    key_file.with_file_name(name)
 }
 
 /// What is not there has no mode.
@@ -126,23 +165,16 @@ fn fact(what: What, path: &Path) -> Option<FileFact> {
     })
 }
 
-/// Lines that hold what looks like a secret: a key of a known form, or a password in a URL.
+/// Lines that hold what looks like a secret: a key of a known form, a password in a URL, or what is called one.
 fn secret_lines(file: &Path) -> Vec<usize> {
     let (Ok(text), Ok(masker)) = (fs::read_to_string(file), Masker::of_results(false)) else { return Vec::new() };
-    let is_secret = |line: &str| masker.masked(line) != line || has_password(line);
+    let settings: BTreeSet<String> = settings().into_iter().map(|setting| setting.key).collect();
+    let is_secret = |line: &str| {
+        masker.masked(line) != line
+            || has_password(line)
+            || is_secret_line(line, |key| settings.contains(key.rsplit('.').next().unwrap_or(key)))
+    };
     (1..).zip(text.lines()).filter(|(_, line)| is_secret(line)).map(|(number, _)| number).collect()
-}
-
-/// `scheme://name:password@host`.
-fn has_password(line: &str) -> bool {
-    line.match_indices("://").any(|(at, _)| {
-        let rest = line.get(at + 3..).unwrap_or_default();
-        let authority = rest.split(['/', '"', '\'', ' ', '?', '#']).next().unwrap_or_default();
-        authority
-            .rsplit_once('@')
-            .and_then(|(user, _)| user.split_once(':'))
-            .is_some_and(|(_, password)| !password.is_empty())
-    })
 }
 
 /// Units of systemd that serve this data directory, each with the variables that it sets for the service.
@@ -252,15 +284,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_a_url_is_seen_and_a_port_or_an_address_is_none() {
-        for line in ["proxy = \"http://ann:hunter2@proxy:3128\"", "# https://a:b@c/"] {
-            assert!(has_password(line), "{line}");
-        }
-        for line in
-            ["url = \"https://host:443/a@b\"", "smtp_from = \"a:b@c\"", "x = \"http://ann@host\"", "://", "http://a:@b"]
-        {
-            assert!(!has_password(line), "{line}");
-        }
+    fn what_is_left_beside_the_database_is_found_and_the_only_secret_is_not_called_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = crate::config::env::Environment::default();
+        let places = Places::find(Some(&folder.path().join("data")), None, &environment).unwrap();
+        let (usual, elsewhere) = (places.vault_key(), folder.path().join("vault-key"));
+        fs::create_dir(&places.data).unwrap();
+        assert_eq!(keys_beside(&places, &usual), [] as [PathBuf; 0]);
+        fs::write(derived_of(&usual), "x").unwrap();
+        assert_eq!(keys_beside(&places, &usual), [derived_of(&usual)]);
+        fs::write(&usual, "secret").unwrap();
+        assert_eq!(keys_beside(&places, &usual), [usual.clone(), derived_of(&usual)]);
+        assert_eq!(keys_beside(&places, &elsewhere), [derived_of(&usual)], "nothing is elsewhere yet");
+        fs::write(&elsewhere, "secret").unwrap();
+        assert_eq!(keys_beside(&places, &elsewhere), [usual.clone(), derived_of(&usual)]);
     }
 
     #[test]
@@ -327,7 +364,7 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_text_is_never_a_panic(text: String) {
-            let _any = (has_password(&text), service_section(&text), service_section(&format!("[Service]\n{text}")));
+            let _any = (service_section(&text), service_section(&format!("[Service]\n{text}")));
         }
     }
 }

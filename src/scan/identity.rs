@@ -44,7 +44,18 @@ pub(super) fn tokens_without_end(facts: &Facts) -> Vec<Finding> {
             let severity = if token.role == "reader" { Severity::Low } else { Severity::Medium };
             let why = format!("it is a {}'s and never expires: one that leaked is good for ever", token.role);
             let again = format!("token issue {} --role {} --expires-days 90", mend::quoted(&token.name), token.role);
-            let mend = format!("{} && {}", revoke(facts, token), mend::sekisho(facts, &again));
+            let again = mend::sekisho(facts, &again);
+            let mend = if token.is_of_file {
+                // In the place of the old one, and only once there is one: the file keeps its owner and its mode.
+                let file = mend::path(&facts.places.http_token());
+                let and_then = "# then connect the clients that have the old one again";
+                format!(
+                    "{} && token=$({again}) && printf '%s\\n' \"$token\" > {file}   {and_then}",
+                    revoke(facts, token)
+                )
+            } else {
+                format!("{} && {again}", revoke(facts, token))
+            };
             Finding::new(severity, place(token), why, mend)
         })
         .collect()

@@ -9,21 +9,42 @@ use crate::base::bound::scan as bound;
 use crate::base::clock::Timestamp;
 
 pub(super) fn vault_key(facts: &Facts) -> Vec<Finding> {
-    let Some(file) = &facts.machine.key_beside else { return Vec::new() };
-    let why = "the vault's secret lies beside the database: whoever copies the folder has both";
-    let mend = format!(
-        "install -d -m 700 /etc/sekisho && install -m 400 {0} /etc/sekisho/vault-key && {1} && rm {0}",
-        mend::path(file),
-        mend::set(&facts.config, "vault.key_file", "\"/etc/sekisho/vault-key\"")
-    );
-    vec![Finding::new(Severity::Low, file.display().to_string(), why, mend)]
+    let beside = &facts.machine.keys_beside;
+    let Some(first) = beside.first() else { return Vec::new() };
+    let words: Vec<String> = beside.iter().map(|file| mend::path(file)).collect();
+    let remove = format!("rm -f {}", words.join(" "));
+    let key_file = facts.config.vault.key_file.clone().unwrap_or_else(|| facts.places.vault_key());
+    let (why, mend) = if *first == key_file {
+        let why = "the vault's secret lies beside the database: whoever copies the folder has both";
+        // A folder that is there is others' too, and the file is for whoever the service runs as.
+        let mend = format!(
+            "mkdir -p -m 755 /etc/sekisho && install {} -m 400 {} /etc/sekisho/vault-key && {} && {remove}",
+            mend::owner(facts),
+            mend::path(first),
+            mend::set(&facts.config, "vault.key_file", "\"/etc/sekisho/vault-key\"")
+        );
+        (why, mend)
+    } else {
+        let why =
+            "the vault's secret comes from elsewhere, and what was kept beside the database before is still there";
+        (why, remove)
+    };
+    vec![Finding::new(Severity::Low, first.display().to_string(), why, mend)]
+}
+
+/// Where a mend has backups made.
+const BACKUPS: &str = "/srv/backup/sekisho";
+
+/// Has backups made in `folder`, which a service that is not root could not make itself.
+fn made_in(facts: &Facts, folder: &str) -> String {
+    let set = mend::set(&facts.config, "backup.directory", &format!("\"{folder}\""));
+    format!("{} && {set}", mend::folder(facts, Path::new(folder)))
 }
 
 pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
     let Some(backups) = &facts.machine.backups else {
         let why = "no backup is made by itself";
-        let mend = mend::set(&facts.config, "backup.directory", "\"/srv/backup\"");
-        return vec![Finding::new(Severity::Low, "the setting backup.directory", why, mend)];
+        return vec![Finding::new(Severity::Low, "the setting backup.directory", why, made_in(facts, BACKUPS))];
     };
     let place = backups.directory.display().to_string();
     let now = mend::sekisho(
@@ -32,12 +53,7 @@ pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
     );
     if let Some(error) = &backups.error {
         let why = format!("the folder of scheduled backups cannot be read: {error}");
-        return vec![Finding::new(
-            Severity::High,
-            place,
-            why,
-            format!("install -d -m 700 {}", mend::path(&backups.directory)),
-        )];
+        return vec![Finding::new(Severity::High, place, why, mend::folder(facts, &backups.directory))];
     }
     let late = facts.config.backup.every * bound::BACKUP_INTERVALS_MAX;
     let mut found = Vec::new();
@@ -48,6 +64,11 @@ pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
         found.push(Finding::new(Severity::Medium, path.display().to_string(), why, mend));
     }
     match &backups.newest {
+        // A server makes the first one soon after it starts: nobody has to be told of an installation that is new.
+        None if facts.machine.since.is_some_and(|since| facts.age(since) < facts.config.backup.every) => {
+            let why = "there is no scheduled backup in it yet; a running server makes the first one";
+            found.push(Finding::new(Severity::Low, place.clone(), why, now));
+        }
         None => {
             found.push(Finding::new(Severity::Medium, place.clone(), "there is no scheduled backup in it yet", now));
         }
@@ -59,7 +80,7 @@ pub(super) fn backups(facts: &Facts) -> Vec<Finding> {
     }
     if backups.is_on_same_disk {
         let why = "backups lie on the disk of the database, and go with it";
-        let mend = mend::set(&facts.config, "backup.directory", "\"/mnt/OTHER-DISK/sekisho\"");
+        let mend = made_in(facts, "/mnt/OTHER-DISK/sekisho");
         found.push(Finding::new(Severity::Low, format!("{place} on this disk"), why, mend));
     }
     found

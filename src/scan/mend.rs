@@ -23,6 +23,17 @@ pub(super) fn chmod(mode: &str, file: &Path) -> String {
     format!("chmod {mode} {}", path(file))
 }
 
+/// How `install` gives what it makes to whoever owns the data directory: the mend may be run by root.
+pub(super) fn owner(facts: &Facts) -> String {
+    let (user, group) = facts.machine.owner;
+    format!("-o {user} -g {group}")
+}
+
+/// Makes a folder that is the service's alone.
+pub(super) fn folder(facts: &Facts, folder: &Path) -> String {
+    format!("install -d -m 700 {} {}", owner(facts), path(folder))
+}
+
 /// A command of this program for this installation.
 pub(super) fn sekisho(facts: &Facts, command: &str) -> String {
     format!("sekisho --data-dir {} {command}", path(&facts.places.data))

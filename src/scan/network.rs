@@ -1,6 +1,7 @@
 //! Checks of what is reached over a network: TLS, its certificate, and the listeners.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::facts::Facts;
 use super::finding::{Finding, Severity};
@@ -9,7 +10,31 @@ use crate::base::bound::scan as bound;
 use crate::config::raw::Authentication;
 use crate::crypto::tls::certificate::{Certificate, KeyKind, Standing};
 
-const NEW_CERTIFICATE: &str = "tls init --replace";
+/// Puts another certificate where the server looks for it, for the same names.
+fn new_certificate(facts: &Facts) -> String {
+    let Some(tls) = &facts.config.http.tls else { return mend::sekisho(facts, "tls init") };
+    let Some(directory) = &facts.machine.tls_directory else {
+        let put = |mode: &str, renewed: &str, file: &Path| {
+            format!("install {} -m {mode} {renewed} {}", mend::owner(facts), mend::path(file))
+        };
+        let (key, chain) = (put("600", "RENEWED-KEY", &tls.key), put("644", "RENEWED-CERTIFICATE", &tls.certificate));
+        return format!("{key} && {chain}   # from the authority that clients trust");
+    };
+    let mut command = format!("tls init --replace --directory {}", mend::path(directory));
+    let names: Vec<&str> = match certificate(facts) {
+        Some(certificate) => certificate.names.iter().filter_map(|name| Some(name.split_once(':')?.1)).collect(),
+        // It cannot be read, and clients reach it by these.
+        None => {
+            let hosts = facts.config.http.allowed_hosts.iter().map(String::as_str);
+            hosts.filter(|host| !host.contains(['*', ':'])).collect()
+        }
+    };
+    // These three are in each of them.
+    for name in names.into_iter().filter(|name| !["localhost", "127.0.0.1", "::1"].contains(name)) {
+        command = format!("{command} --name {}", mend::quoted(name));
+    }
+    mend::sekisho(facts, &command)
+}
 
 fn certificate_place(facts: &Facts) -> String {
     facts.config.http.tls.as_ref().map_or_else(String::new, |tls| tls.certificate.display().to_string())
@@ -22,7 +47,7 @@ fn certificate(facts: &Facts) -> Option<&Certificate> {
 pub(super) fn tls_files(facts: &Facts) -> Vec<Finding> {
     let Some(Err(error)) = &facts.machine.certificate else { return Vec::new() };
     let why = format!("a server that starts now cannot serve TLS: {error}");
-    vec![Finding::new(Severity::High, certificate_place(facts), why, mend::sekisho(facts, NEW_CERTIFICATE))]
+    vec![Finding::new(Severity::High, certificate_place(facts), why, new_certificate(facts))]
 }
 
 pub(super) fn tls_expiry(facts: &Facts) -> Vec<Finding> {
@@ -37,7 +62,7 @@ pub(super) fn tls_expiry(facts: &Facts) -> Vec<Finding> {
             (Severity::High, format!("the certificate is valid only from {} on", certificate.not_before.rfc3339()))
         }
     };
-    vec![Finding::new(severity, certificate_place(facts), why, mend::sekisho(facts, NEW_CERTIFICATE))]
+    vec![Finding::new(severity, certificate_place(facts), why, new_certificate(facts))]
 }
 
 pub(super) fn tls_strength(facts: &Facts) -> Vec<Finding> {
@@ -58,7 +83,7 @@ pub(super) fn tls_strength(facts: &Facts) -> Vec<Finding> {
     if why.is_empty() {
         return Vec::new();
     }
-    let mend = mend::sekisho(facts, NEW_CERTIFICATE);
+    let mend = new_certificate(facts);
     vec![Finding::new(Severity::High, certificate_place(facts), why.join("; "), mend)]
 }
 

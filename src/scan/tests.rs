@@ -82,6 +82,7 @@ fn token(name: &str, role: &str) -> Token {
         expires: Some(Timestamp(NOW.0 + 1)),
         last_used: Some(NOW),
         is_revoked: false,
+        is_of_file: false,
     }
 }
 
@@ -244,11 +245,19 @@ fn faults_of_tokens_accounts_and_keys_are_found() {
 
 #[test]
 fn faults_of_what_is_kept_are_found() {
-    check_fault("vault.secret", Severity::Low, "", |facts| facts.machine.key_beside = Some("/data/vault-key".into()));
+    check_fault("vault.secret", Severity::Low, "", |facts| facts.machine.keys_beside = vec!["/data/vault-key".into()]);
     check_fault("backups.made", Severity::Low, "", |facts| facts.machine.backups = None);
     let backups = |change: fn(&mut Backups)| move |facts: &mut Facts| change(facts.machine.backups.as_mut().unwrap());
     check_fault("backups.made", Severity::High, "", backups(|backups| backups.error = Some("gone".into())));
     check_fault("backups.made", Severity::Medium, "", backups(|backups| backups.newest = None));
+    check_fault("backups.made", Severity::Low, "", |facts| {
+        facts.machine.backups.as_mut().unwrap().newest = None;
+        facts.machine.since = Some(Timestamp(NOW.0 - 3_600_000));
+    });
+    check_fault("backups.made", Severity::Medium, "", |facts| {
+        facts.machine.backups.as_mut().unwrap().newest = None;
+        facts.machine.since = Some(days_ago(2));
+    });
     check_fault(
         "backups.made",
         Severity::Medium,
@@ -287,6 +296,58 @@ fn faults_of_what_is_kept_are_found() {
         "",
         backups(|backups| backups.disk.as_mut().unwrap().free_bytes = 1 << 20),
     );
+}
+
+/// What the mend of the first finding of this check does.
+fn mend_of(facts: &Facts, check: &str) -> String {
+    let found = run(facts);
+    found.into_iter().find(|finding| finding.check == check).unwrap_or_else(|| panic!("{check} finds nothing")).mend
+}
+
+#[test]
+fn what_a_mend_makes_belongs_to_whoever_runs_the_service() {
+    let mut facts = facts_with("");
+    facts.machine.owner = (990, 991);
+    facts.machine.keys_beside = vec!["/data/vault-key".into(), "/data/vault-key.derived".into()];
+    facts.machine.backups = None;
+    let secret = mend_of(&facts, "vault.secret");
+    assert!(secret.contains("install -o 990 -g 991 -m 400 /data/vault-key /etc/sekisho/vault-key"), "{secret}");
+    assert!(!secret.contains("install -d"), "a folder that is there would be taken from others: {secret}");
+    assert!(secret.ends_with("rm -f /data/vault-key /data/vault-key.derived"), "{secret}");
+    let backups = mend_of(&facts, "backups.made");
+    assert!(backups.starts_with("install -d -m 700 -o 990 -g 991 /srv/backup/sekisho && "), "{backups}");
+}
+
+#[test]
+fn another_certificate_is_made_where_the_old_one_is_and_for_the_same_names() {
+    let configuration = "[http]\ntls_certificate = \"/srv/tls/server.pem\"\ntls_key = \"/srv/tls/server-key.pem\"\n";
+    let mut facts = facts_with(configuration);
+    let names = ["dns:docs.example.org", "dns:localhost", "ip:127.0.0.1", "ip:192.0.2.7"].map(String::from).into();
+    facts.machine.certificate = Some(Ok(Certificate { not_after: days_ago(1), names, ..certificate() }));
+    facts.machine.tls_directory = Some("/srv/tls".into());
+    let expect = "tls init --replace --directory /srv/tls --name docs.example.org --name 192.0.2.7";
+    assert!(mend_of(&facts, "tls.expiry").ends_with(expect), "{}", mend_of(&facts, "tls.expiry"));
+    // One of another authority is not replaced by one of our own.
+    facts.machine.tls_directory = None;
+    let mend = mend_of(&facts, "tls.expiry");
+    assert!(!mend.contains("tls init") && mend.contains("RENEWED-CERTIFICATE /srv/tls/server.pem"), "{mend}");
+}
+
+#[test]
+fn what_was_kept_beside_a_secret_that_went_elsewhere_is_found_and_only_removed() {
+    let mut facts = facts_with("[vault]\nkey_file = \"/etc/sekisho/vault-key\"\n");
+    facts.machine.keys_beside = vec!["/data/vault-key.derived".into()];
+    assert_eq!(mend_of(&facts, "vault.secret"), "rm -f /data/vault-key.derived");
+}
+
+#[test]
+fn the_mend_of_a_token_without_an_end_leaves_a_token_in_its_file() {
+    let mut facts = facts_with("");
+    facts.inside.tokens = vec![Token { expires: None, is_of_file: true, ..token("quickstart", "reader") }];
+    let mend = mend_of(&facts, "tokens.endless");
+    assert!(mend.contains("token revoke quickstart && token=$(") && mend.contains("> /data/http-token"), "{mend}");
+    facts.inside.tokens[0].is_of_file = false;
+    assert!(!mend_of(&facts, "tokens.endless").contains("http-token"));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn frozen_only_health_the_log_reports_and_incidents_are_served() {
     installation.json(&["incident", "open", "it", "--severity", "low"]);
     installation.json(&["incident", "list"]);
     installation.json(&["alert", "list"]);
-    installation.json(&["contain", "--principal", "token:somebody"]);
+    installation.json(&["contain", "--principal", "token:somebody", "--anyway"]);
 
     let lifted = installation.json(&["unfreeze"]);
     assert_eq!((&lifted["frozen"], &lifted["reason"]), (&json!(false), &json!("incident 1")));
@@ -65,12 +65,27 @@ fn a_freeze_outlasts_a_kill_and_is_made_where_no_server_runs() {
     assert_eq!(server.terminate(), Some(0));
     // In the command's own process it holds for the server that starts next.
     installation.json(&["freeze"]);
+    check(&installation.run(&["doctor"]), 1, &["everything is frozen", "sekisho unfreeze"]);
     let server = installation.serve();
     assert!(is_refused_as_frozen(&server));
     let status = installation.run(&["unfreeze"]);
     check(&status, 0, &["served again"]);
     check(&installation.run(&["unfreeze"]), 0, &["was not frozen"]);
     drop(server);
+}
+
+#[test]
+fn a_server_that_starts_frozen_says_so_before_it_says_that_it_serves() {
+    let installation = Installation::new();
+    installation.json(&["freeze"]);
+    let mut command = installation.command(&["serve"]);
+    command.stdin(std::process::Stdio::null());
+    // Both on one stream: what is said first comes first.
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(command.get_program()).args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let server = Server::started(&installation, shell);
+    assert!(server.said.iter().any(|line| line.contains("Warning: frozen since")), "{:?}", server.said);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn on_a_full_disk_an_incident_is_opened_contained_and_everything_frozen() {
     });
     let id = installation.json(&["incident", "open", "The disk is full", "--severity", "low"])["id"].to_string();
     installation.json(&["incident", "note", &id, "somebody fills it"]);
-    installation.json(&["contain", "--principal", "token:somebody", "--incident", &id]);
+    installation.json(&["contain", "--principal", "token:somebody", "--anyway", "--incident", &id]);
     assert_eq!(installation.json(&["freeze"])["frozen"], true);
     assert_eq!(installation.json(&["unfreeze"])["frozen"], false);
     let shown = installation.json(&["incident", "show", &id]);

@@ -231,6 +231,25 @@ fn what_cannot_be_contained_changes_nothing() {
 }
 
 #[test]
+fn whom_nobody_knows_is_contained_only_if_that_is_what_is_meant() {
+    let installation = Installation::new();
+    let server = installation.serve();
+    let caller = issued(&installation, "caller");
+    let refused = installation.run(&["contain", "--principal", "caller"]);
+    check(&refused, 66, &["nothing was contained", "did you mean token:caller?", "--anyway"]);
+    for arguments in [["--principal", "token:nosuch"], ["--principal", "account:nosuch"], ["--session", "zzz"]] {
+        check(&installation.run(&[&["contain"], &arguments[..]].concat()), 66, &["nothing was contained"]);
+    }
+    assert_eq!(caller.call(&server, "list_libraries").status, 200);
+    assert_eq!(installation.json(&["ban", "list"])["all"], 0);
+    let contained = installation.json(&["contain", "--principal", "jwt:of-another-issuer", "--anyway"]);
+    assert_eq!(contained["banned"], json!(["principal jwt:of-another-issuer"]));
+    // One whose token was revoked is known still.
+    installation.json(&["token", "revoke", "caller"]);
+    installation.json(&["contain", "--principal", "token:caller"]);
+}
+
+#[test]
 fn containing_a_connector_switches_it_off() {
     let api = Api::start();
     let installation = Installation::new();

@@ -54,6 +54,25 @@ fn a_token_that_the_database_does_not_know_is_found_by_doctor() {
 }
 
 #[test]
+fn a_token_that_was_revoked_is_told_of_by_init_and_given_to_no_client() {
+    let mut installation = Installation::new();
+    installation.set("HTTP_LISTEN", "127.0.0.1:3999");
+    installation.json(&["token", "revoke", "quickstart"]);
+    let output = installation.run(&["init"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("was revoked"), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains("Everything is in place"), "{}", text(&output.stdout));
+    let file = installation.folder("home").join("mcp.json");
+    let output = installation.run(&["connect", "cursor", "--http", "--dry-run", "--file", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(77), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("was revoked"), "{}", text(&output.stderr));
+    // The way out that it says is one.
+    fs::remove_file(installation.data().join("http-token")).unwrap();
+    assert!(installation.run(&["init"]).status.success());
+    assert!(text(&installation.run(&["init"]).stdout).contains("Everything is in place"));
+}
+
+#[test]
 fn quickstart_serves_and_says_what_to_paste_without_a_secret() {
     let installation = Installation::bare();
     let server = Server::start(&installation, &["quickstart"]);

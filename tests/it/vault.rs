@@ -228,6 +228,35 @@ fn a_key_file_that_others_can_read_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn what_is_left_beside_the_database_without_the_secret_opens_nothing() {
+    let installation = Installation::new();
+    let (key_file, derived) = (installation.data().join("vault-key"), installation.data().join("vault-key.derived"));
+    assert_eq!(standing(&installation), "open");
+    let kept = std::fs::read(&derived).unwrap();
+    std::fs::remove_file(&key_file).unwrap();
+    assert_eq!(standing(&installation), "sealed");
+    assert!(!derived.exists(), "a start without the secret beside it takes it away");
+    // And where somebody copied both before: another secret opens nothing with it.
+    for (path, text) in [(&derived, &kept[..]), (&key_file, "0".repeat(64).as_bytes())] {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    assert_eq!(standing(&installation), "sealed");
+}
+
+#[test]
+fn a_key_file_and_a_folder_of_backups_that_cannot_be_used_are_found_by_doctor() {
+    let installation = Installation::new();
+    let doctor = |name: &str, path: &Path| {
+        let mut command = installation.command(&["doctor"]);
+        tell(command.env(name, path), "")
+    };
+    let nowhere = installation.data().join("nowhere");
+    check(&doctor("SEKISHO_BACKUP_DIRECTORY", &nowhere), 1, &["scheduled backups", "nowhere"]);
+    check(&doctor("SEKISHO_VAULT_KEY_FILE", &nowhere), 1, &["vault.key_file", "nowhere"]);
+}
+
+#[test]
 fn the_secret_comes_from_systemd_first_and_from_the_environment_last_with_a_warning() {
     let (installation, _) = with_passphrase(PASSPHRASE);
     let status = |prepare: &dyn Fn(&mut Command)| {

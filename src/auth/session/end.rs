@@ -22,6 +22,16 @@ impl Sessions {
         self.end_where(which, &|open| open.is_nobodys() && is_named(open))
     }
 
+    /// Whether there is a session with this short id.
+    pub fn has(&self, short: &str) -> bool {
+        !self.lock().serials_where(|open| open.is_named(short)).is_empty()
+    }
+
+    /// Whether `principal` has a session.
+    pub fn has_of(&self, principal: &str) -> bool {
+        !self.lock().serials_where(|open| *open.principal == *principal).is_empty()
+    }
+
     /// Credentials that come back in another connection when the one with this short id ends: to be shut out with it.
     pub fn returning(&self, short: &str) -> Vec<Arc<str>> {
         let table = self.lock();

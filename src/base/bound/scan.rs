@@ -32,6 +32,8 @@ pub const RSA_BITS_MIN: usize = 2048;
 pub const EC_BITS_MIN: usize = 224;
 /// Time between two looks of a running server at what is due; a look where nothing is due reads a few rows.
 pub const UPKEEP_SECONDS: u64 = 60;
+/// How long the first look waits for the first backup: minutes for gigabytes, and room on the disk is watched only then.
+pub const UPKEEP_HOUSE_SECONDS: u64 = 600;
 /// Time after which what is due and could not be done, or not be written down, is tried again: a full or failing disk
 /// stays so for longer than a minute.
 pub const UPKEEP_RETRY_SECONDS: u64 = 3_600;
