@@ -143,6 +143,14 @@ impl Reporter {
             time::parse_time(text, now).map_err(|error| Refusal::new(Code::Invalid, format!("{error}.")))
         };
         let (from, to) = (asked.from.as_ref().map(at).transpose()?, asked.to.as_ref().map(at).transpose()?);
+        // What has not been yet is in no report.
+        let to = to.filter(|to| *to < now);
+        if from.is_some_and(|from| from >= now) {
+            return Err(Refusal::new(
+                Code::Invalid,
+                "The report would begin in the future: `from` must be before now.",
+            ));
+        }
         let first = match from {
             Some(from) => self.audit.first_since(from).map_err(failed)?,
             None => self.audit.first().map_err(failed)?,

@@ -188,6 +188,11 @@ fn a_report_of_a_time_has_the_entries_of_that_time_and_no_other() {
     assert_eq!((&nothing["totals"]["entries"], &nothing["period"]["last"]), (&json!(0), &Value::Null));
     let turned = installation.run(&["report", "--from", "2020-01-02", "--to", "2020-01-01"]);
     check(&turned, 64, &["before it begins"]);
+    // What has not been yet is in no report.
+    check(&installation.run(&["report", "--from", "2099-01-01"]), 64, &["in the future"]);
+    let ahead = report(&installation, &["--to", "2099-01-01"]);
+    assert!(ahead["period"]["to"].as_str().unwrap() < "2099", "{}", ahead["period"]);
+    assert!(ahead["period"]["last"].as_u64() > whole["period"]["last"].as_u64());
     drop(server);
 }
 
