@@ -98,6 +98,7 @@ impl Reporter {
             alerts: &alerts,
             ages: &ages,
             is_signed: log.checkpoint.is_some(),
+            has_proof: log.proof.is_some(),
             leaves_the_file: self.custody.keeper().is_exporting(),
             alarm: self.custody.alarm(),
             is_vault_open: self.custody.is_open(),

@@ -120,6 +120,8 @@ fn a_report_tells_of_changes_backups_keys_and_proves_its_last_entry() {
     assert_eq!(operations("backup_verifications"), [""; 0]);
     let made = report["changes"].as_array().unwrap().iter().find(|row| row["name"] == "token.issue").unwrap();
     assert_eq!(made["count"], 1);
+    let changes = report["changes"].as_array().unwrap();
+    assert!(changes.iter().all(|row| row["name"] != "backup.make"), "a backup has a list of its own: {changes:?}");
     let ages = report["ages"].as_array().unwrap();
     for kind in ["vault key", "api key"] {
         assert!(ages.iter().any(|age| age["kind"] == kind && age["days"] == 0), "{kind}");
@@ -238,6 +240,9 @@ fn every_control_of_the_four_frameworks_has_a_state_and_its_reason() {
     // No backup was made, so there is no evidence of one.
     assert_eq!(control("Art. 32(1)(c)"), "missing");
     assert_eq!(control("10.2"), "covered");
+    // What is kept for ever is kept for a year and for six, and has no limit.
+    assert_eq!((control("10.5"), control("164.316(b)(2)")), (json!("covered"), json!("covered")));
+    assert_eq!(control("Art. 5(1)(e)"), "missing");
     assert_eq!(control("CC6.4"), "not_covered");
 }
 
