@@ -345,7 +345,7 @@ fn backups_that_are_missing_or_no_good_are_found() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    verify(70, "backup");
+    verify(1, "is damaged");
     assert_found(&scan_with(&installation, &with), "backups.verified", "high");
     assert!(!folder.parent().unwrap().join("data/sekisho.redb.backup-copy").exists());
 }
