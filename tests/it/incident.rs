@@ -328,7 +328,14 @@ fn evidence_verifies_elsewhere_and_tells_when_it_was_changed() {
     let verify = |file: &std::path::Path, key: &str| {
         elsewhere.run(&["incident", "verify", file.to_str().unwrap(), "--vkey", key])
     };
-    check(&verify(&file, &key), 0, &["sound"]);
+    let pinned = verify(&file, &key);
+    check(&pinned, 0, &["sound"]);
+    assert!(!text(&pinned.stdout).contains("--vkey"), "{}", text(&pinned.stdout));
+    // Sound by its own keys only is another answer.
+    let unpinned = ["incident", "verify", path];
+    check(&elsewhere.run(&unpinned), 0, &["sound", "the keys that it names itself", "--vkey"]);
+    assert_eq!(elsewhere.json(&unpinned)["pinned"], false);
+    assert_eq!(elsewhere.json(&[&unpinned[..], &["--vkey", key.as_str()]].concat())["pinned"], true);
     let other = Installation::new();
     let stranger = other.json(&["audit", "checkpoint"])["verifying_keys"][0].as_str().unwrap().to_owned();
     assert_ne!(verify(&file, &stranger).status.code(), Some(0), "another log's key vouches for nothing");
