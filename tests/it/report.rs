@@ -214,7 +214,7 @@ fn the_page_is_one_private_file_that_replaces_nothing() {
         assert!(!page.contains(reference), "it would fetch or run something: {reference}");
     }
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    check(&installation.run(&["report", "--out", path_text]), 73, &["exists"]);
+    check(&installation.run(&["report", "--out", path_text]), 73, &["exists already; it was left as it is"]);
     let shown = installation.run(&["report"]);
     assert!(text(&shown.stdout).starts_with("<!DOCTYPE html>"));
     drop(server);
