@@ -279,7 +279,7 @@ impl Tally {
         match entry.outcome {
             Outcome::Refused => {
                 self.refused = self.refused.saturating_add(weight(entry));
-                let reason = entry.reason.as_deref().unwrap_or_default();
+                let reason = fold::alone(entry.reason.as_deref().unwrap_or_default());
                 let code = reason.split_once(": ").map_or(reason, |(code, _)| code);
                 count(&mut self.refusals, if code.is_empty() { "unknown" } else { code }, weight(entry));
             }
@@ -415,10 +415,16 @@ mod tests {
             look.operation = Some(name.into());
             summed.add(&look);
         }
+        // One whose reason is all code.
+        for others in [0, 8] {
+            let mut bare = entry(5, Event::Call, Outcome::Refused, 0);
+            bare.reason = Some(fold::with_others("http status 400", others));
+            summed.add(&bare);
+        }
         let told = summed.told(true);
-        assert_eq!((told.total.refused, told.total.answered, told.total.p95_ms), (43, 0, 0));
+        assert_eq!((told.total.refused, told.total.answered, told.total.p95_ms), (53, 0, 0));
         let refusals: Vec<(&str, u64)> = told.refusals.iter().map(|row| (row.name.as_str(), row.count)).collect();
-        assert_eq!(refusals, [("unauthenticated", 42), ("forbidden", 1)]);
+        assert_eq!(refusals, [("unauthenticated", 42), ("http status 400", 10), ("forbidden", 1)]);
         assert_eq!(told.operations.len(), 1);
     }
 

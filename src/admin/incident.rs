@@ -113,7 +113,7 @@ pub(super) fn refused(error: IncidentError) -> Refusal {
     let code = match &error {
         IncidentError::Unknown(_) => Code::NotFound,
         IncidentError::Closed(_) | IncidentError::TooMany | IncidentError::TooManyNotes(_) => Code::Conflict,
-        IncidentError::Length { .. } | IncidentError::Phase(_) => Code::Invalid,
+        IncidentError::Length { .. } | IncidentError::Lines(_) | IncidentError::Phase(_) => Code::Invalid,
         IncidentError::Store(_) => return Refusal::internal(error),
     };
     Refusal::new(code, sentence(&error))
@@ -219,6 +219,12 @@ impl Desk {
             alert: open.alert,
             is_drill: open.drill,
         };
+        if let Some(alert) = new.alert
+            && !self.alerts.list(None, Severity::Low)?.iter().any(|known| known["id"] == alert)
+        {
+            let public = format!("There is no alert {alert}; `sekisho alert list` lists those there are.");
+            return Err(Refusal::new(Code::NotFound, public));
+        }
         let one = self.one.lock().await;
         let id = self.audit.store().read(incident::next).map_err(refused)?;
         let record = IncidentRecord::new(id, new, &cx.principal.id, self.audit.now()).map_err(refused)?;

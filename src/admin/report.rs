@@ -98,6 +98,7 @@ impl Reporter {
             alerts: &alerts,
             ages: &ages,
             is_signed: log.checkpoint.is_some(),
+            has_proof: log.proof.is_some(),
             leaves_the_file: self.custody.keeper().is_exporting(),
             alarm: self.custody.alarm(),
             is_vault_open: self.custody.is_open(),
@@ -143,6 +144,14 @@ impl Reporter {
             time::parse_time(text, now).map_err(|error| Refusal::new(Code::Invalid, format!("{error}.")))
         };
         let (from, to) = (asked.from.as_ref().map(at).transpose()?, asked.to.as_ref().map(at).transpose()?);
+        // What has not been yet is in no report.
+        let to = to.filter(|to| *to < now);
+        if from.is_some_and(|from| from >= now) {
+            return Err(Refusal::new(
+                Code::Invalid,
+                "The report would begin in the future: `from` must be before now.",
+            ));
+        }
         let first = match from {
             Some(from) => self.audit.first_since(from).map_err(failed)?,
             None => self.audit.first().map_err(failed)?,

@@ -53,15 +53,18 @@ impl Survey for Facts {
     ) -> BoxFuture<'_, Result<Result<Database, DatabaseError>, Refusal>> {
         Box::pin(async move {
             let wrong = |error: KeyError| Refusal::new(crate::base::refusal::Code::Invalid, format!("{error}."));
-            let configured = self.config.upkeep.advisories_vkey.as_deref();
-            let given = vkey.as_deref().or(configured).map(VerifyingKey::parse).transpose().map_err(wrong)?;
-            let keys: Vec<VerifyingKey> = given.into_iter().collect();
+            // What was given last is remembered.
+            let keys = match vkey.as_deref() {
+                Some(vkey) => vec![VerifyingKey::parse(vkey).map_err(wrong)?],
+                None => self.trusted().map_err(wrong)?,
+            };
             let _one = self.meanwhile.importing.lock().await;
             let (path, used) = (self.places.advisories(), keys.clone());
             let trusted: Vec<VerifyingKey> = keys.iter().cloned().chain(self.trusted().unwrap_or_default()).collect();
             let importing = tokio::task::spawn_blocking(move || keep::import(&file, &path, &used, &trusted));
             let imported = importing.await.map_err(Refusal::internal)?;
-            if let (Ok(_), Some(key)) = (&imported, keys.first()) {
+            // Where several are trusted they stand where they stood.
+            if let (Ok(_), [key]) = (&imported, keys.as_slice()) {
                 let row = Put::new(Table::Meta, KEY_VERIFIER, key.to_string().into_bytes());
                 self.store.commit(Batch::puts(vec![row])).await.map_err(Refusal::internal)?;
             }

@@ -21,6 +21,11 @@ pub fn others(reason: &str) -> u64 {
     told.and_then(|(_, others)| others.parse().ok()).unwrap_or(0)
 }
 
+/// A reason without what it tells of others: what refusals are grouped by.
+pub fn alone(reason: &str) -> &str {
+    if others(reason) == 0 { reason } else { reason.rsplit_once(BEFORE).map_or(reason, |(alone, _)| alone) }
+}
+
 /// Whose refusals are counted together: one who is known is not counted with whoever shares the address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Caller {
@@ -129,7 +134,8 @@ mod tests {
     #[test]
     fn how_many_had_no_entry_is_read_back() {
         for count in [0, 1, 4711] {
-            assert_eq!(others(&with_others("too_many_requests: (and so on)", count)), count);
+            let reason = with_others("too_many_requests: (and so on)", count);
+            assert_eq!((others(&reason), alone(&reason)), (count, "too_many_requests: (and so on)"));
         }
     }
 

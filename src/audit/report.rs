@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::entry::{Event, Outcome};
+use super::fold;
 use super::render::Shown;
 use crate::base::bound;
 use crate::base::clock::Timestamp;
@@ -96,7 +97,7 @@ impl Summary {
             self.roles.add(role);
         }
         if entry.outcome == Outcome::Refused {
-            let reason = entry.reason.as_deref().unwrap_or(UNKNOWN);
+            let reason = entry.reason.as_deref().map_or(UNKNOWN, fold::alone);
             self.refusals.add(reason.split_once(':').map_or(reason, |(code, _)| code).trim());
         }
         if let Some(intent) = entry.intent {

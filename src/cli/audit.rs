@@ -247,7 +247,8 @@ async fn verify_log(context: &Context, verify: Verify) -> Result<u8, Failure> {
     let against = Against { keys, checkpoints };
     if let Some(file) = &verify.file {
         let scratch = std::env::temp_dir();
-        return report(context, &app::verify::file(file, &scratch, &against)?.to_json());
+        let is_pinned = !against.keys.is_empty();
+        return report(context, app::verify::file(file, &scratch, &against)?.to_json(), is_pinned);
     }
     let places = context.places()?;
     if !places.database().exists() {
@@ -261,19 +262,26 @@ async fn verify_log(context: &Context, verify: Verify) -> Result<u8, Failure> {
             if verify.checkpoint.is_empty() {
                 against.checkpoints = export::newest_in(&outside).unwrap_or_default();
             }
-            report(context, &app::verify::database(&places.database(), &places.data, &against)?.to_json())
+            let is_pinned = !against.keys.is_empty();
+            report(context, app::verify::database(&places.database(), &places.data, &against)?.to_json(), is_pinned)
         }
         Err(LockError::Held { .. } | LockError::Foreign { .. }) if reach::is_answering(&places.control).await => {
             let remote = Reach::Remote { socket: places.control };
             // The newest say the most, and a request has its bound.
             let newest: Vec<&String> = against.checkpoints.iter().rev().take(1000).collect();
-            report(context, &remote.ask("audit.verify", json!({"keys": verify.vkey, "checkpoints": newest})).await?)
+            let verdict = remote.ask("audit.verify", json!({"keys": verify.vkey, "checkpoints": newest})).await?;
+            report(context, verdict, !verify.vkey.is_empty())
         }
         Err(error) => Err(AppError::Lock(error).into()),
     }
 }
 
-pub(super) fn report(context: &Context, verdict: &Value) -> Result<u8, Failure> {
+/// `is_pinned`: the keys whose signatures count were given, and not taken from what was checked.
+pub(super) fn report(context: &Context, mut verdict: Value, is_pinned: bool) -> Result<u8, Failure> {
+    if verdict["verdict"] == "sound" {
+        verdict["pinned"] = is_pinned.into();
+    }
+    let verdict = &verdict;
     let text = |key: &str| print::harmless(verdict[key].as_str().unwrap_or_default());
     let (code, line) = match verdict["verdict"].as_str() {
         Some("sound") => (0, format!("{} {}", print::painted(print::GOOD, "sound:"), sound(verdict))),
@@ -301,6 +309,10 @@ fn sound(verdict: &Value) -> String {
     let unsigned = verdict["entries"].as_u64().zip(verdict["signed_entries"].as_u64());
     if let Some(unsigned) = unsigned.map(|(all, signed)| all.saturating_sub(signed)).filter(|count| *count > 0) {
         parts.push(format!("the last {unsigned} are not signed yet"));
+    }
+    // Whoever makes a log up signs it with a key of their own.
+    if verdict["pinned"] == false {
+        parts.push("by the keys that it names itself; give --vkey to hold it against a key that you trust".to_owned());
     }
     parts.join("; ")
 }

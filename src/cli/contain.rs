@@ -11,7 +11,7 @@ use super::{Context, print};
 #[derive(Debug, Args)]
 pub(crate) struct Contain {
     /// End its sessions, revoke its tokens, ban it
-    #[arg(long, required_unless_present_any = ["session", "address", "connector"])]
+    #[arg(long)]
     principal: Option<String>,
     /// End and ban the session with this short id
     #[arg(long)]
@@ -44,6 +44,11 @@ pub(crate) struct Freeze {
 }
 
 pub(super) async fn contain(context: &Context, command: Contain) -> Result<u8, Failure> {
+    let what = [&command.principal, &command.session, &command.address, &command.connector];
+    if what.iter().all(|what| what.is_none()) {
+        let message = "say what to contain: --principal, --session, --address, --connector, or several of them";
+        return Err(Failure::usage(message));
+    }
     let arguments = json!({
         "principal": command.principal, "session": command.session, "address": command.address,
         "connector": command.connector, "minutes": command.minutes, "incident": command.incident,

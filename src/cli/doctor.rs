@@ -66,7 +66,9 @@ pub(super) async fn doctor(context: &Context) -> Result<u8, Failure> {
             findings.extend(overridden(&places, &config).into_iter().map(good));
             findings.extend(config.http.tls.as_ref().map(certificate));
             let unheard = config.unheard_contacts();
-            findings.extend(unheard.map(|warning| bad(warning, "or take the addresses out: sekisho alert test")));
+            findings.extend(unheard.map(|warning| {
+                bad(warning, "or take the addresses out of [contacts]; sekisho alert test shows whether mail goes out")
+            }));
             findings.push(sandbox(&config).await);
             findings.extend(config.backup.directory.as_deref().and_then(backups));
             config

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::AppError;
 use crate::base::refusal::Code;
 use crate::config::file::ConfigError;
+use crate::custody::error::{DAMAGED, UNCHECKED};
 use crate::pipeline::PipelineError;
 use crate::store::StoreError;
 use crate::store::lock::LockError;
@@ -88,6 +89,9 @@ impl Failure {
     /// From the `refusal` line of an operation.
     pub(super) fn of_refusal(refusal: &Value) -> Self {
         let code = match refusal["code"].as_str().unwrap_or_default() {
+            // A check whose answer is no, and one that could not be made.
+            _ if refusal["data"]["verdict"] == DAMAGED => NO,
+            _ if refusal["data"]["verdict"] == UNCHECKED => INCOMPLETE,
             "not_found" => NO_INPUT,
             "invalid" | "too_large" => USAGE,
             "conflict" => CANNOT_CREATE,
@@ -138,6 +142,7 @@ impl From<AppError> for Failure {
             AppError::Lock(LockError::Foreign { .. }) => NOT_ALLOWED,
             AppError::Policy(_) => CONFIG,
             AppError::Vault(_) | AppError::Source(_) => NOT_ALLOWED,
+            AppError::Custody(error) if error.verdict() == Some(DAMAGED) => NO,
             AppError::Custody(error) => match error.code() {
                 Code::NotFound => NO_INPUT,
                 Code::Invalid => USAGE,

@@ -100,7 +100,7 @@ pub(super) async fn run(context: &Context, command: Incident) -> Result<u8, Fail
         let keys = vkey.iter().map(|key| VerifyingKey::parse(key)).collect::<Result<Vec<_>, _>>();
         let against = Against { keys: keys.map_err(Failure::usage)?, checkpoints: Vec::new() };
         let verdict = verify::evidence(file, &against).map_err(|error| Failure::from(error).incomplete())?;
-        return told_verdict(context, &verdict.to_json());
+        return told_verdict(context, verdict.to_json(), !against.keys.is_empty());
     }
     // Before anything is asked of a person.
     let command = completed(command)?;

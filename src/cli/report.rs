@@ -69,7 +69,12 @@ pub(super) async fn run(context: &Context, command: Report) -> Result<u8, Failur
 
 /// What stands in a report is for few: nobody else reads the file, and no other file is replaced.
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    let told = |error: std::io::Error| Failure::exists(format!("{}: {error}", path.display()));
+    let told = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::exists(format!("{} exists already; it was left as it is", path.display()))
+        }
+        _ => Failure::exists(format!("{}: {error}", path.display())),
+    };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(told)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(told)
 }

@@ -40,6 +40,10 @@ impl Custody {
         if path.exists() {
             return Err(CustodyError::FileExists(path.to_owned()));
         }
+        // Before the whole database is copied for nothing.
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+            return Err(CustodyError::NoFolder(folder.to_owned()));
+        }
         let open = self.vault.opened()?;
         // Beside the database: a plain copy belongs nowhere else.
         let copy = Temporary(self.store().path().with_extension("redb.backup-copy"));

@@ -4,7 +4,7 @@
 //! [`Header`]), then the database as a sealed stream ([`crate::crypto::stream`]) whose associated data is all before it.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read as _, Write};
+use std::io::{self, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -15,9 +15,9 @@ use super::CustodyError;
 use crate::audit::verify::{Against, Sound, Verdict, verify};
 use crate::base::bound;
 use crate::base::clock::Timestamp;
-use crate::crypto::stream;
+use crate::crypto::stream::{self, StreamError};
 use crate::store::{Store, table};
-use crate::vault::{Open, Sealed};
+use crate::vault::{Open, Sealed, VaultError};
 
 const MAGIC: &[u8] = b"SEKISHO-BACKUP 1\n";
 
@@ -51,6 +51,15 @@ impl Drop for Temporary {
         // It may never have been made, or have been renamed by now; opened as a store it has a ballast beside it.
         fs::remove_file(&self.0).ok();
         fs::remove_file(with_suffix(&self.0, ".ballast")).ok();
+    }
+}
+
+/// What was opened is not what the backup says: it was not made so.
+pub(super) fn unlike(path: &Path) -> impl FnOnce(CustodyError) -> CustodyError {
+    let path = path.to_owned();
+    move |error| match error {
+        CustodyError::NotAsBefore(reason) => CustodyError::Damaged { path, reason },
+        error => error,
     }
 }
 
@@ -94,7 +103,10 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn begin(path: &Path) -> Result<Self, CustodyError> {
         let none = |reason: &str| CustodyError::NoBackup { path: path.to_owned(), reason: reason.to_owned() };
-        let file = File::open(path).map_err(CustodyError::file(path))?;
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CustodyError::NoFile(path.to_owned()),
+            _ => CustodyError::file(path)(error),
+        })?;
         let mut rest = BufReader::new(file);
         let mut start = [0; MAGIC.len() + 4];
         rest.read_exact(&mut start).map_err(|_| none("it is too short"))?;
@@ -121,10 +133,21 @@ impl Reading {
     pub(super) fn open_into(mut self, open: &Open, writer: impl Write) -> Result<Header, CustodyError> {
         let wrapped = self.decoded(&self.header.stream_key)?;
         let id = self.id()?;
-        let key = open.unwrap_backup_key(&id, &wrapped)?;
-        stream::open_stream(&key, &self.preamble, &mut self.rest, writer)
-            .map_err(|error| CustodyError::Stream { path: self.path.clone(), error })?;
-        Ok(self.header)
+        let key = open.unwrap_backup_key(&id, &wrapped).map_err(|error| match error {
+            VaultError::NoKey { .. } => CustodyError::OlderKey(self.path.clone()),
+            VaultError::DoesNotOpen { .. } => CustodyError::OtherKey(self.path.clone()),
+            VaultError::Malformed { .. } => self.damaged(&error),
+            error => error.into(),
+        })?;
+        match stream::open_stream(&key, &self.preamble, &mut self.rest, writer) {
+            Ok(_) => Ok(self.header),
+            Err(error @ StreamError::DoesNotOpen { .. }) => Err(self.damaged(&error)),
+            Err(error) => Err(CustodyError::Stream { path: self.path, error }),
+        }
+    }
+
+    fn damaged(&self, reason: &impl ToString) -> CustodyError {
+        CustodyError::Damaged { path: self.path.clone(), reason: reason.to_string() }
     }
 
     fn decoded(&self, text: &str) -> Result<Vec<u8>, CustodyError> {

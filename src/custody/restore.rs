@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::backup_file::{Header, Reading, Temporary, check, with_suffix};
+use super::backup_file::{Header, Reading, Temporary, check, unlike, with_suffix};
 use super::{Custody, CustodyError, NewSecret, With};
 use crate::audit::entry::{Draft, Event, Outcome};
 use crate::audit::keep::Keeper;
@@ -101,11 +101,12 @@ fn unpack(backup: &Path, draft: &Path, with: &With) -> Result<Header, CustodyErr
     let header = reading.open_into(&open, &file)?;
     file.sync_all().map_err(CustodyError::file(draft))?;
     drop(file);
-    let (sound, rows) = check(draft)?;
+    let (sound, rows) = check(draft).map_err(unlike(backup))?;
     let found = (sound.size, hex(&sound.root));
     if found != (header.audit_entries, header.audit_root.clone()) || rows != header.rows {
         let expected = format!("{} entries with root {}", header.audit_entries, header.audit_root);
-        return Err(CustodyError::NotAsBefore(format!("expected {expected}, found {} with root {}", found.0, found.1)));
+        let reason = format!("expected {expected}, found {} with root {}", found.0, found.1);
+        return Err(CustodyError::Damaged { path: backup.to_owned(), reason });
     }
     Ok(header)
 }

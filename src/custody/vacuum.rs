@@ -45,18 +45,13 @@ impl Custody {
         let copy = database.with_extension("redb.vacuum-copy");
         // It may be all that is left of what a compaction broke.
         if copy.symlink_metadata().is_ok() {
-            return Err(CustodyError::Failed(format!(
-                "a compaction that did not end left a copy from before, {}: make sure that all is well, with sekisho audit verify, and take the copy away, with sekisho prune --copies",
-                copy.display()
-            )));
+            return Err(CustodyError::CopyLeft(copy));
         }
         let before_bytes = size()?;
         let wanted = before_bytes.saturating_add(bound::BALLAST_BYTES + bound::BALLAST_MARGIN_BYTES);
         let free = self.store().free_bytes().map_err(CustodyError::file(&database))?;
         if free < wanted {
-            return Err(CustodyError::Failed(format!(
-                "a safety copy needs {wanted} bytes on the disk, and {free} are free; make room, for example with sekisho prune"
-            )));
+            return Err(CustodyError::NoRoom { what: "a safety copy", wanted, free });
         }
         self.store().copy_to(&copy).await?;
         let mut safety = Safety { copy: copy.clone(), is_needed: false };

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::backup_file::{Reading, Temporary, check};
+use super::backup_file::{Reading, Temporary, check, unlike};
 use super::{Custody, CustodyError};
 use crate::audit::verify::{Against, Verdict};
 use crate::base::bound;
@@ -62,9 +62,7 @@ impl Custody {
             let header = reading.header.clone();
             let wanted = header.database_bytes.saturating_add(bound::BALLAST_BYTES + bound::BALLAST_MARGIN_BYTES);
             if free < wanted {
-                return Err(CustodyError::Failed(format!(
-                    "checking it needs {wanted} bytes on the disk, and {free} are free"
-                )));
+                return Err(CustodyError::NoRoom { what: "checking it", wanted, free });
             }
             match fs::remove_file(&copy.0) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -76,13 +74,13 @@ impl Custody {
             let file = file.map_err(CustodyError::file(&copy.0))?;
             reading.open_into(&open, &file)?;
             drop(file);
-            let (sound, rows) = check(&copy.0)?;
+            let (sound, rows) = check(&copy.0).map_err(unlike(&path))?;
             if (sound.size, hex(&sound.root)) != (header.audit_entries, header.audit_root.clone())
                 || rows != header.rows
             {
                 let expected = format!("{} entries with root {}", header.audit_entries, header.audit_root);
                 let found = format!("{} with root {}", sound.size, hex(&sound.root));
-                return Err(CustodyError::NotAsBefore(format!("expected {expected}, found {found}")));
+                return Err(CustodyError::Damaged { path, reason: format!("expected {expected}, found {found}") });
             }
             let made = header.made.rfc3339();
             Ok(Checked { made, audit_entries: header.audit_entries, database_bytes: header.database_bytes })
@@ -137,7 +135,9 @@ impl Custody {
 fn is_about_us(error: &CustodyError) -> bool {
     matches!(
         error,
-        CustodyError::Vault(VaultError::Sealed | VaultError::NoKey { .. })
+        CustodyError::Vault(VaultError::Sealed)
+            | CustodyError::OlderKey(_)
+            | CustodyError::NoRoom { .. }
             | CustodyError::Failed(_)
             | CustodyError::Store(StoreError::Full { .. })
     )

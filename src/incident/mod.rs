@@ -113,6 +113,8 @@ pub enum IncidentError {
     TooMany,
     #[error("{what} has 1 to {bytes_max} bytes, this one {found}")]
     Length { what: &'static str, bytes_max: usize, found: usize },
+    #[error("{0} is one line, without line breaks and other control characters")]
+    Lines(&'static str),
     #[error(
         "there is no phase {0:?}; there are detection, containment, investigation, remediation, recovery and post-incident"
     )]
@@ -142,18 +144,22 @@ fn checked(what: &'static str, text: &str, bytes_max: usize) -> Result<String, I
     Ok(text.to_owned())
 }
 
+/// What stands in lists: with a line break in it, it would make up lines of its own.
+fn one_line(what: &'static str, text: &str) -> Result<String, IncidentError> {
+    let text = checked(what, text, most::TITLE_BYTES_MAX)?;
+    if text.chars().any(char::is_control) { Err(IncidentError::Lines(what)) } else { Ok(text) }
+}
+
 impl IncidentRecord {
     /// An incident that is there once its row is; its number is [`next`].
     pub fn new(id: u64, new: New, by: &str, now: Timestamp) -> Result<Self, IncidentError> {
         let systems = new.systems.iter().take(most::SYSTEMS_MAX);
         Ok(Self {
             id,
-            title: checked("a title", &new.title, most::TITLE_BYTES_MAX)?,
+            title: one_line("a title", &new.title)?,
             severity: new.severity,
-            kind: checked("a type", &new.kind, most::TITLE_BYTES_MAX)?,
-            systems: systems
-                .map(|name| checked("the name of a system", name, most::TITLE_BYTES_MAX))
-                .collect::<Result<_, _>>()?,
+            kind: one_line("a type", &new.kind)?,
+            systems: systems.map(|name| one_line("the name of a system", name)).collect::<Result<_, _>>()?,
             description: new.description.trim().chars().take(most::TEXT_BYTES_MAX / 4).collect(),
             opened: now,
             by: by.to_owned(),
@@ -186,7 +192,7 @@ impl IncidentRecord {
         }
         let lessons = checked("what was learnt", lessons, most::TEXT_BYTES_MAX)?;
         let notified = notified.iter().take(most::SYSTEMS_MAX);
-        let notified = notified.map(|who| checked("the name of who was told", who, most::TITLE_BYTES_MAX));
+        let notified = notified.map(|who| one_line("the name of who was told", who));
         self.phase = Phase::PostIncident;
         self.closed =
             Some(Closed { at: now, by: by.to_owned(), lessons, notified: notified.collect::<Result<_, _>>()? });

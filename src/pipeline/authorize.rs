@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::identify::Known;
 use super::inspect::{Checked, unknown};
 use super::request::Asked;
+use crate::audit::word;
 use crate::auth::Authenticator;
 use crate::auth::policy::Access;
 use crate::auth::policy::ask::Resource;
@@ -64,14 +65,13 @@ impl Standing {
                 let public = format!(
                     "{name} names a file or the process of the machine that Sekisho runs on, so it is done there, by the command."
                 );
-                Err(Refusal::new(Code::Forbidden, public)
-                    .with_private("an operation of the machine, asked from elsewhere"))
+                Err(Refusal::new(Code::Forbidden, public).with_private(word::NOT_AT_MACHINE))
             }
             Self::Other => {
                 let public = format!(
                     "{name} is administration, which is for accounts: by name and password, or by a token that was issued for an account."
                 );
-                Err(Refusal::new(Code::Forbidden, public).with_private("administration without an account"))
+                Err(Refusal::new(Code::Forbidden, public).with_private(word::NO_ACCOUNT))
             }
         }
     }

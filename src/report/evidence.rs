@@ -9,6 +9,7 @@ use crate::base::bound::report as most;
 use crate::config::Config;
 use crate::config::raw::egress::EgressMode;
 use crate::config::raw::{Authentication, Mode, PersonalData};
+use crate::config::watch::SyslogTransport;
 
 /// What evidence is made of, beside the log.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Facts<'a> {
     pub ages: &'a [Age],
     /// A checkpoint covers the last entry.
     pub is_signed: bool,
+    /// The report has the proof of its last entry; none where there is no entry.
+    pub has_proof: bool,
     /// Signed checkpoints reach a place outside of the database.
     pub leaves_the_file: bool,
     /// What does not agree with a checkpoint from outside.
@@ -58,7 +61,9 @@ pub const ALL: &[(&str, Evidence)] = &[
     ("audit_integrity", audit_integrity),
     ("audit_outside", audit_outside),
     ("audit_reviewed", audit_reviewed),
-    ("retention", retention),
+    ("kept_a_year", kept_a_year),
+    ("kept_six_years", kept_six_years),
+    ("kept_no_longer", kept_no_longer),
     ("identity", identity),
     ("access_policy", access_policy),
     ("least_privilege", least_privilege),
@@ -104,7 +109,11 @@ fn audit_integrity(facts: &Facts<'_>) -> Found {
         Some(alarm) => found(State::Missing, format!("alarm: {alarm}")),
         None => either(
             facts.is_signed,
-            "entries are leaves of a Merkle tree (RFC 6962); a signed checkpoint covers the last one, and a proof is below",
+            if facts.has_proof {
+                "entries are leaves of a Merkle tree (RFC 6962); a signed checkpoint covers the last one, and a proof is below"
+            } else {
+                "entries are leaves of a Merkle tree (RFC 6962), which a signed checkpoint covers; there is no entry of this time"
+            },
             "no signed checkpoint covers the last entry: open the vault",
         ),
     }
@@ -136,14 +145,44 @@ fn audit_reviewed(facts: &Facts<'_>) -> Found {
     }
 }
 
-fn retention(facts: &Facts<'_>) -> Found {
+fn kept_a_year(facts: &Facts<'_>) -> Found {
+    kept_for(facts, most::YEAR_DAYS)
+}
+
+fn kept_six_years(facts: &Facts<'_>) -> Found {
+    kept_for(facts, most::SIX_YEARS_DAYS)
+}
+
+/// For so many days at least, and longer where nothing is pruned.
+fn kept_for(facts: &Facts<'_>, least: u64) -> Found {
     let kept = facts.config.audit.retention;
-    match (kept.age_max, kept.bytes_max) {
+    match (kept.age_max.map(days), kept.bytes_max) {
+        (Some(age), _) if age < least => found(
+            State::Missing,
+            format!("entries are kept for {}, and {least} are asked for (audit.retention_days)", counted_days(age)),
+        ),
+        // So many bytes may be those of an hour.
+        (_, Some(bytes)) => found(
+            State::Partly,
+            format!(
+                "the newest {bytes} bytes of entries are kept, however few days that is (audit.retention_bytes_max)"
+            ),
+        ),
+        (Some(age), None) => found(State::Covered, format!("entries are kept for {}", counted_days(age))),
         (None, None) => found(State::Covered, "entries are kept for ever"),
-        (Some(age), _) => found(State::Covered, format!("entries are kept for {} days", days(age))),
-        (None, Some(bytes)) => {
-            found(State::Partly, format!("the newest {bytes} bytes of entries are kept, however old"))
-        }
+    }
+}
+
+/// What is kept for ever is limited by nothing.
+fn kept_no_longer(facts: &Facts<'_>) -> Found {
+    let kept = facts.config.audit.retention;
+    match (kept.age_max.map(days), kept.bytes_max) {
+        (Some(age), _) => found(State::Covered, format!("entries are kept for {} and no longer", counted_days(age))),
+        (None, Some(bytes)) => found(
+            State::Partly,
+            format!("the newest {bytes} bytes of entries are kept, however old (audit.retention_days)"),
+        ),
+        (None, None) => found(State::Missing, "entries are kept for ever (audit.retention_days)"),
     }
 }
 
@@ -160,7 +199,7 @@ fn access_policy(facts: &Facts<'_>) -> Found {
 }
 
 fn least_privilege(facts: &Facts<'_>) -> Found {
-    let refused = facts.gathered.refusals.rows.iter().find(|row| row.name == "forbidden").map_or(0, |row| row.count);
+    let refused = facts.gathered.denials;
     let text = format!(
         "agents are readers unless an administrator says more; {} accounts and tokens may administer; {refused} requests went beyond a role",
         facts.administrators
@@ -230,13 +269,31 @@ fn encryption_at_rest(facts: &Facts<'_>) -> Found {
 
 fn encryption_in_transit(facts: &Facts<'_>) -> Found {
     let http = &facts.config.http;
-    match (&http.tls, http.listen.ip().is_loopback()) {
-        (Some(_), _) => found(State::Covered, "the port speaks TLS only, 1.2 or newer as configured"),
-        (None, true) => found(State::Covered, "the port is on loopback: nothing goes over a network in the clear"),
-        (None, false) => found(
-            State::Missing,
-            "the port is reached from other machines in the clear: set http.tls_certificate, or put a proxy in front",
+    let port = match (&http.tls, http.listen.ip().is_loopback()) {
+        (Some(_), _) => "the port speaks TLS only, 1.2 or newer as configured",
+        (None, true) => "the port is on loopback",
+        (None, false) => {
+            let text = "the port is reached from other machines in the clear: set http.tls_certificate, or put a proxy in front";
+            return found(State::Missing, text);
+        }
+    };
+    // Whatever else has a listener or a receiver of its own without TLS.
+    let metrics = facts.config.metrics.listen.filter(|listen| !listen.ip().is_loopback());
+    let syslog = facts.config.watch.syslog.as_ref();
+    let syslog = syslog.filter(|syslog| syslog.transport != SyslogTransport::Tls && !syslog.target.is_loopback());
+    let clear: Vec<String> = [
+        metrics.map(|listen| format!("metrics, at {listen} (metrics.listen)")),
+        syslog.map(|syslog| format!("alerts, to {} (watch.syslog)", syslog.target)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match clear.as_slice() {
+        [] => found(
+            State::Covered,
+            format!("{port}, and no other listener or receiver of alerts is without TLS on a network"),
         ),
+        clear => found(State::Partly, format!("{port}; in the clear over a network go {}", clear.join(" and "))),
     }
 }
 
@@ -378,4 +435,8 @@ fn change_record(facts: &Facts<'_>) -> Found {
 
 fn days(span: Duration) -> u64 {
     span.as_secs() / 86_400
+}
+
+fn counted_days(days: u64) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
 }

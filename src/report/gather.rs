@@ -9,7 +9,7 @@ use super::{Latency, Noted, OverTime, Period, Row, Table, Totals};
 use crate::audit::entry::{Entry, Event, Outcome, Personal};
 use crate::audit::render::Shown;
 use crate::audit::report::Summary;
-use crate::audit::{Audit, AuditError, ERASE, Numbered, fold};
+use crate::audit::{Audit, AuditError, ERASE, Numbered, fold, word};
 use crate::base::bound;
 use crate::base::bound::report as most;
 use crate::base::clock::Timestamp;
@@ -20,6 +20,21 @@ pub const ACKNOWLEDGE: &str = "alert.acknowledge";
 pub const ACKNOWLEDGED: &str = "alert ";
 /// What the entry of a verification says before its verdict.
 pub const VERDICT: &str = "verdict ";
+/// Operations of administration that are announced by an intent because they tell or write something while they run, and
+/// change nothing here.
+pub const KEEPING: &[&str] = &[
+    "alert.test",
+    "audit.checkpoint",
+    "audit.export",
+    "audit.search",
+    "audit.tail",
+    "backup.make",
+    "backup.now",
+    "backup.verify",
+    "incident.export",
+    "library.export",
+    "log.read",
+];
 /// The note of one that found nothing wrong.
 const SOUND: &str = "verdict sound";
 
@@ -46,6 +61,8 @@ pub struct Gathered {
     pub acknowledged_by: HashMap<u64, String>,
     /// Subjects that were erased.
     pub erased: u64,
+    /// Requests that a role or a policy did not permit.
+    pub denials: u64,
 }
 
 /// Entries of one kind: the newest of them, and what can be said of all.
@@ -139,6 +156,7 @@ struct Lists {
     verifications: Listed,
     acknowledged_by: HashMap<u64, String>,
     erased: u64,
+    denials: u64,
 }
 
 /// Reads `range`, and what came after it for the sake of alerts that were looked at later; `alerts` are the times of
@@ -210,6 +228,7 @@ pub fn gather(
         left_out,
         acknowledged_by: lists.acknowledged_by,
         erased: lists.erased,
+        denials: lists.denials,
     })
 }
 
@@ -262,9 +281,14 @@ impl Lists {
             return;
         }
         // What changes something was announced by an intent.
-        if entry.event == Event::Administration && entry.outcome == Outcome::Done && entry.intent.is_some() {
+        if entry.event == Event::Administration
+            && entry.outcome == Outcome::Done
+            && entry.intent.is_some()
+            && !KEEPING.contains(&operation)
+        {
             *self.changes.entry(operation.to_owned()).or_default() += 1;
         }
+        self.denials += u64::from(is_denied(entry));
         self.erased += u64::from(operation == ERASE && entry.event == Event::Audit);
         // By name: what only lists or shows something has no part in it.
         let (list, end) = match (entry.event, operation) {
@@ -307,6 +331,14 @@ impl Lists {
             self.acknowledged_by.entry(number).or_insert(who);
         }
     }
+}
+
+/// Whether a role or a policy did not permit it: a ban, and what a stranger is refused, is something else.
+fn is_denied(entry: &Entry) -> bool {
+    let why = entry.reason.as_deref().and_then(|reason| reason.split_once(": ")).map_or("", |(_, why)| why);
+    entry.outcome == Outcome::Refused
+        && matches!(entry.event, Event::Call | Event::Administration)
+        && [word::DENIED, word::NO_ACCOUNT, word::NOT_AT_MACHINE].iter().any(|begin| why.starts_with(begin))
 }
 
 fn noted(sequence: u64, entry: &Entry, personal: Option<&Personal>) -> Noted {

@@ -186,6 +186,31 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_person_can_attest_is_never_ticked() {
+        for begin in [
+            "Every account, its role",
+            "Policies still say",
+            "Policies are tested",
+            "The recovery key is",
+            "Roles of accounts",
+            "Classifications of",
+            "Whoever is on call",
+        ] {
+            let lists = Name::ALL.map(|name| answered(name, &[]).items);
+            let mut items = lists.iter().flatten().filter(|item| item.text.starts_with(begin)).peekable();
+            assert!(items.peek().is_some(), "{begin}");
+            assert!(items.all(|item| item.standing == Standing::ByHand), "{begin}");
+        }
+    }
+
+    #[test]
+    fn a_backup_that_was_opened_is_so_wherever_it_lies() {
+        let list = answered(Name::Monthly, &[finding("backups.made", Severity::Low)]);
+        let item = list.items.iter().find(|item| item.text.starts_with("A backup was opened")).unwrap();
+        assert_eq!(item.standing, Standing::Done);
+    }
+
+    #[test]
     fn markdown_has_a_box_for_each_item() {
         let list = answered(Name::Data, &[finding("keys.age", Severity::Medium)]);
         let text = list.to_markdown("2026-11-22", "0.1.0");

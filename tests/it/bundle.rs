@@ -51,9 +51,9 @@ fn a_bundle_of_every_format_proves_itself_elsewhere() {
     let outside = installation.data().join("checkpoints.log");
     for bundle in &bundles {
         let output = verify(bundle, &["--vkey", &vkey, "--checkpoint", outside.to_str().unwrap()]);
-        check(&output, 0, &["\"verdict\":\"sound\""]);
+        check(&output, 0, &["\"verdict\":\"sound\"", "\"pinned\":true"]);
     }
-    check(&verify(&bundles[0], &[]), 0, &["sound"]);
+    check(&verify(&bundles[0], &[]), 0, &["sound", "\"pinned\":false"]);
     let said = installation.run(&["audit", "export", bundles[0].to_str().unwrap()]);
     check(&said, 73, &["exists already"]);
     // A part of the log, from its middle.

@@ -64,6 +64,13 @@ fn an_incident_is_on_record_from_its_opening_to_its_lessons() {
     assert_eq!((&closed["phase"], &closed["notified"]), (&json!("post-incident"), &json!(["the authority", "ann"])));
     check(&installation.run(&["incident", "note", &id, "too late"]), 73, &["was closed"]);
     check(&installation.run(&["incident", "show", "99"]), 66, &["no incident 99"]);
+    // What would make up lines of the list, or begins with nothing that there is.
+    let open = |title: &str, rest: &[&str]| {
+        installation.run(&[&["incident", "open", title, "--severity", "low"], rest].concat())
+    };
+    check(&open("a\n   2 forged", &[]), 64, &["one line"]);
+    check(&open("a", &["--alert", "99"]), 66, &["no alert 99"]);
+    check(&installation.run(&["contain"]), 64, &["--principal, --session, --address, --connector"]);
     let listed = installation.json(&["incident", "list"]);
     assert_eq!((listed["items"].as_array().unwrap().len(), &listed["older"]), (1, &json!(0)));
     assert_eq!(installation.json(&["incident", "list", "--before", &id])["items"], json!([]));
@@ -347,7 +354,14 @@ fn evidence_verifies_elsewhere_and_tells_when_it_was_changed() {
     let verify = |file: &std::path::Path, key: &str| {
         elsewhere.run(&["incident", "verify", file.to_str().unwrap(), "--vkey", key])
     };
-    check(&verify(&file, &key), 0, &["sound"]);
+    let pinned = verify(&file, &key);
+    check(&pinned, 0, &["sound"]);
+    assert!(!text(&pinned.stdout).contains("--vkey"), "{}", text(&pinned.stdout));
+    // Sound by its own keys only is another answer.
+    let unpinned = ["incident", "verify", path];
+    check(&elsewhere.run(&unpinned), 0, &["sound", "the keys that it names itself", "--vkey"]);
+    assert_eq!(elsewhere.json(&unpinned)["pinned"], false);
+    assert_eq!(elsewhere.json(&[&unpinned[..], &["--vkey", key.as_str()]].concat())["pinned"], true);
     let other = Installation::new();
     let stranger = other.json(&["audit", "checkpoint"])["verifying_keys"][0].as_str().unwrap().to_owned();
     assert_ne!(verify(&file, &stranger).status.code(), Some(0), "another log's key vouches for nothing");

@@ -120,6 +120,8 @@ fn a_report_tells_of_changes_backups_keys_and_proves_its_last_entry() {
     assert_eq!(operations("backup_verifications"), [""; 0]);
     let made = report["changes"].as_array().unwrap().iter().find(|row| row["name"] == "token.issue").unwrap();
     assert_eq!(made["count"], 1);
+    let changes = report["changes"].as_array().unwrap();
+    assert!(changes.iter().all(|row| row["name"] != "backup.make"), "a backup has a list of its own: {changes:?}");
     let ages = report["ages"].as_array().unwrap();
     for kind in ["vault key", "api key"] {
         assert!(ages.iter().any(|age| age["kind"] == kind && age["days"] == 0), "{kind}");
@@ -188,6 +190,11 @@ fn a_report_of_a_time_has_the_entries_of_that_time_and_no_other() {
     assert_eq!((&nothing["totals"]["entries"], &nothing["period"]["last"]), (&json!(0), &Value::Null));
     let turned = installation.run(&["report", "--from", "2020-01-02", "--to", "2020-01-01"]);
     check(&turned, 64, &["before it begins"]);
+    // What has not been yet is in no report.
+    check(&installation.run(&["report", "--from", "2099-01-01"]), 64, &["in the future"]);
+    let ahead = report(&installation, &["--to", "2099-01-01"]);
+    assert!(ahead["period"]["to"].as_str().unwrap() < "2099", "{}", ahead["period"]);
+    assert!(ahead["period"]["last"].as_u64() > whole["period"]["last"].as_u64());
     drop(server);
 }
 
@@ -207,7 +214,7 @@ fn the_page_is_one_private_file_that_replaces_nothing() {
         assert!(!page.contains(reference), "it would fetch or run something: {reference}");
     }
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    check(&installation.run(&["report", "--out", path_text]), 73, &["exists"]);
+    check(&installation.run(&["report", "--out", path_text]), 73, &["exists already; it was left as it is"]);
     let shown = installation.run(&["report"]);
     assert!(text(&shown.stdout).starts_with("<!DOCTYPE html>"));
     drop(server);
@@ -233,6 +240,9 @@ fn every_control_of_the_four_frameworks_has_a_state_and_its_reason() {
     // No backup was made, so there is no evidence of one.
     assert_eq!(control("Art. 32(1)(c)"), "missing");
     assert_eq!(control("10.2"), "covered");
+    // What is kept for ever is kept for a year and for six, and has no limit.
+    assert_eq!((control("10.5"), control("164.316(b)(2)")), (json!("covered"), json!("covered")));
+    assert_eq!(control("Art. 5(1)(e)"), "missing");
     assert_eq!(control("CC6.4"), "not_covered");
 }
 

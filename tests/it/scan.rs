@@ -382,7 +382,7 @@ fn backups_that_are_missing_or_no_good_are_found() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    verify(70, "backup");
+    verify(1, "is damaged");
     assert_found(&scan_with(&installation, &with), "backups.verified", "high");
     assert!(!folder.parent().unwrap().join("data/sekisho.redb.backup-copy").exists());
 }
@@ -468,7 +468,7 @@ fn a_signed_database_of_advisories_is_taken_and_speaks_of_our_crates() {
     let key_file = folder.join("a.key");
     let arguments = ["advisories", "make", folder.to_str().unwrap(), newer.to_str().unwrap(), "--signing-key"];
     installation.json(&[&arguments[..], &[key_file.to_str().unwrap()]].concat());
-    check(&import(&newer, &["--vkey", &key]), 0, &["0 speak of"]);
+    check(&import(&newer, &[]), 0, &["0 speak of"]);
     assert_eq!(severity(&scan(&installation), "dependencies.advisories"), None);
     check(&import(&first, &["--vkey", &key]), 73, &["an older one is not taken"]);
     check(&import(&other, &["--vkey", &other_key]), 73, &["an older one is not taken"]);

@@ -12,6 +12,7 @@ use miette::Diagnostic;
 use super::ask::{Action, ActionGroup, Circumstances, Resource};
 use super::scope;
 use super::source::{self, File, PolicyError, Problem};
+use crate::audit::word::DENIED;
 use crate::base::bound;
 use crate::base::principal::Principal;
 
@@ -43,9 +44,9 @@ impl Verdict {
     /// For the audit entry and the log.
     pub fn reason(&self) -> String {
         match (&self.fault, self.policies.as_slice(), self.is_allowed) {
-            (Some(fault), _, _) => format!("denied: a policy could not be evaluated: {fault}"),
-            (None, [], _) => "denied: no policy permits it".into(),
-            (None, policies, false) => format!("denied by {}", policies.join(", ")),
+            (Some(fault), _, _) => format!("{DENIED}: a policy could not be evaluated: {fault}"),
+            (None, [], _) => format!("{DENIED}: no policy permits it"),
+            (None, policies, false) => format!("{DENIED} by {}", policies.join(", ")),
             (None, policies, true) => format!("permitted by {}", policies.join(", ")),
         }
     }

@@ -14,3 +14,7 @@ pub const REASON_CHARS_MAX: usize = 300;
 pub const ACKNOWLEDGED_MAX: usize = 10_000;
 /// An account or token that was not used for so many days is told as stale: a quarter, the usual time between reviews.
 pub const STALE_DAYS: u64 = 90;
+/// What PCI DSS 4.0.1, requirement 10.5.1, asks of the history of an audit log: a year.
+pub const YEAR_DAYS: u64 = 365;
+/// What 45 CFR 164.316(b)(2)(i) asks of documentation: six years.
+pub const SIX_YEARS_DAYS: u64 = 2190;
