@@ -34,7 +34,7 @@ fn main() {
         .measurement_time(Duration::from_secs(8));
     // What an index holds is given back after the measurement.
     group.bench_function(corpus.name, |bencher| {
-        bencher.iter_with_large_drop(|| documents::indexed(&pages, Choices::default()))
+        bencher.iter_with_large_drop(|| documents::indexed(&pages, Choices::default()));
     });
     group.finish();
     criterion.final_summary();

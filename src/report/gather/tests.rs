@@ -26,7 +26,6 @@ fn gathered(entries: &[Entry]) -> Gathered {
     let changes = changes.into_iter().map(|(name, count)| Row { name, count }).collect();
     Gathered {
         changes,
-        denials,
         policies,
         settings,
         backups,
@@ -34,6 +33,7 @@ fn gathered(entries: &[Entry]) -> Gathered {
         restores,
         verifications,
         left_out,
+        denials,
         ..Gathered::default()
     }
 }
