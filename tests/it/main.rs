@@ -70,6 +70,7 @@ mod outside;
 mod passwords;
 mod policy;
 mod profile;
+mod profile_pages;
 mod rates;
 mod reading;
 mod rekey;
