@@ -325,4 +325,27 @@ mod tests {
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
     }
+
+    /// The page of commands promises each flag.
+    #[test]
+    fn the_manual_has_every_flag() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/manual/commands.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let names = |flag: &str| {
+            page.match_indices(flag).any(|(at, _)| {
+                let next = page[at + flag.len()..].chars().next();
+                !next.is_some_and(|char| char.is_ascii_alphanumeric() || char == '-')
+            })
+        };
+        let mut commands = vec![Arguments::command()];
+        let mut missing = Vec::new();
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                let flag = argument.get_long().map(|long| format!("--{long}"));
+                missing.extend(flag.filter(|flag| !names(flag)).map(|flag| format!("{} {flag}", command.get_name())));
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

@@ -61,11 +61,29 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
 }
 
+/// As [`harmless`], in one line: a name or a reason that could else make up lines of a report.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|char| if matches!(char, '\n' | '\t') { ' ' } else { char })
+        .filter(|char| !char.is_control())
+        .collect()
+}
+
 fn done(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Ok(()) => Ok(()),
         // `sekisho ... | head`: whoever read has had enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::quiet()),
         Err(error) => Err(Failure::internal(format!("standard output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_several_lines_is_shown_in_one() {
+        assert_eq!(one_line("b\nx: 99 documents\t.md\r\u{1b}[2K"), "b x: 99 documents .md[2K");
     }
 }

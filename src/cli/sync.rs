@@ -20,7 +20,7 @@ pub(super) async fn with_progress(reach: &Reach, name: &str, arguments: Value) -
                 let (done, total) = (done as u64, total as u64);
                 bar.set_length(total);
                 bar.set_position(done);
-                bar.set_message(print::harmless(&message));
+                bar.set_message(print::one_line(&message));
                 let reached = done * 10 / total.max(1);
                 if bar.is_hidden() && reached > tenths {
                     tenths = reached;
@@ -52,12 +52,13 @@ pub(super) fn report(report: &Value) -> Result<(), Failure> {
     }
     let each = |report: &Value, key: &str, word: &str, style| {
         for failure in report[key].as_array().into_iter().flatten() {
-            let text = |field: &str| print::harmless(failure[field].as_str().unwrap_or_default());
+            let text = |field: &str| print::one_line(failure[field].as_str().unwrap_or_default());
             print::line(&format!("  {} {}: {}", print::painted(style, word), text("path"), text("reason")))?;
         }
         Ok::<(), Failure>(())
     };
-    if number("documents") == 0 {
+    let is_none_told = report["failed"].as_array().is_none_or(Vec::is_empty) && number("removed") == 0;
+    if number("documents") == 0 && is_none_told {
         print::line(
             "  No file here is a document: the known endings are md, mdx, html, rst, adoc, txt, ipynb, pdf, docx and openapi.yaml.",
         )?;
@@ -66,6 +67,7 @@ pub(super) fn report(report: &Value) -> Result<(), Failure> {
     if number("failed_more") > 0 {
         print::line(&format!("  and {} more", number("failed_more")))?;
     }
+    each(report, "noted", "note", print::WARNING)?;
     let warned = report["warned"].as_array().map_or(0, Vec::len);
     if warned > 0 {
         let note = format!("{warned} files were read with reservations; --json lists them all, for example:");

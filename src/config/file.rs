@@ -34,7 +34,7 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     let at = |offset: usize| Place { path: path.to_owned(), line: line_of(text, offset) };
     let syntax = |error: toml::de::Error| ConfigError::Written {
         place: at(error.span().map_or(0, |span| span.start)),
-        message: error.message().to_owned(),
+        message: error.span().and_then(|span| doubled(text, span.start)).unwrap_or_else(|| error.message().to_owned()),
     };
     let document = DeTable::parse(text).map_err(syntax)?;
     let settings = settings();
@@ -254,6 +254,24 @@ fn origin(
     at(place.unwrap_or(0)).to_string()
 }
 
+/// What to say where the line at `offset` begins a table or sets a key that an earlier line did already: the parser's
+/// own words name neither.
+fn doubled(text: &str, offset: usize) -> Option<String> {
+    let number = line_of(text, offset);
+    let line = text.lines().nth(number.checked_sub(1)?)?.trim_start();
+    let before = || text.lines().take(number - 1).enumerate().map(|(at, line)| (at + 1, line.trim_start()));
+    let header = |line: &str| Some(format!("{}]", line.strip_prefix('[').and_then(|it| it.split_once(']'))?.0.trim()));
+    if let Some(name) = header(line) {
+        let (first, _) = before().find(|(_, line)| header(line).as_ref() == Some(&name))?;
+        return Some(format!("the table [{name} stands in line {first} already; write these keys there"));
+    }
+    let key = |line: &str| Some(line.split_once('=')?.0.trim().to_owned()).filter(|key| !key.starts_with('#'));
+    let name = key(line)?;
+    let of_table = before().filter(|(_, line)| header(line).is_some()).last().map_or(0, |(at, _)| at);
+    let (first, _) = before().find(|(at, line)| *at > of_table && key(line).as_ref() == Some(&name))?;
+    Some(format!("{name} stands in line {first} already; write it once"))
+}
+
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
@@ -338,6 +356,14 @@ mod tests {
         );
         check("[http]\nauthentication = \"basic\"", &["sekisho.toml:2", "required"]);
         check("[http", &["sekisho.toml:1"]);
+        check(
+            "# [rate]\n[rate]\nburst_limit = 9\n\n[http]\n[ rate ] # again\nper_minute = 3\n",
+            &["sekisho.toml:6: ", "the table [rate] stands in line 2 already; write these keys there"],
+        );
+        check(
+            "[http]\n#per_minute = 1\n[rate]\nper_minute = 3\nper_minute = 4\n",
+            &["sekisho.toml:5: ", "per_minute stands in line 4 already"],
+        );
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct SyncReport {
     pub failed: Vec<Failure>,
     /// How many more than `failed` can hold.
     pub failed_more: usize,
+    /// What else there is to say of a source: pages of a web site that are gone, and how many it has more than are read.
+    pub noted: Vec<Failure>,
     /// Documents that were read with reservations.
     pub warned: Vec<Failure>,
 }

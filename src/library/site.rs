@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::record::{LibraryRecord, Source};
 use super::report::SyncProgress;
 use super::sync::Progress;
-use super::web::{self, Fetch, Kept, WebError};
+use super::web::crawl::{self, Outcome};
+use super::web::{Fetch, Kept, WebError};
 use super::{Libraries, LibraryError};
 use crate::base::bound::web as bound;
 use crate::sandbox::Sandbox;
@@ -58,8 +59,8 @@ impl Libraries {
         name: &str,
         cancel: &CancellationToken,
         progress: &Progress,
-    ) -> Result<Vec<(String, String)>, LibraryError> {
-        let Source::Web(_) = self.get(name)?.source else { return Ok(Vec::new()) };
+    ) -> Result<Outcome, LibraryError> {
+        let Source::Web(_) = self.get(name)?.source else { return Ok(Outcome::default()) };
         let failed = |error: &dyn std::fmt::Display| LibraryError::Worker(error.to_string());
         let place = tokio::select! {
             () = cancel.cancelled() => return Err(WebError::Cancelled.into()),
@@ -83,8 +84,8 @@ impl Libraries {
         name: &str,
         cancel: &CancellationToken,
         progress: &(dyn Fn(SyncProgress) + Sync),
-    ) -> Result<Vec<(String, String)>, LibraryError> {
-        let Source::Web(site) = self.get(name)?.source else { return Ok(Vec::new()) };
+    ) -> Result<Outcome, LibraryError> {
+        let Source::Web(site) = self.get(name)?.source else { return Ok(Outcome::default()) };
         self.has_tried(name);
         let folder = self.mirror_of(name)?;
         let fetch = self.way.get().map(Arc::clone).ok_or(WebError::NoWay)?;
@@ -96,10 +97,10 @@ impl Libraries {
             })
         };
         let kept = Kept { folder: &folder, known: &known };
-        let outcome = web::crawl::mirror(&site, kept, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
+        let outcome = crawl::mirror(&site, kept, &*fetch, &*self.clock, &self.pace, cancel, &told).await;
         // It may have taken hours to fail.
         self.has_tried(name);
-        Ok(outcome?.failed)
+        Ok(outcome?)
     }
 
     fn has_tried(&self, name: &str) {

@@ -117,6 +117,17 @@ impl Opened {
         }
     }
 
+    /// What a report calls the source as a whole.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Archive { path, .. } | Self::File { path } => {
+                Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path).to_owned()
+            }
+            Self::Folder { root, .. } => root.clone(),
+            Self::Builtin => String::new(),
+        }
+    }
+
     /// All files of a known format, by path.
     pub(super) fn list(&mut self) -> Result<Listing, SourceError> {
         let mut listing = match self {

@@ -13,6 +13,7 @@ use super::passage::document_of;
 use super::record::{self, DocumentRecord, Source};
 use super::report::{Failure, SyncProgress, SyncReport};
 use super::source::{self, Found, Listing};
+use super::web::crawl::Outcome;
 use super::{Libraries, LibraryError, foreign, web};
 use crate::base::bound;
 use crate::crypto::digest::{Hash, sha256};
@@ -206,13 +207,15 @@ impl<'a> Sync<'a> {
 
     fn run(
         mut self,
-        left_aside: Vec<(String, String)>,
+        left_aside: Outcome,
         cancel: &CancellationToken,
         progress: &dyn Fn(SyncProgress),
     ) -> Result<SyncReport, LibraryError> {
-        for (url, reason) in left_aside {
+        for (url, reason) in left_aside.failed {
             self.change.report.fail(&url, reason);
         }
+        let noted = left_aside.noted.into_iter().map(|(path, reason)| Failure { path, reason });
+        self.change.report.noted = noted.collect();
         let mirror = self.change.libraries.mirror_of(&self.change.library.name).ok();
         let mut opened = source::Opened::open(
             &self.change.library.source,
@@ -223,7 +226,8 @@ impl<'a> Sync<'a> {
         self.change.report.revision = opened.revision();
         let listing = opened.list()?;
         for (path, reason) in &listing.passed_over {
-            self.change.report.fail(path, reason);
+            let name = if path.is_empty() { opened.name() } else { path.clone() };
+            self.change.report.fail(&name, reason);
         }
         let total = listing.files.len();
         for (done, file) in listing.files.iter().enumerate() {

@@ -58,6 +58,9 @@ impl Unpacker {
     /// [`OPEN`].
     pub fn open(&mut self, bytes: Vec<u8>) -> Result<Reply, String> {
         self.open = None;
+        if bytes.is_empty() {
+            return Err("it is empty: it is still being written, or was cut; give it whole".to_owned());
+        }
         let (open, mut contents) = match bytes.get(..4) {
             Some([0x1f, 0x8b, ..]) => tar(MultiGzDecoder::new(bytes.as_slice()))?,
             Some(b"PK\x03\x04" | b"PK\x05\x06") => zip(bytes)?,
@@ -95,6 +98,9 @@ impl Unpacker {
 
 fn zip(bytes: Vec<u8>) -> Result<(Open, Contents), String> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| format!("it is no zip archive: {error}"))?;
+    if archive.is_empty() {
+        return Err(NO_ENTRY.to_owned());
+    }
     if archive.len() > limits::ARCHIVE_ENTRIES_MAX {
         return Err(format!("it has {} entries, more than {}", archive.len(), limits::ARCHIVE_ENTRIES_MAX));
     }
@@ -126,20 +132,51 @@ fn zip(bytes: Vec<u8>) -> Result<(Open, Contents), String> {
     Ok((Open::Zip(Box::new(archive)), listed.contents))
 }
 
+/// Zeros alone are a tar archive of nothing, and so begins a file whose room was taken before it is written. Rather
+/// that than a library that was emptied.
+const NO_ENTRY: &str = "it has no entry: it is empty, or is still being written";
+
+/// Remembers whether its end was met: what is asked for of a whole archive never goes beyond its end mark.
+struct Watched<R> {
+    input: R,
+    is_ended: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(into)?;
+        self.is_ended |= count == 0 && !into.is_empty();
+        Ok(count)
+    }
+}
+
+/// Why nothing of this is a tar archive. What the reader says of a header quotes whatever stands there.
+fn no_tar(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::Other => "expected a zip or tar archive, found neither".to_owned(),
+        std::io::ErrorKind::UnexpectedEof => "it breaks off before its first entry; give it whole".to_owned(),
+        _ => format!("it is no archive that can be read: {error}"),
+    }
+}
+
 fn tar(input: impl Read) -> Result<(Open, Contents), String> {
-    let mut archive = tar::Archive::new(input.take(limits::ARCHIVE_STREAM_BYTES_MAX));
+    tar_within(input, limits::ARCHIVE_STREAM_BYTES_MAX)
+}
+
+fn tar_within(input: impl Read, bytes_max: u64) -> Result<(Open, Contents), String> {
+    let mut archive = tar::Archive::new(Watched { input: input.take(bytes_max), is_ended: false });
     let mut listed = Listed::default();
     let mut documents: Vec<Vec<u8>> = Vec::new();
     let mut bytes_held = 0;
     let mut count = 0;
-    let entries = archive.entries().map_err(|error| format!("it is no archive that can be read: {error}"))?;
+    let mut broken: Option<String> = None;
+    let entries = archive.entries().map_err(|error| no_tar(&error))?;
     for entry in entries {
         let mut entry = match entry {
             Ok(entry) => entry,
-            Err(error) if count == 0 => return Err(format!("it is no archive that can be read: {error}")),
+            Err(error) if count == 0 => return Err(no_tar(&error)),
             Err(error) => {
-                // What came before is sound; what would have followed is not known, so nothing of it is gone.
-                listed.pass_over("", format!("the archive breaks off after {count} entries: {error}"));
+                broken = Some(format!("the archive breaks off after {count} entries: {error}"));
                 break;
             }
         };
@@ -168,7 +205,7 @@ fn tar(input: impl Read) -> Result<(Open, Contents), String> {
         bytes_held += document.len() as u64;
         let is_cut = read.is_ok() && (document.len() as u64) < bytes.min(most);
         if is_cut {
-            listed.pass_over("", format!("the archive breaks off after {count} entries"));
+            broken = Some(format!("the archive breaks off after {count} entries"));
         }
         let reason = match read {
             Ok(_) if is_cut => Some("the archive breaks off in it".to_owned()),
@@ -188,6 +225,20 @@ fn tar(input: impl Read) -> Result<(Open, Contents), String> {
             Some(reason) => listed.take_back(&reason),
             None => documents.push(Vec::new()),
         }
+    }
+    let Watched { input, is_ended } = archive.into_inner();
+    if is_ended && input.limit() == 0 {
+        let most = bytes_max >> 30;
+        broken = Some(format!("it unpacks to more than {most} GiB, and was read so far; unpack it into a folder"));
+    } else if is_ended && broken.is_none() {
+        broken = Some(format!("the archive breaks off after {count} entries: it has no end mark"));
+    }
+    // What came before is sound; what would have followed is not known, so nothing of it is gone.
+    match broken {
+        Some(reason) if count > 0 => listed.pass_over("", reason),
+        Some(reason) => return Err(reason),
+        None if count == 0 => return Err(NO_ENTRY.to_owned()),
+        None => {}
     }
     Ok((Open::Tar(documents), listed.contents))
 }
@@ -285,133 +336,5 @@ fn drop_root(contents: &mut Contents) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, content) in files {
-            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-            writer.write_all(content).unwrap();
-        }
-        writer.finish().unwrap().into_inner()
-    }
-
-    fn tar_of(files: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (name, kind, content) in files {
-            let mut header = tar::Header::new_gnu();
-            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
-            header.set_entry_type(*kind);
-            header.set_size(content.len() as u64);
-            header.set_cksum();
-            builder.append(&header, *content).unwrap();
-        }
-        builder.into_inner().unwrap()
-    }
-
-    fn gzipped(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn contents(unpacker: &mut Unpacker, bytes: Vec<u8>) -> Contents {
-        serde_json::from_slice(&unpacker.open(bytes).unwrap().answer).unwrap()
-    }
-
-    fn paths(contents: &Contents) -> Vec<&str> {
-        contents.files.iter().map(|entry| entry.path.as_str()).collect()
-    }
-
-    const FILE: tar::EntryType = tar::EntryType::Regular;
-
-    #[test]
-    fn documents_come_out_and_the_versions_folder_goes() {
-        let files: &[(&str, &[u8])] = &[("docs-1.2/a.md", b"# A"), ("docs-1.2/b/c.txt", b"c"), ("docs-1.2/d.bin", b"")];
-        let tarred: Vec<_> = files.iter().map(|(name, content)| (*name, FILE, *content)).collect();
-        for archive in [zip_of(files), tar_of(&tarred), gzipped(&tar_of(&tarred))] {
-            let mut unpacker = Unpacker::default();
-            let contents = contents(&mut unpacker, archive);
-            assert_eq!(paths(&contents), ["a.md", "b/c.txt"]);
-            assert!(contents.passed_over.is_empty());
-            let index = serde_json::to_vec(&contents.files[1].index).unwrap();
-            assert_eq!(unpacker.read(&index).unwrap().body, b"c");
-            assert!(unpacker.read(b"99").is_err());
-        }
-    }
-
-    #[test]
-    fn names_that_lead_out_are_told_and_the_rest_is_kept() {
-        let files: &[(&str, &[u8])] = &[
-            ("../up.md", b"x"),
-            ("/etc/abs.md", b"x"),
-            ("a/../../b.md", b"x"),
-            ("..\\win.md", b"x"),
-            ("C:\\drive.md", b"x"),
-            ("good.md", b"x"),
-            (".git/config.md", b"x"),
-            ("w\\good.md", b"x"),
-        ];
-        let tarred: Vec<_> = files.iter().map(|(name, content)| (*name, FILE, *content)).collect();
-        for archive in [zip_of(files), tar_of(&tarred)] {
-            let contents = contents(&mut Unpacker::default(), archive);
-            assert_eq!(paths(&contents), ["good.md", "w/good.md"]);
-            assert_eq!(contents.passed_over.len(), 5, "{contents:?}");
-        }
-    }
-
-    #[test]
-    fn links_and_devices_in_archives_are_no_documents() {
-        let archive = tar_of(&[
-            ("a.md", tar::EntryType::Symlink, b""),
-            ("b.md", tar::EntryType::Link, b""),
-            ("c.md", tar::EntryType::Fifo, b""),
-            ("d.md", FILE, b"x"),
-            ("d.md", FILE, b"y"),
-        ]);
-        let contents = contents(&mut Unpacker::default(), archive);
-        assert_eq!(paths(&contents), ["d.md"]);
-        assert_eq!(contents.passed_over.len(), 4, "{contents:?}");
-    }
-
-    #[test]
-    fn an_entry_that_unpacks_to_too_much_is_refused_and_others_are_read() {
-        let bomb = vec![b'x'; bound::DOCUMENT_BYTES_MAX + 1];
-        let mut unpacker = Unpacker::default();
-        let found = contents(&mut unpacker, zip_of(&[("bomb.txt", &bomb), ("good.md", b"x")]));
-        assert_eq!(paths(&found), ["bomb.txt", "good.md"]);
-        assert!(unpacker.read(b"0").unwrap_err().contains("bomb"));
-        assert_eq!(unpacker.read(b"1").unwrap().body, b"x");
-        let found = contents(&mut unpacker, gzipped(&tar_of(&[("bomb.txt", FILE, &bomb), ("good.md", FILE, b"x")])));
-        assert_eq!(found.files[0].bytes, bomb.len() as u64, "the sync refuses it by its size");
-        assert_eq!(unpacker.read(b"1").unwrap().body, b"x");
-    }
-
-    #[test]
-    fn broken_archives_are_refused_or_read_as_far_as_they_go() {
-        let mut unpacker = Unpacker::default();
-        for broken in [&b""[..], b"PK\x03\x04", b"\x1f\x8b\x08", b"no archive at all, whatever its name is"] {
-            drop(unpacker.open(broken.to_vec()));
-        }
-        let archive = tar_of(&[("a.md", FILE, b"x"), ("b.md", FILE, &[b'y'; 2000])]);
-        let found = contents(&mut unpacker, archive[..1800].to_vec());
-        assert_eq!(paths(&found), ["a.md"]);
-        assert!(!found.passed_over.is_empty());
-    }
-
-    #[test]
-    fn any_change_of_a_byte_is_survived() {
-        let mut archive = zip_of(&[("a.md", b"hello hello hello"), ("b.md", b"x")]);
-        for at in 0..archive.len() {
-            archive[at] ^= 0x41;
-            let mut unpacker = Unpacker::default();
-            if unpacker.open(archive.clone()).is_ok() {
-                drop((unpacker.read(b"0"), unpacker.read(b"1")));
-            }
-            archive[at] ^= 0x41;
-        }
-    }
-}
+#[path = "tests_unpack.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::file::{Files, Mistake};
 use super::manifest::{ResourceKind, ToolText};
+use super::page::{is_host, is_web};
 use super::{COMMANDS, ERRORS, MANIFEST, PROMPTS, Profile, TEMPLATES};
 use crate::base::bound::profile::PROFILE_NAME_BYTES_MAX;
 
@@ -10,6 +11,8 @@ pub fn mistakes(profile: &Profile, files: &Files) -> Vec<Mistake> {
     let mut found = Check { files, mistakes: Vec::new() };
     found.names(profile);
     found.facets(profile);
+    found.pages(profile);
+    found.sources(profile);
     found.tools(profile);
     found.data(profile);
     found.made(profile);
@@ -79,6 +82,15 @@ impl Check<'_> {
                 }
             }
         }
+        for (at, facet) in manifest.facets.iter().enumerate() {
+            let word = format!("\"{}\"", facet.name);
+            if manifest.facets.iter().take(at).any(|known| known.name == facet.name) {
+                self.say(MANIFEST, &word, format!("two facets have the name {:?}", facet.name));
+            }
+            for reason in facet.mistakes() {
+                self.say(MANIFEST, &word, reason);
+            }
+        }
         for facet in manifest.facets.iter().filter(|facet| facet.values.is_empty() && facet.asked.is_none()) {
             let reason =
                 format!("the facet {:?} has neither values nor a pattern of what can be asked for", facet.name);
@@ -86,7 +98,53 @@ impl Check<'_> {
         }
     }
 
+    /// Paths, addresses, and what is folded and weighed by them.
+    fn pages(&mut self, profile: &Profile) {
+        let manifest = &profile.manifest;
+        for reason in manifest.sites.iter().flat_map(super::page::Site::mistakes) {
+            self.say(MANIFEST, "[[sites]]", reason);
+        }
+        for reason in manifest.aliases.iter().filter_map(super::page::Alias::mistake) {
+            self.say(MANIFEST, "[[aliases]]", reason);
+        }
+        for reason in manifest.boosts.iter().filter_map(super::page::Boost::mistake) {
+            self.say(MANIFEST, "[[boosts]]", reason);
+        }
+        for reason in manifest.modules.iter().flat_map(super::module::Modules::mistakes) {
+            self.say(MANIFEST, "[modules]", reason);
+        }
+        let Some(fold) = &manifest.fold else { return };
+        for reason in fold.mistakes() {
+            self.say(MANIFEST, "[fold]", reason);
+        }
+        let facet = manifest.facets.iter().find(|facet| facet.name == fold.facet && facet.asked.is_none());
+        for value in fold.preferred() {
+            if facet.is_some_and(|facet| !facet.takes(value)) {
+                self.say(MANIFEST, &format!("\"{value}\""), format!("the facet {:?} is never {value:?}", fold.facet));
+            }
+        }
+    }
+
+    /// Where the documents are to be had.
+    fn sources(&mut self, profile: &Profile) {
+        let sources = &profile.manifest.sources;
+        for host in &sources.hosts {
+            let (name, path) = host.split_once('/').unwrap_or((host.as_str(), ""));
+            if !is_host(name) || path.contains(char::is_whitespace) {
+                let reason = format!("{host:?} is no host: write such as \"docs.example.org\" or \"example.org/docs\"");
+                self.say(MANIFEST, &format!("\"{host}\""), reason);
+            }
+        }
+        for start in sources.start.iter().filter(|start| !is_web(start)) {
+            let reason = format!("{start:?} is no address on the web: begin with https:// and a host");
+            self.say(MANIFEST, &format!("\"{start}\""), reason);
+        }
+    }
+
     fn tools(&mut self, profile: &Profile) {
+        if texts(profile).iter().all(|(_, text, _)| text.is_none()) {
+            self.say(MANIFEST, "[tools", "the profile has no tool: write at least [tools.search]");
+        }
         for (tool, text, data) in texts(profile) {
             match (text, data) {
                 (Some(_), Err(missing)) => {
@@ -102,7 +160,12 @@ impl Check<'_> {
                 _ => {}
             }
         }
-        for entry in &profile.manifest.resources {
+        for (at, entry) in profile.manifest.resources.iter().enumerate() {
+            let word = |entry: &super::manifest::ResourceEntry| entry.parts().map(|(word, _)| word.to_owned());
+            if profile.manifest.resources.iter().take(at).any(|known| word(known) == word(entry)) {
+                let reason = format!("two resources begin with the word of {:?}", entry.template);
+                self.say(MANIFEST, &format!("\"{}\"", entry.template), reason);
+            }
             let missing = match entry.kind {
                 ResourceKind::Document => None,
                 ResourceKind::Module => profile.manifest.modules.is_none().then_some("[modules]"),

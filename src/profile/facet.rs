@@ -76,6 +76,30 @@ impl Facet {
         values
     }
 
+    /// What is wrong with what its rules give: values that it never has, groups that a rule's pattern lacks.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        let ruled = self.rules.iter().flat_map(|rule| rule.values.iter().chain(&rule.has));
+        let widened = self.widens.iter().flat_map(|(value, more)| more.iter().chain([value]));
+        // What an open facet can have is not known; what can be asked for may be less.
+        if self.asked.is_none() {
+            for value in self.default.iter().chain(ruled).chain(widened).filter(|value| !value.contains('$')) {
+                if !self.takes(value) {
+                    told.push(format!("the facet {:?} has no value {value:?} in its values", self.name));
+                }
+            }
+        }
+        for rule in &self.rules {
+            let pattern = if rule.front.is_some() { &rule.is } else { &rule.path };
+            for value in &rule.values {
+                if let Some(group) = pattern.as_ref().and_then(|pattern| pattern.lacks(value)) {
+                    told.push(format!("a rule of the facet {:?} has no group {group:?} for {value:?}", self.name));
+                }
+            }
+        }
+        told
+    }
+
     /// Whether `value` can be asked for.
     pub fn takes(&self, value: &str) -> bool {
         self.values.iter().any(|known| known == value)

@@ -86,6 +86,19 @@ pub struct Permission {
 }
 
 impl Modules {
+    /// What is wrong with the folders of its versions, and with how a module is found in a path.
+    pub fn mistakes(&self) -> Vec<String> {
+        let of_version = |known: &Version| {
+            let group = known.asked.lacks(&known.folder)?;
+            Some(format!("the folder {:?} names the group {group:?}, which its pattern lacks", known.folder))
+        };
+        let mut told: Vec<String> = self.versions.iter().filter_map(of_version).collect();
+        if self.path.lacks("${module}").is_some() {
+            told.push(format!("{:?} has no group (?<module>…), which is the module's name", self.path.as_str()));
+        }
+        told
+    }
+
     /// The folders that the version that is asked for may have, the likeliest first.
     pub fn folders_of(&self, version: &str) -> Vec<String> {
         self.versions.iter().filter_map(|known| known.asked.expand(version, &known.folder)).collect()

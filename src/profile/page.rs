@@ -69,7 +69,70 @@ pub struct Boost {
     pub factor: f32,
 }
 
+impl Site {
+    /// What is wrong with how paths and addresses belong together.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if let Some(group) = self.path.lacks(&self.address) {
+            told.push(format!("the address {:?} names the group {group:?}, which its path lacks", self.address));
+        }
+        if !is_web(&self.address) {
+            told.push(format!("{:?} is no address on the web: begin with https:// and a host", self.address));
+        }
+        if let Some(group) = self.read.lacks("$1") {
+            told.push(format!("{:?} has no group {group:?}, which goes into files", self.read.as_str()));
+        }
+        if self.files.is_empty() {
+            told.push("files is empty: write where a page may stand, such as \"{}.md\"".to_owned());
+        }
+        for file in self.files.iter().filter(|file| !file.contains("{}")) {
+            told.push(format!("{file:?} has no {{}}, where what was read of the address goes"));
+        }
+        told
+    }
+}
+
+impl Alias {
+    /// What is wrong with it.
+    pub fn mistake(&self) -> Option<String> {
+        let group = self.from.lacks(&self.to)?;
+        Some(format!("the alias {:?} names the group {group:?}, which its pattern lacks", self.to))
+    }
+}
+
+/// Whether this is an address of a page on the web, as far as one sees by its look.
+pub fn is_web(address: &str) -> bool {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    rest.is_some_and(|rest| is_host(rest.split(['/', '?', '#']).next().unwrap_or_default()))
+        && !address.contains(|char: char| char.is_whitespace() || char.is_control())
+}
+
+/// Whether this is a host, with its port where it has one.
+pub fn is_host(text: &str) -> bool {
+    let is_of_host = |char: char| char.is_alphanumeric() || ".-:[]".contains(char);
+    text.starts_with(|char: char| char.is_alphanumeric() || char == '[') && text.chars().all(is_of_host)
+}
+
+/// Whether a score can be multiplied by it.
+fn is_factor(factor: f32) -> bool {
+    factor.is_finite() && factor > 0.0
+}
+
 impl Boost {
+    /// What is wrong with it.
+    pub fn mistake(&self) -> Option<String> {
+        if !is_factor(self.factor) {
+            return Some(format!("a boost has the factor {}: write a number above 0", self.factor));
+        }
+        match (&self.path, &self.facet, &self.value) {
+            (None, None, None) => Some("a boost is of no page: write a path, or a facet and its value".to_owned()),
+            (_, Some(_), None) | (_, None, Some(_)) => {
+                Some("a boost by a facet needs both, facet and value".to_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is about a document with this path and these facets.
     pub fn fits(&self, path: &str, facets: &[(String, String)]) -> bool {
         let by_path = self.path.as_ref().is_none_or(|pattern| pattern.matches(path));
@@ -84,6 +147,25 @@ impl Boost {
 }
 
 impl Fold {
+    /// What is wrong with it.
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if let Some(mention) = &self.mention {
+            if !is_factor(mention.factor) {
+                told.push(format!("a version that a query names has the factor {}: write one above 0", mention.factor));
+            }
+            if let Some(group) = mention.pattern.lacks(&mention.value) {
+                told.push(format!("{:?} names the group {group:?}, which its pattern lacks", mention.value));
+            }
+        }
+        told
+    }
+
+    /// Values of its facet, the one to show first.
+    pub fn preferred(&self) -> &[String] {
+        &self.prefer
+    }
+
     /// The page that `path` is a version of.
     pub fn page(&self, path: &str) -> String {
         self.path.replace(path, "")
@@ -117,6 +199,23 @@ pub fn address(sites: &[Site], path: &str) -> Option<String> {
         let (scheme, rest) = address.split_once("://")?;
         Some(format!("{scheme}://{}", rest.replace("//", "/")))
     })
+}
+
+/// What of the address of the document at `path` names the page, such as `guides/monorepos`: [`paths`] finds it again.
+pub fn slug(sites: &[Site], path: &str) -> Option<String> {
+    let address = address(sites, path)?;
+    let (_, rest) = address.split_once("://")?;
+    let (_, slug) = rest.split_once('/')?;
+    Some(slug.trim_matches('/').to_owned()).filter(|slug| !slug.is_empty())
+}
+
+/// What the paths of documents begin with whose [`slug`] begins with `start`.
+pub fn starts(sites: &[Site], start: &str) -> Vec<String> {
+    let files = sites.iter().flat_map(|site| &site.files).filter_map(|file| file.split_once("{}"));
+    let mut found: Vec<String> = files.map(|(before, _)| format!("{before}{start}")).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// Paths that a document with this address, or this path, may have; the likeliest first.
@@ -191,6 +290,10 @@ mod tests {
         assert_eq!(address(&sites, "guides/index.md").unwrap(), "https://docs.example.org/guides/");
         assert_eq!(address(&sites, "index.md").unwrap(), "https://docs.example.org/");
         assert_eq!(address(&sites, "a.pdf"), None);
+        assert_eq!(slug(&sites, "md/guides/a.md").unwrap(), "guides/a");
+        assert!(paths(&sites, &aliases, "guides/a").contains(&"md/guides/a.md".to_owned()));
+        assert_eq!((slug(&sites, "index.md"), slug(&sites, "a.pdf")), (None, None));
+        assert_eq!(starts(&sites, "gui"), ["gui", "md/gui"]);
         let check = |asked: &str, expect: &[&str]| assert_eq!(paths(&sites, &aliases, asked)[..], *expect, "{asked}");
         check(
             "https://docs.example.org/versions/latest/camera/?x#usage",

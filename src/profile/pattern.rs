@@ -22,6 +22,31 @@ impl Pattern {
         Some(expanded)
     }
 
+    /// The first group that `template` names and the pattern lacks; [`Pattern::expand`] would leave it empty.
+    pub fn lacks<'t>(&self, template: &'t str) -> Option<&'t str> {
+        let mut rest = template;
+        while let Some((_, after)) = rest.split_once('$') {
+            rest = after.strip_prefix('$').unwrap_or(after);
+            if rest.len() < after.len() {
+                continue;
+            }
+            let name = match after.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
+                Some((name, _)) => name,
+                None => {
+                    after.split(|char: char| !char.is_ascii_alphanumeric() && char != '_').next().unwrap_or_default()
+                }
+            };
+            let is_there = match name.parse::<usize>() {
+                Ok(number) => number < self.0.captures_len(),
+                Err(_) => self.0.capture_names().flatten().any(|known| known == name),
+            };
+            if !name.is_empty() && !is_there {
+                return Some(name);
+            }
+        }
+        None
+    }
+
     /// Bytes of the first match.
     pub fn span(&self, text: &str) -> Option<std::ops::Range<usize>> {
         self.0.find(text).map(|found| found.range())
@@ -57,5 +82,24 @@ impl<'de> Deserialize<'de> for Pattern {
             let last = reason.lines().last().unwrap_or_default().trim();
             serde::de::Error::custom(format!("{text:?} is no pattern: {}", last.trim_start_matches("error: ")))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_a_pattern_lacks_are_found() {
+        let pattern = Pattern(Regex::new(r"^(\d+)-(?<name>\w+)$").unwrap());
+        for (template, expect) in [
+            ("a $1 ${2} $name ${name} $$7 $0", None),
+            ("$3", Some("3")),
+            ("a${1}$$$nome/", Some("nome")),
+            ("$1a", Some("1a")),
+            ("costs 3$", None),
+        ] {
+            assert_eq!(pattern.lacks(template), expect, "{template}");
+        }
     }
 }

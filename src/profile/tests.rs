@@ -62,6 +62,59 @@ fn a_tool_and_its_data_belong_together() {
     );
 }
 
+/// All of these were called whole.
+#[test]
+fn what_could_not_work_is_told() {
+    let says = |from: &str, to: &str, expect: &str| {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD, "{from}");
+        let told = Profile::read(&Files::of(&[("profile.toml", &text)])).unwrap_err();
+        assert!(told.iter().any(|mistake| mistake.to_string().contains(expect)), "{told:#?} lacks {expect}");
+    };
+    let address = "\"https://tea.example/$1\"";
+    says(address, "\"https://tea.example/$7\"", "the group \"7\"");
+    says(address, "\"javascript:alert(1)\"", "no address on the web");
+    says("[\"{}.md\"]", "[]", "files is empty");
+    says("[\"{}.md\"]", "[\"a.md\"]", "has no {}");
+    says("([^:]*)$'", "[^:]*$'", "no group \"1\"");
+    let tool = "[tools.search]";
+    let with = |table: &str| format!("{table}\n{tool}");
+    let facet = |more: &str| format!("[[facets]]\nname = \"kind\"\nabout = \"k\"\nvalues = [\"old\"]\n{more}");
+    says(tool, &with(&facet("default = [\"new\"]")), "no value \"new\"");
+    says(tool, &with(&facet("rules = [{ path = '.', values = [\"mid\"] }]")), "no value \"mid\"");
+    says(tool, &with(&facet("rules = [{ path = '(a)', values = [\"$2\"] }]")), "no group \"2\"");
+    says(tool, &with(&[facet(""), facet("")].concat()), "two facets have the name \"kind\"");
+    let fold = "[fold]\npath = '.'\nfacet = \"kind\"\nprefer = [\"newest\"]\n";
+    says(tool, &with(&[facet("").as_str(), fold].concat()), "is never \"newest\"");
+    for factor in ["nan", "-1.0", "0.0", "inf"] {
+        says(tool, &with(&format!("[[boosts]]\npath = '.'\nfactor = {factor}")), "above 0");
+    }
+    says(tool, &with("[[boosts]]\nfactor = 2.0"), "a boost is of no page");
+    says(tool, &with("[sources]\nhosts = [\"http://x y\"]"), "no host");
+    says(tool, &with("[sources]\nstart = [\"ftp://no\"]"), "no address on the web");
+    let resource = "[[resources]]\nkind = \"document\"\ntemplate = \"docs/{path}\"\ntitle = \"t\"\nabout = \"a\"\n";
+    says(tool, &with(&[resource, resource].concat()), "two resources begin with");
+    let no_tool = format!("{}[tools]\n", GOOD.split(tool).next().unwrap());
+    check(&[("profile.toml", &no_tool)], &["profile.toml:10: the profile has no tool"]);
+}
+
+/// A certificate was told as a capability, and with much confidence.
+#[test]
+fn a_provisioning_profile_lacks_what_the_message_says() {
+    let (profiles, _) = Profiles::open(None);
+    let profile = profiles.get("expo").unwrap();
+    let of = |what: &str| {
+        let message = format!("error: Provisioning profile \"*[expo] com.acme.app AdHoc 1\" doesn't {what}.");
+        let found = profile.errors.as_ref().unwrap().diagnose(&message, None, None);
+        found.into_iter().map(|it| it.error.id.clone()).collect::<Vec<_>>()
+    };
+    let certificate = "include signing certificate \"Apple Distribution: Acme (ABCDE12345)\"";
+    assert_eq!(of(certificate), ["profile-without-certificate"]);
+    assert_eq!(of("include the currently selected device \"Tea phone\""), ["profile-without-device"]);
+    assert_eq!(of("include the aps-environment entitlement"), ["capability-missing"]);
+    assert_eq!(of("support the Push Notifications capability"), ["capability-missing"]);
+}
+
 #[test]
 fn a_template_must_fit_its_schema() {
     let tool = format!("{GOOD}[tools.template]\nname = \"t\"\ntitle = \"T\"\nabout = \"T.\"\n");

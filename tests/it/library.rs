@@ -60,6 +60,19 @@ fn a_bad_file_is_named_and_spoils_nothing() {
     assert_eq!(paths(&installation, "yak"), ["b.md"]);
 }
 
+/// A name with a line feed wrote a line of its own into the report, and the advice about endings stood above it.
+#[test]
+fn a_file_name_writes_no_line_of_the_report() {
+    let installation = Installation::new();
+    let folder = installation.folder("demo");
+    fs::write(folder.join("b\nx: 99 documents, all is well.md"), b"a \xff broken").unwrap();
+    let output = installation.run(&["library", "add", "demo", folder.to_str().unwrap()]);
+    let told = text(&output.stdout);
+    assert!(told.contains("  not read b x: 99 documents, all is well.md: "), "{told}");
+    assert!(told.lines().skip(1).all(|line| line.starts_with("  ")), "{told}");
+    assert!(!told.contains("known endings"), "there is a file of a known ending: {told}");
+}
+
 #[test]
 fn links_that_lead_outside_are_not_read() {
     let installation = Installation::new();

@@ -71,6 +71,7 @@ mod outside;
 mod passwords;
 mod policy;
 mod profile;
+mod profile_pages;
 mod rates;
 mod reading;
 mod rekey;

@@ -18,6 +18,7 @@ fn documents() -> Vec<(&'static str, &'static str)> {
             "guides/brewing.md",
             "---\ntitle: Brewing tea\n---\n# Brewing tea\n\nWarm the pot. See [Kettle](/versions/latest/sdk/kettle/) and [leaves](/guides/leaves/).\n\n## Steeping\n\nSteep the leaves for three minutes.\n",
         ),
+        ("build-reference/troubleshooting.md", "# Troubleshooting\n\nRead the log.\n"),
         ("guides/leaves.md", "# Leaves\n\nGreen and black. See [brewing](/guides/brewing/).\n"),
         (
             "guides/pots.md",
@@ -365,7 +366,7 @@ fn resources_prompts_and_completions_follow_the_data() {
     assert_eq!(complete("expo://api/{module}", "module", "k"), json!(["kettle"]));
     assert_eq!(complete("expo://config/{type}", "type", ""), json!(["app.json", "eas.json", "metro.config.js"]));
     assert_eq!(complete("expo://eas/{command}", "command", "s"), json!(["submit"]));
-    assert_eq!(complete("expo://docs/{path}", "path", "guides/b"), json!(["guides/brewing.md"]));
+    assert_eq!(complete("expo://docs/{path}", "path", "guides/b"), json!(["guides/brewing"]));
     let prompts = ask("prompts/list", json!({}));
     for prompt in ["expo_setup_helper", "expo_error_helper", "expo_api_helper", "expo_config_analyzer"] {
         assert!(prompts.to_string().contains(prompt), "{prompts}");

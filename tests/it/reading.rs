@@ -37,6 +37,32 @@ fn docx(paragraph: &str) -> Vec<u8> {
     zip(&[("word/document.xml", body.as_bytes())])
 }
 
+/// Cut at a block's boundary, or emptied because it was being copied, it took its library with it.
+#[test]
+fn an_archive_that_was_cut_or_emptied_takes_nothing_with_it() {
+    let installation = Installation::new();
+    let names: Vec<String> = (0..6).map(|n| format!("{n}.md")).collect();
+    let files: Vec<File<'_>> = names.iter().map(|name| (name.as_str(), b"# Tea\n".as_slice())).collect();
+    let packed = tar_gz(&files);
+    let mut whole = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut whole).unwrap();
+    let path = installation.folder("archives").join("c.tar");
+    fs::write(&path, &whole).unwrap();
+    let added = installation.json(&["library", "add", "c", path.to_str().unwrap()]);
+    assert_eq!(added["report"]["added"], 6);
+    fs::write(&path, &whole[..3072]).unwrap();
+    let report = installation.json(&["library", "sync", "c"])["report"].clone();
+    assert_eq!((&report["removed"], &report["documents"]), (&0.into(), &6.into()), "{report}");
+    assert_eq!(report["failed"][0]["path"], "c.tar");
+    assert!(report["failed"][0]["reason"].as_str().unwrap().contains("breaks off after 3 entries"), "{report}");
+    for nothing in [Vec::new(), vec![0; 10_240]] {
+        fs::write(&path, nothing).unwrap();
+        let refused = installation.run(&["library", "sync", "c"]);
+        assert!(!refused.status.success(), "{}", text(&refused.stdout));
+        assert_eq!(installation.json(&["library", "show", "c"])["library"]["documents"], 6);
+    }
+}
+
 /// A PDF of one line, with its table of references made to measure.
 fn pdf(line: &str, more: &str) -> Vec<u8> {
     let stream = format!("BT /F1 12 Tf 72 720 Td ({line}) Tj ET");

@@ -115,6 +115,25 @@ fn a_site_is_mirrored_asked_for_changes_and_what_is_gone_goes() {
     assert!(!installation.data().join("web/site").exists());
 }
 
+/// Each page was told as not read, the exit code was 0, and the library counted as synced.
+#[test]
+fn a_site_that_cannot_be_reached_is_not_synced() {
+    let server = WebServer::start(&[("/docs/", "<main><h1>Start</h1><a href=a>a</a></main>"), ("/docs/a", "numbat")]);
+    let installation = Installation::new();
+    installation.json(&["library", "add", "site", &server.url("/docs/"), "--loopback-http"]);
+    let before = installation.json(&["library", "show", "site"])["library"].clone();
+    let refused = installation.run(&["--offline", "library", "sync", "site"]);
+    assert_eq!(refused.status.code(), Some(69), "{}", text(&refused.stderr));
+    assert_eq!(installation.json(&["library", "show", "site"])["library"], before);
+    assert_eq!(paths(&installation, "numbat"), ["docs/a.html"]);
+    // What is gone is told as that, and not as what could not be read.
+    server.remove("/docs/a");
+    let synced = installation.run(&["library", "sync", "site"]);
+    let told = text(&synced.stdout);
+    assert!(told.contains("1 removed") && told.contains("/docs/a: it is gone: status 404"), "{told}");
+    assert!(told.contains("  note http") && !told.contains("not read"), "{told}");
+}
+
 /// A profile knew the paths of a checkout only: over a mirror of its own site it found no module and no address.
 #[test]
 fn a_profile_reads_a_mirror_of_its_site_and_every_hit_has_the_address_of_its_page() {

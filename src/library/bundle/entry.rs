@@ -109,7 +109,7 @@ impl Head {
             return Err(wrong("its URL is none of a web page"));
         }
         if sha256(&[&markdown]) != self.sha256.0 {
-            return Err(wrong("its text is not the one that was signed"));
+            return Err(wrong("its text is not the one that was signed; fetch the bundle again"));
         }
         let markdown = String::from_utf8(markdown).map_err(|_| wrong("its text is not UTF-8"))?;
         let mut start = 0;

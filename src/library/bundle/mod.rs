@@ -153,7 +153,8 @@ impl From<Fault> for BundleError {
         match fault {
             Fault::Read(error) => Self::File { path: "the bundle".to_owned(), error },
             Fault::Foreign => Self::Form(fault.to_string()),
-            Fault::Missing(_) | Fault::Cut(_) => Self::changed("a whole bundle", fault.to_string()),
+            Fault::Missing(_) => Self::changed("a whole bundle", fault.to_string()),
+            Fault::Cut(at) => Self::changed("a whole bundle", format!("one that was cut: it ends in {at}")),
             Fault::Changed { expected, found } => Self::changed(expected, found),
         }
     }

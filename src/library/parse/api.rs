@@ -11,8 +11,7 @@ use crate::openapi::{self, Document, Operation};
 
 /// The pages with their suffixes; the first one has none.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Draft)>, ParseError> {
-    let document = openapi::read(bytes)
-        .map_err(|error| ParseError::Form { expected: "an OpenAPI document", found: error.to_string() })?;
+    let document = openapi::read(bytes).map_err(|error| ParseError::Api(error.to_string()))?;
     let mut names = HashSet::new();
     let names: Vec<String> = document.operations.iter().map(|operation| name(operation, &mut names)).collect();
     let mut pages = vec![(String::new(), overview(&document, &names))];
@@ -208,8 +207,10 @@ components:
     #[test]
     fn what_is_no_api_is_refused() {
         for wrong in ["", "{}", "openapi: 2.0", "a: ["] {
-            assert!(matches!(read(wrong.as_bytes()), Err(ParseError::Form { .. })), "{wrong}");
+            assert!(matches!(read(wrong.as_bytes()), Err(ParseError::Api(_))), "{wrong}");
         }
+        let old = read(b"swagger: '2.0'\ninfo: {title: T, version: '1'}\npaths: {}\n").unwrap_err().to_string();
+        assert_eq!(old.matches("expected").count(), 1, "{old}");
     }
 
     #[test]

@@ -22,7 +22,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Draft, ParseError> {
         ..Word::default()
     };
     let core = part("docProps/core.xml")?;
+    let mut unclosed = 0_usize;
     for token in Tokens::of(&body) {
+        match &token {
+            Token::Start(start) if start.name == "w:p" && !start.is_alone => unclosed += 1,
+            Token::End(name) if name == "w:p" => unclosed = unclosed.saturating_sub(1),
+            _ => {}
+        }
         match token {
             Token::Text(text) => word.text(text),
             Token::Start(start) => word.start(&start),
@@ -36,12 +42,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Draft, ParseError> {
     }
     let (markdown, ids) = word.writer.finish();
     let macros = parts.has("word/vbaProject.bin").then(|| "it holds macros, which were not read".to_owned());
+    let cut = (unclosed > 0).then(|| format!("{unclosed} of its paragraphs have no end: it was cut, or is broken"));
+    let empty = markdown.trim().is_empty().then(|| "it holds no text that can be read".to_owned());
     Ok(Draft {
         markdown,
         ids,
         title: property(&core, "dc:title"),
         description: property(&core, "dc:description"),
-        warnings: macros.into_iter().collect(),
+        warnings: macros.into_iter().chain(cut).chain(empty).collect(),
         ..Draft::default()
     })
 }
@@ -377,6 +385,15 @@ mod tests {
         let draft = read(&bytes).unwrap();
         assert_eq!(draft.title.as_deref(), Some("The Camera"));
         assert!(draft.warnings[0].contains("macros"));
+    }
+
+    #[test]
+    fn a_body_without_text_or_without_ends_is_told() {
+        let told = |body: &str| read(&docx(&[("word/document.xml", body)])).unwrap().warnings;
+        assert_eq!(told("<w:document><w:body/></w:document>"), ["it holds no text that can be read"]);
+        let broken = told(&"<w:p>".repeat(1000));
+        assert!(broken.len() == 2 && broken[0].starts_with("1000 of its paragraphs have no end"), "{broken:?}");
+        assert!(told("<w:p><w:r><w:t>tea</w:t></w:r></w:p>").is_empty());
     }
 
     #[test]

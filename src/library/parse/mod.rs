@@ -111,6 +111,9 @@ pub enum ParseError {
     TooDeep { found: usize, max: usize, line: usize },
     #[error("expected {expected}, found {found}")]
     Form { expected: &'static str, found: String },
+    /// An OpenAPI document that gives nothing, in its reader's words.
+    #[error("{0}")]
+    Api(String),
 }
 
 /// A document that a file became. Most become one; `suffix` tells the others apart, and is empty for the first.

@@ -25,7 +25,7 @@ impl Mirror<'_> {
     pub(super) async fn begin(&mut self, start: &Url) -> Result<Crawl, WebError> {
         let mut crawl = Crawl::default();
         let mut maps = Vec::new();
-        if name::has_ending(start, "xml") {
+        if name::is_map(start) {
             maps.push(Map { url: start.clone(), is_invited: false, is_moved: false });
         } else {
             crawl.add(start, 0);
@@ -94,7 +94,7 @@ impl Mirror<'_> {
         let mut inner = Vec::new();
         for location in found {
             match Url::parse(&location) {
-                Ok(url) if name::has_ending(&url, "xml") => {
+                Ok(url) if name::is_map(&url) => {
                     if inner.len() < limits::WEB_SITEMAPS_MAX {
                         inner.push(Map { url, is_invited: false, is_moved: false });
                     }

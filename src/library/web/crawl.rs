@@ -1,8 +1,10 @@
 //! A crawl: from page to page within a site, politely, into the folder of its mirror.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
 
+use flate2::read::MultiGzDecoder;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -15,11 +17,16 @@ use crate::base::bound::web as limits;
 use crate::base::clock::Clock;
 use crate::library::parse::links::{links, markdown_links};
 
+/// What begins gzip with deflate (RFC 1952, section 2.3.1), and no document.
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+
 /// What a crawl left aside.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::library) struct Outcome {
     /// URLs with the reason. What is kept of them stays.
     pub(in crate::library) failed: Vec<(String, String)>,
+    /// URLs with what there is to say of them, though they were read, or are gone.
+    pub(in crate::library) noted: Vec<(String, String)>,
 }
 
 /// Brings the folder of a mirror up to date. `pace` is of all mirrors of this process; `progress` is told pages done,
@@ -45,6 +52,7 @@ pub(in crate::library) async fn mirror(
         robots: HashMap::new(),
         outcome: Outcome::default(),
         failures: 0,
+        is_heard: false,
     };
     mirror.run(cancel, progress).await
 }
@@ -62,6 +70,8 @@ pub(super) struct Mirror<'a> {
     pub(super) outcome: Outcome,
     /// In a row.
     failures: u32,
+    /// A request for a page was answered, or a robots.txt that forbids it: the site can be reached.
+    is_heard: bool,
 }
 
 impl Mirror<'_> {
@@ -89,7 +99,7 @@ impl Mirror<'_> {
             if crawl.looked_at >= self.site.pages_max {
                 let more = crawl.queue.len() + 1;
                 let reason = format!("the site has more than {} pages; {more} were not read", self.site.pages_max);
-                self.fail(self.site.start.clone(), reason);
+                self.note(self.site.start.clone(), reason);
                 break Ok(());
             }
             crawl.looked_at += 1;
@@ -116,6 +126,13 @@ impl Mirror<'_> {
             self.save(&mut crawl)?;
             return Err(error);
         }
+        if !self.is_heard && !self.outcome.failed.is_empty() {
+            // Whoever was not heard has said nothing. The next one begins anew.
+            self.folder.save(&self.state)?;
+            let first = self.outcome.failed.first().map(|(_, reason)| reason.clone());
+            let reason = first.unwrap_or_else(|| "no page was answered".to_owned());
+            return Err(WebError::Unreachable { url: self.site.start.clone(), reason });
+        }
         if let Some(lost) = self.state.lost.take() {
             self.fail(self.site.start.clone(), lost);
         }
@@ -134,6 +151,7 @@ impl Mirror<'_> {
             return Ok(());
         }
         if !robots.allows(url.path()) {
+            self.is_heard = true;
             self.fail(key, "robots.txt of its host does not allow it".to_owned());
             return Ok(());
         }
@@ -152,6 +170,7 @@ impl Mirror<'_> {
             }
         };
         self.failures = 0;
+        self.is_heard |= matches!(got.status, 200 | 304 | 404 | 410) || got.is_redirect();
         match got.status {
             200 => self.keep(url, got, known, depth, crawl)?,
             304 => {
@@ -161,7 +180,12 @@ impl Mirror<'_> {
             301 | 302 | 303 | 307 | 308 => {
                 let to = got.location.unwrap_or_default();
                 // No level deeper; whoever leads in a circle meets what is known.
-                if !self.follow(url, &to, depth, crawl) && depth == 0 {
+                if self.follow(url, &to, depth, crawl) {
+                    // Perhaps to where one signs in: see `end`.
+                    if depth == 0 {
+                        crawl.led_to = name::within(self.site, url, &to).map(String::from);
+                    }
+                } else if depth == 0 {
                     crawl.is_partial |= known.is_some();
                     self.fail(key, format!("it leads to {to}, which is not of the site"));
                 }
@@ -169,8 +193,10 @@ impl Mirror<'_> {
             404 | 410 => {
                 // Without the page that all others are found from, the site is rather broken than empty.
                 crawl.is_partial |= known.is_some() && depth == 0;
-                if known.is_some() || depth == 0 {
+                if depth == 0 {
                     self.fail(key, format!("status {}", got.status));
+                } else if known.is_some() {
+                    self.note(key, format!("it is gone: status {}", got.status));
                 }
             }
             status => self.spare(url, known, depth, crawl, format!("status {status}")),
@@ -288,12 +314,38 @@ impl Mirror<'_> {
         if !wait.is_zero() {
             self.fetch.wait(wait).await;
         }
-        self.fetch.get(self.site, asked).await
+        let most = asked.bytes_max;
+        let mut got = self.fetch.get(self.site, asked).await?;
+        if got.body.starts_with(&GZIP) {
+            // A site map that is packed, or a page whose server packs although nobody asked it to.
+            let mut body = Vec::new();
+            let unpack = MultiGzDecoder::new(got.body.as_slice()).take(most as u64 + 1).read_to_end(&mut body);
+            unpack.map_err(|error| format!("it is packed with gzip and does not unpack: {error}"))?;
+            if body.len() > most {
+                return Err(format!("it unpacks to more than {most} bytes, and may be a bomb"));
+            }
+            got.body = body;
+        }
+        Ok(got)
     }
 
     pub(super) fn fail(&mut self, url: String, reason: String) {
         if self.outcome.failed.len() < limits::WEB_PAGES_MAX as usize {
             self.outcome.failed.push((url, reason));
+        }
+    }
+
+    /// Whether the start leads elsewhere than it did, and from there most pages are not met: rather one is to sign in, or
+    /// to come again later, than that the site is gone. A site that moved has as many pages where it is now.
+    fn is_led_astray(&self, crawl: &Crawl) -> bool {
+        let (alive, all) = (crawl.alive.len(), self.state.pages.len());
+        let is_elsewhere = crawl.led_to.is_some() && crawl.led_to != self.state.led_to;
+        is_elsewhere && alive < all && (alive <= 1 || 2 * alive < all)
+    }
+
+    fn note(&mut self, url: String, what: String) {
+        if self.outcome.noted.len() < bound::SYNC_FAILURES_LISTED_MAX {
+            self.outcome.noted.push((url, what));
         }
     }
 
@@ -314,9 +366,16 @@ impl Mirror<'_> {
                 format!("none of its pages is there ({})", first.unwrap_or_else(|| "it names no other".into()));
             return Err(WebError::Unreachable { url: self.site.start.clone(), reason });
         }
+        if self.is_led_astray(crawl) {
+            let to = crawl.led_to.as_deref().unwrap_or_default();
+            let reason = format!("it leads to {to} now, from where few of the site's pages are met; the others stay");
+            self.note(self.site.start.clone(), reason);
+            return Ok(self.folder.save(&self.state)?);
+        }
         if crawl.is_partial {
             return Ok(self.folder.save(&self.state)?);
         }
+        self.state.led_to.clone_from(&crawl.led_to);
         let dead: Vec<String> = self.state.pages.keys().filter(|url| !crawl.alive.contains(*url)).cloned().collect();
         for url in dead {
             self.state.remove(&url);

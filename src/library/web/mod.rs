@@ -73,7 +73,7 @@ impl Site {
         if self.hosts.len() >= limits::WEB_HOSTS_MAX {
             return Err(wrong("it has too many hosts"));
         }
-        let is_map = name::has_ending(&start, "xml");
+        let is_map = name::is_map(&start);
         if self.prefix.is_empty() {
             let folder = start.path().rfind('/').and_then(|at| start.path().get(..=at)).unwrap_or("/");
             folder.clone_into(&mut self.prefix);

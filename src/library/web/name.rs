@@ -45,6 +45,12 @@ pub(super) fn has_ending(url: &Url, ending: &str) -> bool {
     url.path().rsplit_once('.').is_some_and(|(_, found)| found.eq_ignore_ascii_case(ending))
 }
 
+/// Whether the URL is one of a site map, packed or not.
+pub(super) fn is_map(url: &Url) -> bool {
+    let path = url.path().to_ascii_lowercase();
+    path.ends_with(".xml") || path.ends_with(".xml.gz")
+}
+
 /// The ending for what a server says that a page is; `None` for what is no document.
 pub(super) fn ending(content_type: &str, url: &Url) -> Option<&'static str> {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -22,6 +22,9 @@ pub(super) struct State {
     pub(super) pages: BTreeMap<String, Page>,
     /// The crawl that is under way.
     pub(super) crawl: Option<Crawl>,
+    /// Where the start led when a crawl ended last.
+    #[serde(default)]
+    pub(super) led_to: Option<String>,
     /// What the operator allowed of the site then.
     #[serde(default)]
     site: Option<Site>,
@@ -95,6 +98,9 @@ pub(super) struct Crawl {
     /// That are to be kept.
     pub(super) alive: BTreeSet<String>,
     pub(super) looked_at: u32,
+    /// Where the start leads, within the site.
+    #[serde(default)]
+    pub(super) led_to: Option<String>,
     /// Bytes of what is known.
     #[serde(default)]
     known_bytes: usize,

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::crawl::{Outcome, mirror};
 use super::pace::Pace;
 use super::*;
+use crate::base::bound;
 use crate::base::clock::{Clock as _, ManualClock, Timestamp};
 
 /// An entity tag and a body, or a status.
@@ -23,6 +24,13 @@ fn type_of(body: &str) -> &'static str {
         list if list.starts_with("# ") => "text/plain; charset=utf-8",
         _ => "text/html",
     }
+}
+
+fn packed(body: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Pages by URL.
@@ -69,6 +77,8 @@ impl Fetch for Server {
             Some(Err(0)) => Err("no connection".to_owned()),
             Some(Err(status)) => {
                 let to = match status {
+                    302 => "/docs/login",
+                    303 => "/docs/new/",
                     307 => "/elsewhere",
                     308 => "/rules.txt",
                     _ => "/docs/",
@@ -80,7 +90,11 @@ impl Fetch for Server {
                 status: 200,
                 content_type: type_of(body).into(),
                 etag: Some(etag.clone()),
-                body: body.clone().into_bytes(),
+                body: if asked.url.ends_with(".gz") || etag == "packed" {
+                    packed(body)
+                } else {
+                    body.clone().into_bytes()
+                },
                 ..Got::default()
             }),
         };
@@ -190,14 +204,15 @@ async fn what_is_gone_is_dropped_and_what_fails_is_kept() {
     world.server.status("/docs/a", 503);
     world.server.status("/docs/c", 0);
     let outcome = world.sync().await;
-    assert_eq!(outcome.failed.len(), 3, "{outcome:?}");
+    assert_eq!(outcome.failed.len(), 2, "{outcome:?}");
+    assert!(outcome.noted[0].1.contains("it is gone: status 404"), "{outcome:?}");
     let kept = ["docs/a.html", "docs/c.html", "docs/index.html"];
     assert_eq!(world.files(), kept, "b is gone, a and c only cannot be read");
     world.server.status("/docs/", 500);
     world.sync().await;
     assert_eq!(world.files(), kept, "the start says nothing of the rest");
     world.server.status("/robots.txt", 0);
-    world.sync().await;
+    world.mirror(&CancellationToken::new()).await.unwrap_err();
     assert_eq!(world.files(), kept, "whoever cannot be asked has not said no");
     let fresh = World { directory: tempfile::tempdir().unwrap(), ..world };
     let error = fresh.mirror(&CancellationToken::new()).await.unwrap_err();
@@ -240,7 +255,7 @@ async fn pages_depth_and_circles_are_bounded() {
     let mut world = World::new();
     world.site.pages_max = 2;
     let outcome = world.sync().await;
-    assert!(outcome.failed[0].1.contains("more than 2 pages"), "{outcome:?}");
+    assert!(outcome.noted[0].1.contains("more than 2 pages"), "{outcome:?}");
     assert_eq!(world.files().len(), 2);
     world.site.pages_max = 100;
     world.site.depth_max = 1;
@@ -275,6 +290,54 @@ async fn a_start_that_is_gone_takes_nothing_with_it() {
     assert_eq!(world.files(), all);
 }
 
+/// Each page was told as not read, and the library as synced.
+#[tokio::test]
+async fn a_site_that_does_not_answer_is_unreachable() {
+    let world = World::new();
+    world.sync().await;
+    let all = world.files();
+    for status in [0, 503, 429] {
+        for path in ["/robots.txt", "/docs/", "/docs/a", "/docs/b", "/docs/c"] {
+            world.server.status(path, status);
+            // Whether already its rules cannot be read, or only its pages.
+            let error = if path == "/docs/c" || path == "/robots.txt" && status != 429 {
+                Some(world.mirror(&CancellationToken::new()).await.unwrap_err())
+            } else {
+                None
+            };
+            assert!(error.is_none_or(|error| matches!(error, WebError::Unreachable { .. })), "{status} {path}");
+            assert_eq!(world.files(), all, "{status} {path}");
+        }
+    }
+}
+
+/// A page to sign in at, without a link, was taken for the whole site.
+#[tokio::test]
+async fn a_start_that_leads_to_where_one_signs_in_takes_nothing_with_it() {
+    let world = World::new();
+    world.sync().await;
+    let all = world.files();
+    world.server.status("/docs/", 302);
+    world.server.put("/docs/login", "1", "Who are you?");
+    for _ in 0..2 {
+        let outcome = world.sync().await;
+        assert!(outcome.noted[0].1.contains("leads to https://docs.example/docs/login now"), "{outcome:?}");
+        assert!(all.iter().all(|file| world.files().contains(file)), "{:?}", world.files());
+    }
+    // One that moved has its pages where it is now, and may then lead there for good.
+    world.server.status("/docs/", 303);
+    let page = |name: &str| format!("<a href={name}>{name}</a> ");
+    world.server.put("/docs/new/", "1", &["d", "e", "f", "g"].map(page).concat());
+    for name in ["d", "e", "f", "g"] {
+        world.server.put(&format!("/docs/new/{name}"), "1", name);
+    }
+    assert_eq!(world.sync().await, Outcome::default());
+    assert_eq!(world.files().len(), 5, "{:?}", world.files());
+    world.server.put("/docs/new/", "2", "no links");
+    assert_eq!(world.sync().await, Outcome::default());
+    assert_eq!(world.files(), ["docs/new/index.html"]);
+}
+
 /// A site map that failed once was taken for an empty one, and what only it names was deleted.
 #[tokio::test]
 async fn a_site_map_that_fails_is_not_an_empty_one() {
@@ -297,7 +360,7 @@ async fn a_site_map_that_fails_is_not_an_empty_one() {
     world.server.put("/map.xml", "1", map);
     for status in [500, 0] {
         world.server.status("/robots.txt", status);
-        world.sync().await;
+        world.mirror(&CancellationToken::new()).await.unwrap_err();
         assert_eq!(world.files(), all, "{status}");
     }
     world.server.put("/robots.txt", "1", "Sitemap: https://docs.example/map.xml\n");
@@ -314,6 +377,22 @@ async fn a_page_that_cannot_be_kept_any_more_stays_as_it_was() {
     let outcome = world.sync().await;
     assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
     assert_eq!(world.files(), ["docs/a.html", "docs/b.html", "docs/c.html", "docs/index.html"], "c is behind a");
+}
+
+#[tokio::test]
+async fn site_maps_and_pages_that_are_packed_are_unpacked_within_bounds() {
+    let mut world = World::new();
+    world.site = Site { start: "https://docs.example/maps.xml".into(), prefix: "/docs/".into(), ..Site::default() };
+    world.site = world.site.clone().checked().unwrap();
+    world.server.put("/maps.xml", "1", "<urlset><loc>https://docs.example/sm.xml.gz</loc></urlset>");
+    let map = "<urlset><loc>https://docs.example/docs/b</loc><loc>https://docs.example/docs/c</loc></urlset>";
+    world.server.put("/sm.xml.gz", "1", map);
+    world.server.put("/docs/b", "packed", "some tea");
+    world.server.put("/docs/c", "packed", &" ".repeat(bound::DOCUMENT_BYTES_MAX + 1));
+    let outcome = world.sync().await;
+    assert!(outcome.failed.len() == 1 && outcome.failed[0].1.contains("bomb"), "{outcome:?}");
+    assert_eq!(world.files(), ["docs/b.html"]);
+    assert_eq!(std::fs::read_to_string(world.directory.path().join("docs/b.html")).unwrap(), "some tea");
 }
 
 /// `a.html` and `a.html/` need a file and a folder of one name: each sync failed there, for good.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Desk, Linked, fields, input, named_pages};
+use super::{Desk, Linked, fields, input};
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Cx, Operation, Outcome, Output};
 use crate::profile::command::UsedFlag;
@@ -59,7 +59,13 @@ impl From<UsedFlag> for FlagTold {
 
 impl Desk {
     /// The command of `operation`. `profile` fits the pattern of the tool: it goes into a command line.
-    pub(super) fn command(&self, operation: &str, platform: &str, profile: Option<&str>) -> Result<Answer, Refusal> {
+    pub(super) async fn command(
+        &self,
+        cx: &Cx,
+        operation: &str,
+        platform: &str,
+        profile: Option<&str>,
+    ) -> Result<Answer, Refusal> {
         let commands = self.profile.commands.as_ref();
         let found = commands.and_then(|commands| Some((commands, commands.operation(operation)?)));
         let Some((commands, entry)) = found else {
@@ -76,7 +82,7 @@ impl Desk {
             options: built.options.into_iter().map(FlagTold::from).collect(),
             prerequisites: built.prerequisites,
             notes: built.notes,
-            pages: named_pages(self, &entry.pages),
+            pages: self.linked(cx, &entry.pages).await?,
         })
     }
 }
@@ -101,10 +107,10 @@ impl Operation for Build {
         &self.about
     }
 
-    fn run<'a>(&'a self, _cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+    fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
             let Arguments { operation, platform, profile } = arguments(value)?;
-            let answer = self.desk.command(&operation, &platform, profile.as_deref())?;
+            let answer = self.desk.command(cx, &operation, &platform, profile.as_deref()).await?;
             let text = answer.in_words();
             Ok(Outcome::Done(Output::structured(to_json(&answer)?, text)))
         })

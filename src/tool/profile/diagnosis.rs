@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::find::Wanted;
-use super::{Desk, Linked, fields, input, named_pages};
+use super::{Desk, Linked, fields, input};
 use crate::base::bound::{QUERY_CHARS_MAX, profile as bound};
 use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Operation, Outcome, Output};
@@ -73,8 +73,10 @@ impl Diagnose {
         let Arguments { error_message, error_type, platform } = asked;
         let errors = self.desk.profile.errors.as_ref();
         let known = errors.map(|it| it.diagnose(&error_message, error_type.as_deref(), platform.as_deref()));
-        let mut causes: Vec<Cause> = known.unwrap_or_default().into_iter().map(|it| self.known(&it)).collect();
-        causes.truncate(bound::CAUSES_MAX);
+        let mut causes: Vec<Cause> = Vec::new();
+        for fitting in known.unwrap_or_default().iter().take(bound::CAUSES_MAX) {
+            causes.push(self.known(cx, fitting).await?);
+        }
         let searched_only = causes.is_empty();
         // A filter by platform would hide pages about tools, which have none.
         let wanted = Wanted { text: telling(&error_message), pages: bound::PROFILE_PAGES_MAX, ..Wanted::default() };
@@ -96,19 +98,19 @@ impl Diagnose {
             pages.push(linked);
         }
         let mut seen = std::collections::HashSet::new();
-        pages.retain(|page| seen.insert(page.path.clone()));
+        pages.retain(|page| seen.insert(page.url.clone().unwrap_or_else(|| page.path.clone())));
         pages.truncate(bound::PROFILE_PAGES_MAX);
         Ok(Answer { causes, pages, searched_only })
     }
 
-    fn known(&self, fitting: &Fitting<'_>) -> Cause {
-        Cause {
+    async fn known(&self, cx: &Cx, fitting: &Fitting<'_>) -> Result<Cause, Refusal> {
+        Ok(Cause {
             what: fitting.error.cause.clone(),
             confidence: fitting.confidence,
             matched: Some(fitting.matched.clone()),
             solutions: fitting.error.steps.clone(),
-            pages: named_pages(&self.desk, &fitting.error.pages),
-        }
+            pages: self.desk.linked(cx, &fitting.error.pages).await?,
+        })
     }
 }
 

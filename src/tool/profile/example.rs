@@ -15,6 +15,7 @@ use crate::base::refusal::Refusal;
 use crate::operation::{About, Cx, Operation, Outcome, Output};
 use crate::profile::code::{self, CodeBlock};
 use crate::profile::manifest::{Examples, ToolText};
+use crate::profile::synonym;
 use crate::tool::read::document_of;
 use crate::tool::{arguments, result_schema_of, to_json};
 
@@ -61,6 +62,9 @@ pub(super) struct Example {
     /// Where the code can be run, if it is complete and short enough for a link.
     run_url: Option<String>,
 }
+
+/// Blocks of a page that has none with the words; more would be the page again.
+const FIRST_BLOCKS: usize = 2;
 
 /// The page that code is from.
 #[derive(Clone, Copy)]
@@ -111,9 +115,11 @@ impl Desk {
         let wanted =
             Wanted { text: pattern.to_owned(), platform, pages: bound::EXAMPLE_DOCUMENTS_MAX, ..Wanted::default() };
         let hits = self.find(cx, &wanted).await?.hits;
-        let words = words(pattern);
+        // The code of a page speaks of what the synonyms add, as the page does.
+        let words = words(&synonym::widen(&self.profile.manifest.synonyms, pattern));
         let package_key = self.profile.manifest.modules.as_ref().and_then(|modules| modules.package.clone());
         let mut found: Vec<(f32, Example)> = Vec::new();
+        let mut others: Vec<(f32, Example)> = Vec::new();
         for (rank, hit) in hits.iter().enumerate() {
             let (document, markdown) = document_of(cx, &self.libraries, &hit.library, &hit.path).await?;
             let package = document.facets.iter().find(|(name, _)| Some(name) == package_key.as_ref());
@@ -123,9 +129,12 @@ impl Desk {
             let (words, fences) = (words.clone(), fences.to_vec());
             // A page has up to 32 MiB: what serves others does not wait for them.
             let look = tokio::task::spawn_blocking(move || best(&words, &fences, &markdown, rank));
-            for (weight, block) in look.await.map_err(Refusal::internal)? {
-                found.push((weight, self.example(&page, package, &block)));
-            }
+            let (fitting, rest) = look.await.map_err(Refusal::internal)?;
+            found.extend(fitting.iter().map(|(weight, block)| (*weight, self.example(&page, package, block))));
+            others.extend(rest.iter().map(|(weight, block)| (*weight, self.example(&page, package, block))));
+        }
+        if found.is_empty() {
+            found = others;
         }
         found.sort_by(|one, other| other.0.total_cmp(&one.0));
         found.truncate(bound::EXAMPLES_MAX);
@@ -142,14 +151,22 @@ fn words(pattern: &str) -> Vec<String> {
     words
 }
 
-/// The blocks of a page that answer best, at most as many as an answer has.
-fn best(words: &[String], fences: &[String], markdown: &str, rank: usize) -> Vec<(f32, CodeBlock)> {
+/// A page's blocks, each with its weight, the best first.
+type Weighed = Vec<(f32, CodeBlock)>;
+
+/// The blocks of a page that answer best, at most as many as an answer has; and if none has any of the words, the page's
+/// first: a question in another language than the code's has found the page all the same.
+fn best(words: &[String], fences: &[String], markdown: &str, rank: usize) -> (Weighed, Weighed) {
     let blocks = code::blocks(markdown, |language| fences.iter().any(|fence| fence == language));
-    let weighed = blocks.into_iter().map(|block| (weight(words, &block, rank), block));
-    let mut found: Vec<(f32, CodeBlock)> = weighed.filter(|(weight, _)| *weight > 0.0).collect();
+    let (mut found, mut others): (Weighed, Weighed) =
+        blocks.into_iter().map(|block| (weight(words, &block, rank), block)).partition(|(weight, _)| *weight > 0.0);
     found.sort_by(|one, other| other.0.total_cmp(&one.0));
     found.truncate(bound::EXAMPLES_MAX);
-    found
+    others.truncate(if found.is_empty() { FIRST_BLOCKS } else { 0 });
+    for (weighs, block) in &mut others {
+        *weighs = weight(&[], block, rank);
+    }
+    (found, others)
 }
 
 /// How well a block answers: pages are in the order of the search, and in a page the block with more of the words, in
@@ -228,9 +245,12 @@ mod tests {
     #[test]
     fn of_each_page_only_the_best_blocks_are_kept() {
         let text = "```js\nother\n```\n```js\ntea\n```\n".repeat(bound::EXAMPLES_MAX + 5);
-        let found = best(&words("tea"), &["js".to_owned()], &text, 0);
-        assert_eq!(found.len(), bound::EXAMPLES_MAX);
+        let (found, others) = best(&words("tea"), &["js".to_owned()], &text, 0);
+        assert_eq!((found.len(), others.len()), (bound::EXAMPLES_MAX, 0));
         assert!(found.iter().all(|(_, block)| block.code == "tea\n"));
+        let (found, others) = best(&words("お茶"), &["js".to_owned()], &text, 0);
+        assert_eq!((found.len(), others[0].1.code.as_str()), (0, "other\n"));
+        assert!(others.len() == FIRST_BLOCKS && others.iter().all(|(weight, _)| *weight > 0.0));
     }
 
     #[test]

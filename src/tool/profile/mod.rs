@@ -233,13 +233,18 @@ fn version_schema(pattern: &str, default: &str) -> Value {
     json!({"type": "string", "maxLength": 64, "pattern": pattern, "default": default})
 }
 
-/// Pages that data names by their paths, as a tool gives them.
-fn named_pages(desk: &Desk, paths: &[String]) -> Vec<Linked> {
-    paths
-        .iter()
-        .take(bound::PROFILE_PAGES_MAX)
-        .map(|path| Linked { path: path.clone(), url: desk.address(None, path) })
-        .collect()
+impl Desk {
+    /// Pages that data names by their paths, as they stand in the libraries; what is not there is left out.
+    async fn linked(&self, cx: &Cx, paths: &[String]) -> Result<Vec<Linked>, Refusal> {
+        let mut found: Vec<Linked> = Vec::new();
+        for path in paths.iter().take(bound::PROFILE_PAGES_MAX) {
+            let Some((_, path)) = self.first_of(cx, self.candidates(cx, path)?).await? else { continue };
+            if !found.iter().any(|known| known.path == path) {
+                found.push(Linked { url: self.address(None, &path), path });
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// A page, by path and address.

@@ -160,8 +160,15 @@ impl Desk {
             }
         };
         let nearest = nearest(&wanted, modules, &pages);
-        let best = pages.into_iter().filter_map(|(page, it)| Some((fits(&page, &it)?, page, it))).min_by_key(|it| it.0);
-        let Some((_, page, document)) = best else {
+        // Of the pages of one package the one that has its name: others are of its parts, or of older and newer ones.
+        let is_of_part = |page: &PageOf, document: &DocumentRecord| {
+            package_of(document).is_some_and(|package| modules.plain(&package) != modules.plain(&page.module))
+        };
+        let ranked = pages.into_iter().filter_map(|(page, it)| {
+            let rank = (fits(&page, &it)?, is_of_part(&page, &it));
+            Some((rank, page, it))
+        });
+        let Some((_, page, document)) = ranked.min_by_key(|it| it.0) else {
             let near = if nearest.is_empty() { String::new() } else { format!(" Near it: {}.", nearest.join(", ")) };
             let version = if version.is_empty() { String::new() } else { format!(" in {version}") };
             return Err(Refusal::new(Code::NotFound, format!("There is no module {name:?}{version}.{near}")));

@@ -79,15 +79,12 @@ pub(super) struct Opened {
 impl Desk {
     /// The document that an address, a resource's URI or a path names.
     pub(super) async fn open(&self, cx: &Cx, asked: &str) -> Result<Opened, Refusal> {
-        let manifest = &self.profile.manifest;
         let mut candidates: Vec<(String, String)> = Vec::new();
         let libraries = self.library_names(cx)?;
         if let Some((library, path)) = uri::parse(asked) {
             candidates.extend(libraries.contains(&library).then_some((library, path)));
         } else {
-            for path in page::paths(&manifest.sites, &manifest.aliases, &self.bare(asked)) {
-                candidates.extend(libraries.iter().map(|library| (library.clone(), path.clone())));
-            }
+            candidates = self.candidates(cx, &self.bare(asked))?;
         }
         // What was fetched from just there goes before what the profile makes of the address.
         let (view, address) = (self.view(cx), asked.to_owned());
@@ -102,6 +99,16 @@ impl Desk {
         let Some((library, path)) = known else { return Err(self.no_page(asked)) };
         let (document, markdown) = document_of(cx, &self.libraries, &library, &path).await?;
         Ok(Opened { library, path, document, markdown })
+    }
+
+    /// Where a page with this address or path may stand, by library and path, the likeliest first.
+    pub(super) fn candidates(&self, cx: &Cx, asked: &str) -> Result<Vec<(String, String)>, Refusal> {
+        let (manifest, libraries) = (&self.profile.manifest, self.library_names(cx)?);
+        let mut found = Vec::new();
+        for path in page::paths(&manifest.sites, &manifest.aliases, asked) {
+            found.extend(libraries.iter().map(|library| (library.clone(), path.clone())));
+        }
+        Ok(found)
     }
 
     /// The first of these documents, by library and path, that there is. None of them is opened.

@@ -1,5 +1,8 @@
 //! Resources of a profile: `{profile}://{word}/{variable}`, as its data says; none while no library is read by it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -10,6 +13,7 @@ use crate::base::bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{Body, Content, Cx, ResourceItem};
 use crate::profile::manifest::{ResourceEntry, ResourceKind};
+use crate::profile::page;
 use crate::profile::template::{self, Project};
 use crate::tool::shelf::{Shelf, ShelfPage};
 
@@ -92,7 +96,7 @@ impl ProfileShelf {
             }
             ResourceKind::Command => {
                 let platform = profile.commands.as_ref().and_then(|it| it.platforms.last()).cloned();
-                let answer = self.desk.command(value, &platform.unwrap_or_default(), None)?;
+                let answer = self.desk.command(cx, value, &platform.unwrap_or_default(), None).await?;
                 Ok((answer.in_words(), MARKDOWN))
             }
         }
@@ -177,18 +181,26 @@ impl Shelf for ProfileShelf {
             match entry.kind {
                 ResourceKind::Module => self.desk.module_names(cx, start).await,
                 ResourceKind::Document => {
-                    let (view, start) = (self.desk.view(cx), start.to_owned());
+                    let (view, start, profile) = (self.desk.view(cx), start.to_owned(), Arc::clone(&self.desk.profile));
                     let look = move || {
-                        let mut paths = Vec::new();
+                        let sites = &profile.manifest.sites;
+                        // As the page's address has it; what has no address is named by its path, and goes last.
+                        let (mut slugs, mut paths) = (BTreeSet::new(), BTreeSet::new());
                         for library in libraries {
-                            let room = bound::COMPLETION_VALUES_MAX + 1 - paths.len();
-                            let found = view.documents(&library, &start, None, room)?;
-                            paths.extend(found.into_iter().map(|(path, _)| path));
-                            if paths.len() > bound::COMPLETION_VALUES_MAX {
-                                break;
+                            for start_of_path in page::starts(sites, &start) {
+                                let most = bound::COMPLETION_VALUES_MAX + 1;
+                                for (path, _) in view.documents(&library, &start_of_path, None, most)? {
+                                    match page::slug(sites, &path) {
+                                        Some(slug) if slug.starts_with(&start) => drop(slugs.insert(slug)),
+                                        None if path.starts_with(&start) => drop(paths.insert(path)),
+                                        _ => {}
+                                    }
+                                }
                             }
                         }
-                        Ok::<_, Refusal>(paths)
+                        Ok::<_, Refusal>(
+                            slugs.into_iter().chain(paths).take(bound::COMPLETION_VALUES_MAX + 1).collect(),
+                        )
                     };
                     tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)?
                 }

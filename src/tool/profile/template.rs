@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Desk, Linked, fields, input, named_pages};
+use super::{Desk, Linked, fields, input};
 use crate::base::bound::profile as bound;
 use crate::base::refusal::{Code, Refusal};
 use crate::operation::{About, Cx, Operation, Outcome, Output};
@@ -52,6 +52,7 @@ pub(super) struct Answer {
     valid: bool,
     errors: Vec<Wrong>,
     notes: Vec<String>,
+    /// Pages about the file.
     pages: Vec<Linked>,
 }
 
@@ -80,7 +81,7 @@ impl Desk {
             valid: errors.is_empty(),
             errors,
             notes: notes.map(|note| note.text.clone()).collect(),
-            pages: named_pages(self, &entry.pages),
+            pages: Vec::new(),
         })
     }
 
@@ -110,7 +111,7 @@ impl Desk {
             valid: errors.is_empty(),
             errors,
             notes: Vec::new(),
-            pages: named_pages(self, &entry.pages),
+            pages: Vec::new(),
         })
     }
 }
@@ -162,15 +163,16 @@ impl Operation for Make {
         &self.about
     }
 
-    fn run<'a>(&'a self, _cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
+    fn run<'a>(&'a self, cx: &'a Cx, value: Value) -> BoxFuture<'a, Result<Outcome, Refusal>> {
         Box::pin(async {
             let Arguments { template_type, project_context, content } = arguments(value)?;
-            let answer = if let Some(content) = content {
+            let mut answer = if let Some(content) = content {
                 self.desk.check(&template_type, &content)?
             } else {
                 let ProjectContext { name, platforms, sdk_version } = project_context;
                 self.desk.make(&template_type, &Project { name, platforms, version: sdk_version })?
             };
+            answer.pages = self.desk.linked(cx, &self.desk.template(&template_type)?.1.pages).await?;
             let text = answer.in_words();
             Ok(Outcome::Done(Output::structured(to_json(&answer)?, text)))
         })
