@@ -48,7 +48,7 @@ pub(super) fn has_ending(url: &Url, ending: &str) -> bool {
 /// Whether the URL is one of a site map, packed or not.
 pub(super) fn is_map(url: &Url) -> bool {
     let path = url.path().to_ascii_lowercase();
-    path.ends_with(".xml") || path.ends_with(".xml.gz")
+    [".xml", ".xml.gz"].iter().any(|ending| path.ends_with(ending))
 }
 
 /// The ending for what a server says that a page is; `None` for what is no document.

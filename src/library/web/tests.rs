@@ -90,7 +90,7 @@ impl Fetch for Server {
                 status: 200,
                 content_type: type_of(body).into(),
                 etag: Some(etag.clone()),
-                body: if asked.url.ends_with(".gz") || etag == "packed" {
+                body: if asked.url.rsplit('.').next() == Some("gz") || etag == "packed" {
                     packed(body)
                 } else {
                     body.clone().into_bytes()
