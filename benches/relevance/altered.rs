@@ -27,13 +27,13 @@ impl Words {
 
     /// Without the last third of the last word.
     pub(crate) fn unfinished(&self, text: &str) -> Option<String> {
-        let last =
-            words(text).last().filter(|it| it.len() >= UNFINISHED_CHARS_MIN && text.trim_end().ends_with(*it))?;
+        let text = text.trim_end_matches(|it: char| !it.is_alphanumeric());
+        let last = words(text).last().filter(|it| it.len() >= UNFINISHED_CHARS_MIN && text.ends_with(*it))?;
         let kept = last.get(..last.len() * 2 / 3)?;
         if self.has(kept) || !self.has(last) {
             return None;
         }
-        let before = text.trim_end().strip_suffix(last)?;
+        let before = text.strip_suffix(last)?;
         Some(format!("{before}{kept}"))
     }
 
