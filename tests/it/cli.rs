@@ -109,7 +109,7 @@ fn config_check_tells_what_stands_in_the_file_to_no_effect() {
     );
     let mut command = installation.command(&["doctor"]);
     let doctor = text(&command.env("SYSTEMD_UNIT_PATH", &units).output().unwrap().stdout);
-    assert!(doctor.contains("log.level is") && !doctor.contains("backup.directory"), "{doctor}");
+    assert!(doctor.contains("log.level is") && !doctor.contains("SEKISHO_BACKUP_DIRECTORY"), "{doctor}");
 }
 
 #[test]
