@@ -19,11 +19,12 @@ fn init_makes_everything_private_and_the_second_changes_nothing() {
     for file in files {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
     }
-    let before: Vec<Vec<u8>> = files.iter().map(|file| fs::read(data.join(file)).unwrap()).collect();
+    // The database is opened, to ask whether the token still holds: not each of its bytes stays.
+    let read = || ["sekisho.toml", "http-token", "vault-key"].map(|file| fs::read(data.join(file)).unwrap());
+    let before = read();
     let output = installation.run(&["init"]);
     assert!(text(&output.stdout).contains("nothing was changed"), "{}", text(&output.stdout));
-    let after: Vec<Vec<u8>> = files.iter().map(|file| fs::read(data.join(file)).unwrap()).collect();
-    assert!(before == after);
+    assert!(before == read());
 }
 
 #[test]
