@@ -39,6 +39,7 @@ export default function App() {
 """
 DOCUMENTS = {
     "guides/brewing.md": "# Brewing tea\n\nWarm the pot. See [the kettle](/versions/latest/sdk/kettle/).\n",
+    "troubleshooting/react-native-version-mismatch.md": "# Version mismatch\n\nClose all other development servers.\n",
     "versions/v53.0.0/sdk/kettle.md": KETTLE,
     "versions/v52.0.0/sdk/kettle.md": KETTLE,
 }

@@ -100,7 +100,7 @@ class World:
         self.run("library", "add", "notes", str(self.notes))
         for name, folder, probe in (
             ("expo", "expo-docs/md", Probe("expo", "ask for camera permission", "camera", 3)),
-            ("react-ja", "react-docs-ja", Probe("react-ja", "副作用のクリーンアップ", "effect", 5)),
+            ("react-ja", "react-docs-ja", Probe("react-ja", "副作用のクリーンアップ", "effect", 10)),
         ):
             if (corpora() / folder).is_dir():
                 self.run("library", "add", name, str(corpora() / folder), seconds=INDEX_SECONDS_MAX)

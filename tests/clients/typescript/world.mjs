@@ -78,7 +78,7 @@ export class World {
     await this.run(["library", "add", "notes", this.notes]);
     for (const [folder, probe] of [
       ["expo-docs/md", { library: "expo", query: "ask for camera permission", expected: "camera", within: 3 }],
-      ["react-docs-ja", { library: "react-ja", query: "副作用のクリーンアップ", expected: "effect", within: 5 }],
+      ["react-docs-ja", { library: "react-ja", query: "副作用のクリーンアップ", expected: "effect", within: 10 }],
     ]) {
       if (existsSync(join(corpora(), folder))) {
         await this.run(["library", "add", probe.library, join(corpora(), folder)], INDEX_MS_MAX);
